@@ -1,0 +1,33 @@
+//! A reference connection tracker with the semantics of Linux netfilter.
+//!
+//! Bytes and a clock go in, answers come out: the class that `ct state` would match, the entry, and *why*, with the
+//! numbers that decided. There is no clock but the `now` that is given, no thread, no randomness: the same input gives
+//! the same output on any machine.
+//!
+//! Read the modules as data passes through them:
+#![doc = "bytes → [`wire`] → [`defrag`] → [`tuple`] → [`table`] → [`proto`] → [`outcome`] and [`event`]."]
+#![forbid(unsafe_code)]
+
+// The words everything else is said in.
+mod event;
+mod outcome;
+mod profile;
+mod reason;
+mod snapshot;
+mod states;
+mod status;
+mod sysctl;
+mod tables;
+mod time;
+mod tuple;
+
+pub use event::{Changes, Event, EventKind};
+pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
+pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
+pub use reason::{Reason, ReasonInfo, Value};
+pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};
+pub use states::{SctpState, Segment, TcpState};
+pub use status::Status;
+pub use sysctl::{Knob, KnobInfo, SysctlError, Sysctls, Unit};
+pub use time::{Jiffies, Ticks, Time};
+pub use tuple::{Addr, Direction, Family, Tuple, protocol};
