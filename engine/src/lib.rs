@@ -20,6 +20,7 @@ mod sysctl;
 mod tables;
 mod time;
 mod tuple;
+mod wire;
 
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
