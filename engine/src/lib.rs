@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
+mod defrag;
 mod event;
 mod outcome;
 mod profile;
