@@ -17,6 +17,7 @@ mod snapshot;
 mod states;
 mod status;
 mod sysctl;
+mod table;
 mod tables;
 mod time;
 mod tuple;

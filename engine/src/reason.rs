@@ -341,6 +341,10 @@ reasons! {
     "icmpv6-untracked" Icmpv6Untracked { kind: u8 } "type {kind} is never tracked", ICMPV6_ERROR;
     /// A redirect must come from a neighbour: hop limit 255 and a link-local source.
     "icmpv6-redirect" Icmpv6Redirect { hop_limit: u8 } "a redirect must have hop limit 255 (here {hop_limit}) and a link-local source", ICMPV6_REDIRECT;
+    /// A redirect must be whole.
+    "icmpv6-redirect-short" Icmpv6RedirectShort { length: u32 } "{length} bytes are no redirect, which takes 40", ICMPV6_REDIRECT;
+    /// A redirect must carry an option.
+    "icmpv6-redirect-options" Icmpv6RedirectOptions {} "the redirect carries no option", ICMPV6_REDIRECT;
     /// A query opens an entry, or renews one.
     "icmpv6-query" Icmpv6Query { kind: u8, id: u16 } "query type {kind} id {id}", ICMPV6;
     /// An answer to a query.
