@@ -21,6 +21,7 @@ mod table;
 mod tables;
 mod time;
 mod tuple;
+mod wire;
 
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};

@@ -1,0 +1,94 @@
+//! The command line: arguments in, an exit code out.
+//!
+//! One file for each command, with its arguments (`Args`) and a `run` that returns the [`Exit`]. A command that does
+//! not exist yet is not listed. Results go to stdout, everything else to stderr.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod completions;
+mod profiles;
+mod tone;
+
+pub use tone::{ColorChoice, Tone};
+
+/// The ground truth for connection tracking: what Linux's tracker makes of packets, and why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "conntruth",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    tone: tone::Args,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Profiles(profiles::Args),
+    Completions(completions::Args),
+}
+
+/// How a command ended. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// All well.
+    Fine = 0,
+    /// A claim failed, or a divergence was found.
+    Failed = 1,
+    /// Wrong usage, unreadable input, or nothing was selected to run.
+    Unusable = 2,
+    /// The target cannot be used on this machine, or everything selected was skipped.
+    Skipped = 3,
+}
+
+/// What stopped a command before it could give a result: one or two lines for stderr, and exit code 2.
+pub type Error = Box<dyn std::error::Error>;
+
+/// Runs the program with these arguments, the program's name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version are results; clap knows which stream each belongs to, and its codes are ours: 0 and 2.
+            let _ = usage.print();
+            return ExitCode::from(usage.exit_code() as u8);
+        }
+    };
+    let tone = cli.tone.tone();
+    let ended = match &cli.command {
+        Command::Profiles(args) => profiles::run(args, &tone),
+        Command::Completions(args) => completions::run(args, Cli::command()),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        if !is_broken_pipe(error.as_ref()) {
+            tone.error(error.as_ref());
+            return Exit::Unusable;
+        }
+        Exit::Fine
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// Whether the reader of our output has gone (`conntruth replay x.pcap | head`): nobody is left to tell.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

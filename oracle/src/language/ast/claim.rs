@@ -1,0 +1,236 @@
+//! What a story asserts: about the packet of a step ([`Claims`]), or about the table, a flow or the events at that
+//! moment ([`Check`]). Every part has a span of its own, so that `--bless` replaces a part and leaves what stands
+//! around it.
+
+use std::net::IpAddr;
+
+use conntruth_engine::{Changes, EventKind, Status};
+
+use super::{Length, Located, Name, Span};
+use super::packet::Protocol;
+
+/// What stands after `=`: one claim for all packets of the step, or one for each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// `= held, held, new 30s` has three. A single one holds for every packet of its step. Never empty.
+    pub each: Vec<Claim>,
+    /// From the first `=` to the end of the last part; comments lie outside unless the claim goes over several lines.
+    pub span: Span,
+}
+
+/// A claim about one packet. What is left out is not compared, with one exception: without `reply` and without `*`
+/// the packet must not travel in reply direction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// `new`, `established`, ...
+    pub class: Option<Located<ClassWord>>,
+    /// `reply`
+    pub reply: Option<Span>,
+    /// `SYN_SENT`: the state of the entry after the packet, a word of TCP or SCTP.
+    pub state: Option<Name>,
+    /// `120s`
+    pub timeout: Option<Located<Timeout>>,
+    /// `[UNREPLIED]`, `[]`
+    pub flags: Option<Located<Flags>>,
+    /// `*`: the rest is as it may be. `--bless` adds nothing to such a claim.
+    pub open: Option<Span>,
+    /// `because tcp-seq-over`, `event new`, ...
+    pub named: Vec<Located<Named>>,
+    /// From its first part to its last.
+    pub span: Span,
+}
+
+/// What `ct state` would match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClassWord {
+    /// `new`
+    New,
+    /// `established`
+    Established,
+    /// `related`
+    Related,
+    /// `invalid`
+    Invalid,
+    /// `untracked`
+    Untracked,
+    /// `held`: a fragment, kept for reassembly; no class yet.
+    Held,
+    /// `discarded`: the IP layer threw it away before the tracker.
+    Discarded,
+}
+
+/// A timeout. A whole number of seconds that is the full value means "just set"; any other number of seconds is what is
+/// left, rounded down. With a fraction, a smaller unit or ticks it is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// What is left.
+    pub left: Length,
+    /// Written with a fraction, a unit below the second, or ticks.
+    pub exact: bool,
+}
+
+/// The exact set of these two, as `conntrack -L` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// No answer was seen.
+    pub unreplied: bool,
+    /// Not evicted when the table is full.
+    pub assured: bool,
+}
+
+/// The parts of a claim that have a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `because tcp-seq-over bound=8694`
+    Because {
+        /// A slug of [`conntruth_engine::Reason::ALL`].
+        slug: Name,
+        /// Some of its numbers; a word where the rule compares words.
+        numbers: Vec<(Name, Located<String>)>,
+    },
+    /// `event new`, `event update assured event destroy`: exactly these, in order. Empty: `event none`.
+    Events(Vec<EventClaim>),
+    /// `status SEEN_REPLY CONFIRMED`: at least these bits.
+    Status(Status),
+    /// `mark 5`
+    Mark(u32),
+    /// `zone 5`
+    Zone(u16),
+    /// `helper ftp`, `helper none`
+    Helper(Option<String>),
+    /// `master ctl`
+    Master(Name),
+    /// `dropped`: by the tracker, by a rule, or `lost`.
+    Dropped,
+    /// `accepted`
+    Accepted,
+    /// `attached` or `unattached`: whether the packet itself carries the entry that its tuple matches.
+    Attached(bool),
+    /// `no entry`: no entry has the packet's tuple afterwards.
+    NoEntry,
+}
+
+/// `event update reply assured`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventClaim {
+    /// What kind.
+    pub kind: EventKind,
+    /// At least these changes; nothing is said when empty.
+    pub changes: Changes,
+}
+
+/// A claim that is not about one packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// `table` and its lines: the whole listing as a set; `(empty)` has none.
+    Table(Block<EntryClaim>),
+    /// `entry web ESTABLISHED 5d [ASSURED]`: the entry of a flow, found by the flow's tuple. Also written
+    /// `= web ESTABLISHED` below another check.
+    Entry(EntryClaim),
+    /// `no entry`, `no entry web`
+    NoEntry {
+        /// The only flow where nothing is said.
+        flow: Option<Name>,
+    },
+    /// `count 3`: entries in the table.
+    Count(Located<u64>),
+    /// `states SYN_SENT SYN_RECV * TIME_WAIT`: the states a flow's entry went through, each once for as long as it stayed.
+    States {
+        /// The only flow where nothing is said.
+        flow: Option<Name>,
+        /// What is expected.
+        pattern: Block<Pattern<String>>,
+    },
+    /// `classes new, established reply, established *`: the class of each packet of a flow.
+    Classes {
+        /// The only flow where nothing is said.
+        flow: Option<Name>,
+        /// What is expected: the class, and whether in reply direction.
+        pattern: Block<Pattern<(ClassWord, bool)>>,
+    },
+    /// `events` and its lines: all events since the beginning, or since the last such check, in order.
+    Events(Block<EventLine>),
+    /// `expires 5d`: counted from now, the entry is there one tick before and gone at the tick, and a destroy event
+    /// says so. The story goes on at that moment.
+    Expires {
+        /// The only flow where nothing is said.
+        flow: Option<Name>,
+        /// When.
+        after: Located<Length>,
+    },
+}
+
+/// The content of a check: what follows on its line, or the lines below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block<T> {
+    /// Its lines, or words.
+    pub lines: Vec<Located<T>>,
+    /// All of it, from the first to the last; `(empty)` and `(none)` included.
+    pub span: Span,
+    /// Whether it stands below its check in lines of its own (layout: not compared by meaning).
+    pub below: bool,
+}
+
+/// A part of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern<T> {
+    /// This.
+    One(T),
+    /// `*`: any number of anything, or nothing.
+    Any,
+}
+
+/// An entry in the words of `conntrack -L`, any of them left out:
+/// `tcp 6 120 SYN_SENT src=10.0.0.1 dst=10.0.1.1 sport=40000 dport=80 [UNREPLIED] src=10.0.1.1 dst=... [ASSURED] mark=0`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryClaim {
+    /// `web`, before all the rest: the entry must be this flow's.
+    pub flow: Option<Name>,
+    /// `tcp 6`
+    pub protocol: Option<Located<Protocol>>,
+    /// `120` or `120s`
+    pub timeout: Option<Located<Timeout>>,
+    /// `SYN_SENT`
+    pub state: Option<Name>,
+    /// `[UNREPLIED]`, `[ASSURED]`, `[]`
+    pub flags: Option<Located<Flags>>,
+    /// Keys of the original direction: `src=` to `bytes=`, and `td_end=` and its like.
+    pub original: Vec<Key>,
+    /// From the first key that stands twice, or from the word `reply`, on.
+    pub reply: Vec<Key>,
+    /// `mark=`, `zone=`, `helper=`, `use=`, ...
+    pub common: Vec<Key>,
+    /// `status ...`, `helper ...`, `master ...`, `mark ...`, `zone ...`
+    pub named: Vec<Located<Named>>,
+}
+
+/// `dport=80`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// A word of [`super::super::words::KEYS`].
+    pub name: Name,
+    /// What it must be.
+    pub value: Located<KeyValue>,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// `*`
+    Any,
+    /// `80`, `0x1f`
+    Number(u64),
+    /// `10.0.0.1`
+    Address(IpAddr),
+    /// `client`: its address of the family at hand; or any other word.
+    Word(String),
+}
+
+/// `update web SYN_RECV 60s`: a line of `events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLine {
+    /// What kind, and what changed.
+    pub event: EventClaim,
+    /// The connection as it then stood.
+    pub entry: EntryClaim,
+}

@@ -1,0 +1,7 @@
+//! What stands around the reference tracker: captures and scenarios go in, verdicts with their reasons come out.
+//!
+//! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod language;

@@ -1,0 +1,7 @@
+//! The program `conntruth`. All it does is in the library; here are only the arguments and the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    conntruth::cli::main(std::env::args_os())
+}

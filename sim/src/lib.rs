@@ -1,0 +1,2 @@
+//! The world around a tracker. It knows nothing of the tracker itself.
+#![forbid(unsafe_code)]
