@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::conn::{Conn, Extra, Stamps};
-use crate::defrag::{Defrag, Gathered};
+use crate::defrag::{Defrag, Gathered, Place};
 use crate::event::{Changes, Event, EventKind};
 use crate::outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::{Checksum, Packet};
@@ -102,7 +102,7 @@ impl Engine {
             ticks: Ticks::new(profile.hz),
             now: Time::ZERO,
             table: ConnTable::new(seed),
-            defrag: Defrag::default(),
+            defrag: Defrag::new(Ticks::new(profile.hz)),
             listening: false,
             events: VecDeque::new(),
             due: Vec::new(),
@@ -190,24 +190,26 @@ impl Engine {
     pub fn handle(&mut self, now: Time, hook: Hook, packet: &Packet<'_>) -> Passage {
         self.handle_timeouts(now);
         let whole;
-        let datagram = match ip::receive(packet.bytes, packet.offload) {
+        let mut trusted = packet.checksum == Checksum::Trusted || packet.offload;
+        let mut datagram = match ip::receive(packet.bytes, packet.offload) {
             Ok(datagram) => datagram,
             Err(reason) => return settled(Class::Discarded, Verdict::Drop, reason),
         };
-        let datagram = match self.defrag.handle(self.now, hook, packet.zone, &datagram, &self.sysctls) {
-            Gathered::Whole => datagram,
-            Gathered::Held(reason) | Gathered::Dropped(reason) => {
-                return settled(Class::Held, Verdict::Accept, reason);
-            }
-            Gathered::Reassembled(bytes) => {
-                whole = bytes;
-                match ip::reassembled(&whole) {
+        let place = Place { hook, zone: 0 };
+        match self.defrag.handle(self.now, place, &datagram, trusted, &self.sysctls) {
+            Gathered::Whole | Gathered::Pass => {}
+            Gathered::Held(reason) => return settled(Class::Held, Verdict::Accept, reason),
+            Gathered::Dropped(reason) => return settled(Class::Held, Verdict::Drop, reason),
+            Gathered::Reassembled { bytes, trusted: verified } => {
+                (whole, trusted) = (bytes, verified);
+                datagram = match ip::receive(&whole, false) {
                     Ok(datagram) => datagram,
                     Err(reason) => return settled(Class::Discarded, Verdict::Drop, reason),
-                }
+                };
             }
-        };
-        let prepared = self.prepare(hook, packet, datagram);
+        }
+        let verify = hook == Hook::Prerouting && !trusted && self.sysctls.is_on(Knob::Checksum);
+        let prepared = self.prepare(packet, datagram, verify);
         self.track(prepared)
     }
 
@@ -270,7 +272,7 @@ impl Engine {
     /// Finds the packet's tuple, or why it has none.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_conntrack_in`.
-    fn prepare<'a>(&self, hook: Hook, packet: &Packet<'_>, datagram: ip::Datagram<'a>) -> Prepared<'a> {
+    fn prepare<'a>(&self, packet: &Packet<'_>, datagram: ip::Datagram<'a>, verify: bool) -> Prepared<'a> {
         if packet.notrack {
             return Prepared::Settled(Class::Untracked, Reason::Untracked {}, None);
         }
@@ -278,8 +280,6 @@ impl Engine {
             Ok(part) => part,
             Err(reason) => return Prepared::Settled(Class::Invalid, reason, None),
         };
-        let verify =
-            hook == Hook::Prerouting && packet.checksum == Checksum::Verify && self.sysctls.is_on(Knob::Checksum);
         let bytes = datagram.from(part.offset);
         let segment = Segment { datagram, protocol: part.protocol, bytes, verify };
         let zone = packet.zone;

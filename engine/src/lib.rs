@@ -4,27 +4,36 @@
 //! numbers that decided. There is no clock but the `now` that is given, no thread, no randomness: the same input gives
 //! the same output on any machine.
 //!
-//! Read the modules as data passes through them:
-#![doc = "bytes → [`wire`] → [`defrag`] → [`tuple`] → [`table`] → [`proto`] → [`outcome`] and [`event`]."]
+//! Start at [`Engine`]. Its modules stand below in the order in which data passes through them: `packet` → `wire` →
+//! `defrag` → `tuple` → `table` → `proto` → `outcome` and `event`; what differs between kernels is a [`Profile`].
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
-mod event;
-mod outcome;
-mod profile;
-mod reason;
-mod snapshot;
-mod states;
-mod status;
-mod sysctl;
-mod table;
-mod tables;
 mod time;
 mod tuple;
-mod wire;
+mod states;
+mod status;
+mod reason;
+mod outcome;
+mod snapshot;
+mod event;
+mod sysctl;
+mod tables;
+mod profile;
 
+// The way of a packet.
+mod packet;
+mod wire;
+mod defrag;
+mod conn;
+mod table;
+mod proto;
+mod engine;
+
+pub use engine::{Engine, Passage};
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
+pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};

@@ -97,6 +97,14 @@ macro_rules! reasons {
 }
 
 impl Reason {
+    /// The reason of a packet that opened a connection in the place of one that was closed.
+    pub(crate) fn reopened(self) -> Reason {
+        match self {
+            Reason::TcpNewSyn { end, window } => Reason::TcpReopened { end, window },
+            reason => reason,
+        }
+    }
+
     /// The rule's row: slug, sentence, source.
     pub fn info(&self) -> &'static ReasonInfo {
         &Reason::ALL[self.index()]
