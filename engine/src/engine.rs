@@ -33,7 +33,7 @@ use crate::wire::ip;
 /// let mut engine = Engine::new(&LINUX_6_18);
 /// // An echo request from 10.0.0.1 to 10.0.1.1.
 /// let ping = [
-///     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x65, 0xde, 10, 0, 0, 1, 10, 0, 1, 1, // IPv4
+///     0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0x65, 0xe0, 10, 0, 0, 1, 10, 0, 1, 1, // IPv4
 ///     8, 0, 0xf7, 0xfa, 0, 5, 0, 0, // ICMP
 /// ];
 /// let outcome = engine.forward(Time::from_secs(1), &Packet::new(&ping));
@@ -202,10 +202,8 @@ impl Engine {
             Gathered::Dropped(reason) => return settled(Class::Held, Verdict::Drop, reason),
             Gathered::Reassembled { bytes, trusted: verified } => {
                 (whole, trusted) = (bytes, verified);
-                datagram = match ip::receive(&whole, false) {
-                    Ok(datagram) => datagram,
-                    Err(reason) => return settled(Class::Discarded, Verdict::Drop, reason),
-                };
+                let Some(view) = ip::reassembled(&whole) else { unreachable!("reassembly keeps the network header") };
+                datagram = view;
             }
         }
         let verify = hook == Hook::Prerouting && !trusted && self.sysctls.is_on(Knob::Checksum);

@@ -118,6 +118,7 @@ impl Reason {
 
 const IP_INPUT: &str = "linux 6.18 net/ipv4/ip_input.c ip_rcv_core";
 const IP6_INPUT: &str = "linux 6.18 net/ipv6/ip6_input.c ip6_rcv_core";
+const HOP_BY_HOP: &str = "linux 6.18 net/ipv6/exthdrs.c ip6_parse_tlv";
 const CORE: &str = "linux 6.18 net/netfilter/nf_conntrack_core.c nf_conntrack_in";
 const RESOLVE: &str = "linux 6.18 net/netfilter/nf_conntrack_core.c resolve_normal_ct";
 const L4PROTO: &str = "linux 6.18 net/netfilter/nf_conntrack_core.c get_l4proto";
@@ -170,31 +171,48 @@ reasons! {
     /// An IPv6 source or destination that no packet on a wire may carry: a multicast source, the loopback address,
     /// a destination of interface-local or reserved multicast scope.
     "ip-address" IpAddress {} "no packet on a wire may carry this IPv6 source or destination", IP6_INPUT;
-    /// The options of an IPv6 hop-by-hop header must be understood, or say that they may be skipped.
-    "ip-hop-by-hop" IpHopByHop { option: u8 } "hop-by-hop option {option} ends the packet",
-        "linux 6.18 net/ipv6/exthdrs.c ipv6_parse_hopopts";
+    /// An IPv6 hop-by-hop header must lie in the packet as a whole.
+    "ip-hop-by-hop-length" IpHopByHopLength { header: u32, length: u32 }
+        "a hop-by-hop header of {header} bytes does not fit: {length} bytes follow the IPv6 header", HOP_BY_HOP;
+    /// The options of an IPv6 hop-by-hop header must be whole, at most eight, each understood or such that it may be
+    /// skipped, and padded with at most seven zero bytes at a time.
+    "ip-hop-by-hop" IpHopByHop { option: u8, offset: u32 }
+        "hop-by-hop option {option} at {offset} ends the packet", HOP_BY_HOP;
 
     // --- reassembly ------------------------------------------------------------------------------------------
     /// A fragment waits for the rest of its datagram.
     "fragment-held" FragmentHeld { offset: u32, length: u32 }
         "held: {length} bytes at {offset} of a datagram that is not whole yet", INET_FRAG;
-    /// A fragment that lies wholly inside one already held is dropped; the first bytes win.
+    /// A fragment that lies wholly inside what is held, as one piece or as pieces that came in order, is dropped; the
+    /// first bytes win.
     "fragment-duplicate" FragmentDuplicate { offset: u32, length: u32 }
         "dropped: {length} bytes at {offset} are held already", INET_FRAG;
     /// A fragment that overlaps others otherwise kills the whole datagram (RFC 5722 for IPv6, the same for IPv4).
     "fragment-overlap" FragmentOverlap { offset: u32, length: u32 }
         "{length} bytes at {offset} overlap what is held: the whole datagram is given up", INET_FRAG;
-    /// A fragment must agree with the end that a last fragment gave, and must not be empty.
-    "fragment-end" FragmentEnd { offset: u32, length: u32 }
-        "{length} bytes at {offset} do not agree with the datagram's end", FRAG4;
-    /// A reassembled datagram must not be longer than 65535 bytes.
+    /// IPv4: a fragment that contradicts where the datagram is known to end gives the whole datagram up.
+    "fragment-end" FragmentEnd { offset: u32, length: u32, end: u32 }
+        "{length} bytes at {offset} contradict the datagram's end at {end}: it is given up", FRAG4;
+    /// IPv6: a fragment that contradicts where the datagram is known to end is dropped, and the datagram waits on.
+    "fragment-refused" FragmentRefused { offset: u32, length: u32, end: u32 }
+        "{length} bytes at {offset} contradict the datagram's end at {end}: dropped, the datagram waits on", FRAG6;
+    /// A fragment must carry something. IPv4 gives the datagram up; IPv6 drops the fragment, but believes the end it gave.
+    "fragment-empty" FragmentEmpty { offset: u32 } "a fragment at {offset} without a byte in it", INET_FRAG;
+    /// A datagram must not be longer than 65535 bytes: one that would be is given up, a single IPv6 fragment dropped.
     "fragment-oversize" FragmentOversize { length: u32 } "a datagram of {length} bytes is over 65535", FRAG4;
-    /// The memory for fragments is bounded; over the high threshold every fragment is dropped.
+    /// Fragments must not say both that they can be marked for congestion and that they cannot (RFC 3168 section 5.3).
+    "fragment-ecn" FragmentEcn {} "the fragments' ECN codepoints exclude each other: the datagram is given up",
+        "linux 6.18 net/ipv4/inet_fragment.c ip_frag_ecn_table";
+    /// An IPv4 datagram is emptied when more than `ipfrag_max_dist` fragments of its source have come since its last.
+    "fragment-too-far" FragmentTooFar { distance: u32, limit: u32 }
+        "held afresh: {distance} fragments of this source since this datagram's last, over {limit}, emptied it",
+        "linux 6.18 net/ipv4/ip_fragment.c ip_frag_too_far";
+    /// The memory for fragments is bounded: while more than the high threshold is held every fragment is dropped.
     "fragment-memory" FragmentMemory { held: u64, limit: u64 }
-        "{held} bytes of fragments are held, the limit is {limit}", INET_FRAG;
-    /// An IPv6 fragment that reassembly refuses is dropped and its datagram goes on waiting.
-    "fragment-refused" FragmentRefused { offset: u32, length: u32 }
-        "{length} bytes at {offset} are refused: not held, and the datagram waits on", FRAG6;
+        "{held} bytes of fragments are held, the limit is {limit}: dropped", "linux 6.18 net/ipv4/inet_fragment.c inet_frag_find";
+    /// An IPv6 fragment header must lie in the packet as a whole.
+    "fragment-truncated" FragmentTruncated { length: u32, needed: u32 }
+        "the fragment header ends at {needed} of {length} bytes", "linux 6.18 net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_gather";
 
     // --- finding the tuple -----------------------------------------------------------------------------------
     /// Rules or the protocol itself say that this packet is not to be tracked.

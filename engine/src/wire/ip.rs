@@ -96,6 +96,14 @@ pub(crate) fn receive(bytes: &[u8], offload: bool) -> Result<Datagram<'_>, Reaso
     }
 }
 
+/// A datagram that reassembly has made: what the host checks was checked of its fragments, and it is none any more.
+pub(crate) fn reassembled(bytes: &[u8]) -> Option<Datagram<'_>> {
+    match bytes.first()? >> 4 {
+        4 => Some(ipv4_view(bytes.first_chunk()?, bytes)),
+        _ => Some(ipv6_view(bytes.first_chunk()?, bytes)),
+    }
+}
+
 /// Source: linux 6.18 net/ipv4/ip_input.c `ip_rcv_core`.
 fn receive_ipv4<'a>(header: &[u8; IPV4_HEADER], bytes: &'a [u8], offload: bool) -> Result<Datagram<'a>, Reason> {
     let length = bytes.len() as u32;
@@ -201,6 +209,8 @@ fn hop_by_hop(bytes: &[u8], payload: u32) -> Result<&[u8], Reason> {
     const PAD_1: u8 = 0;
     const PAD_N: u8 = 1;
     const ROUTER_ALERT: u8 = 5;
+    /// Labels of a security domain, of which none is configured.
+    const CALIPSO: u8 = 7;
     const IOAM: u8 = 49;
     const JUMBO: u8 = 194;
     /// Padding never needs more.
@@ -208,39 +218,37 @@ fn hop_by_hop(bytes: &[u8], payload: u32) -> Result<&[u8], Reason> {
     /// `net.ipv6.max_hbh_opts_number`.
     const MOST_OPTIONS: usize = 8;
 
-    let bad = |option: u8| Reason::IpHopByHop { option };
     let rest = &bytes[IPV6_HEADER..];
-    let length = match rest {
-        [_, words, ..] => (usize::from(*words) + 1) * 8,
-        _ => return Err(bad(PAD_1)),
-    };
+    let length = rest.get(1).map_or(8, |&words| (usize::from(words) + 1) * 8);
     if rest.len() < length {
-        return Err(bad(PAD_1));
+        return Err(Reason::IpHopByHopLength { header: length as u32, length: rest.len() as u32 });
     }
     let (mut at, mut padding, mut options, mut end) = (2, 0, 0, bytes.len());
     while at < length {
         let option = rest[at];
+        let bad = Reason::IpHopByHop { option, offset: at as u32 };
         if option == PAD_1 {
             padding += 1;
             at += 1;
             if padding > MOST_PADDING {
-                return Err(bad(option));
+                return Err(bad);
             }
             continue;
         }
         let body = match rest[at..length] {
             [_, size, ref body @ ..] if body.len() >= usize::from(size) => &body[..usize::from(size)],
-            _ => return Err(bad(option)),
+            _ => return Err(bad),
         };
         if option == PAD_N {
             padding += body.len() + 2;
             if padding > MOST_PADDING || body.iter().any(|&b| b != 0) {
-                return Err(bad(option));
+                return Err(bad);
             }
         } else {
             (options, padding) = (options + 1, 0);
             let fits = match option {
                 ROUTER_ALERT => body.len() == 2,
+                CALIPSO => false,
                 IOAM => at % 4 == 0,
                 JUMBO => match *body {
                     [a, b, c, d] if at % 4 == 2 => {
@@ -254,7 +262,7 @@ fn hop_by_hop(bytes: &[u8], payload: u32) -> Result<&[u8], Reason> {
                 _ => option >> 6 == 0,
             };
             if options > MOST_OPTIONS || !fits {
-                return Err(bad(option));
+                return Err(bad);
             }
         }
         at += body.len() + 2;
@@ -340,7 +348,7 @@ pub(crate) fn transport(datagram: &Datagram<'_>) -> Result<Transport, Reason> {
 }
 
 /// Source: linux 6.18 net/ipv6/exthdrs_core.c `ipv6_skip_exthdr`.
-fn skip_extensions(bytes: &[u8], mut protocol: u8, mut at: usize) -> Result<Transport, Reason> {
+pub(crate) fn skip_extensions(bytes: &[u8], mut protocol: u8, mut at: usize) -> Result<Transport, Reason> {
     while is_extension(protocol) {
         let rest = bytes.get(at..).unwrap_or_default();
         let &[following, field] = match rest.first_chunk() {

@@ -1,0 +1,1 @@
+//! Rules of reassembly, each as the running kernel answered it.
