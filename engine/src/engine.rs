@@ -220,13 +220,16 @@ impl Engine {
     /// A rule has dropped the packet between the hooks. A new connection is forgotten; what the packet did to a known
     /// one stays, and its events wait for the next packet that passes.
     pub fn discard(&mut self, passage: Passage) -> Outcome {
-        if let Some(slot) = passage.slot
-            && !self.table.conn(slot).is_confirmed()
-        {
-            self.table.forget(slot);
-            return Outcome { conn: None, ..passage.outcome };
+        let outcome = passage.outcome;
+        let Some(slot) = passage.slot.filter(|&slot| Some(self.table.conn(slot).id) == outcome.conn) else {
+            return outcome;
+        };
+        if self.table.conn(slot).is_confirmed() {
+            self.bury(slot);
+            return outcome;
         }
-        passage.outcome
+        self.table.forget(slot);
+        Outcome { conn: None, ..outcome }
     }
 
     /// Tracks and confirms a packet that nothing drops, as on a forwarding host without rules.
@@ -434,7 +437,7 @@ impl Engine {
     fn create(&mut self, tuple: &Tuple, hash: u32, zone: u16) -> Result<u32, (Verdict, Reason)> {
         let (kind, code) = (tuple.icmp_type(), tuple.icmp_code());
         let reply = tuple.invert().ok_or((Verdict::Accept, Reason::TupleNoInverse { kind, code }))?;
-        let (count, max) = (self.table.len() as u64 + 1, u64::from(self.sysctls.get(Knob::Max)));
+        let (count, max) = (self.table.len() as u64 + 1, self.sysctls.get(Knob::Max) as u64);
         if max != 0 && count > max && !self.early_drop(hash) {
             return Err((Verdict::Drop, Reason::TableFull { count: count - 1, max }));
         }
@@ -471,7 +474,7 @@ impl Engine {
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `early_drop`.
     fn early_drop(&mut self, hash: u32) -> bool {
-        let buckets = self.sysctls.get(Knob::Buckets).max(1);
+        let buckets = self.sysctls.get(Knob::Buckets).max(1) as u32;
         let first = (u64::from(hash) * u64::from(buckets) >> 32) as u32;
         for step in 0..self.profile.early_drop_buckets.min(buckets) {
             let bucket = (first + step) % buckets;
@@ -532,7 +535,15 @@ impl Engine {
             self.table.enter(slot);
         }
         self.deliver(slot);
+        self.bury(slot);
         outcome
+    }
+
+    /// A timeout of nothing is over at once: the packet keeps its class, the next one finds no entry.
+    fn bury(&mut self, slot: u32) {
+        if self.table.conn(slot).expires <= self.tick() {
+            self.destroy(slot, self.now);
+        }
     }
 
     /// A confirmed connection that holds one of this one's tuples.

@@ -100,7 +100,7 @@ pub(crate) struct Rules<'a> {
 impl Rules<'_> {
     /// A timeout in ticks.
     pub fn timeout(&self, knob: Knob) -> u64 {
-        self.ticks.of_secs(self.sysctls.get(knob))
+        self.ticks.of_setting(self.sysctls.get(knob))
     }
 }
 

@@ -80,9 +80,9 @@ fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
     if [c, d] == [0, 0] {
         return Err(Reason::UdpliteNoChecksum {});
     }
-    // The kernel asks for the checksum of all bytes with UDP's number in the pseudo header.
-    let protocol = rules.profile.udplite_checksum_protocol;
-    if segment.verify && !checksum::is_transport_intact(&segment.datagram, protocol, segment.bytes) {
+    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
+    let pseudo = checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+    if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
         return Err(Reason::UdpliteChecksum {});
     }
     Ok(())

@@ -373,7 +373,7 @@ fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: 
     let unacknowledged = rules.timeout(Knob::TcpUnack);
     let data_waits = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::DATA_UNACKNOWLEDGED != 0;
     let closes = new == TcpState::Close && old != new;
-    if u32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans) && of_state > retransmitting {
+    if i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans) && of_state > retransmitting {
         retransmitting
     } else if header.kind == Segment::Rst && (rules.profile.tcp_rst_always_close_timeout || closes) {
         rules.timeout(Knob::TcpClose)
@@ -409,7 +409,7 @@ fn sharpen(
     new: TcpState,
     rules: &Rules<'_>,
 ) -> Reason {
-    let limit = rules.sysctls.get(Knob::TcpMaxRetrans);
+    let limit = rules.sysctls.get(Knob::TcpMaxRetrans) as u32;
     let repeated = u32::from(tcp.retrans);
     match reason {
         Reason::TcpInWindow { seq, ack, .. } if header.kind == Segment::Rst && new == TcpState::Close => {
