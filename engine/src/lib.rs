@@ -9,26 +9,26 @@
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
-mod time;
-mod tuple;
+mod event;
+mod outcome;
+mod profile;
+mod reason;
+mod snapshot;
 mod states;
 mod status;
-mod reason;
-mod outcome;
-mod snapshot;
-mod event;
 mod sysctl;
 mod tables;
-mod profile;
+mod time;
+mod tuple;
 
 // The way of a packet.
-mod packet;
-mod wire;
-mod defrag;
 mod conn;
-mod table;
-mod proto;
+mod defrag;
 mod engine;
+mod packet;
+mod proto;
+mod table;
+mod wire;
 
 pub use engine::{Engine, Passage};
 pub use event::{Changes, Event, EventKind};

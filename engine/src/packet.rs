@@ -30,4 +30,9 @@ impl<'a> Packet<'a> {
     pub fn new(bytes: &'a [u8]) -> Packet<'a> {
         Packet { bytes, checksum: Checksum::Verify, notrack: false, zone: 0, offload: false }
     }
+
+    /// Whether its transport checksum is not to be looked at.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.checksum == Checksum::Trusted || self.offload
+    }
 }

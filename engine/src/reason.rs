@@ -138,7 +138,8 @@ const ICMP_ERROR: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmp.c nf_
 const ICMP_INET: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmp.c nf_conntrack_inet_error";
 const ICMPV6: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_packet";
 const ICMPV6_ERROR: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_error";
-const ICMPV6_REDIRECT: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_redirect";
+const ICMPV6_REDIRECT: &str =
+    "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_redirect";
 const GRE: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_gre.c nf_conntrack_gre_packet";
 const GRE_TUPLE: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_gre.c gre_pkt_to_tuple";
 const GENERIC: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_generic.c";
@@ -421,7 +422,9 @@ mod tests {
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), Reason::ALL.len());
-        assert!(Reason::ALL.iter().all(|info| info.source.starts_with("linux 6.18 ") && !info.rule.is_empty()));
+        assert!(
+            Reason::ALL.iter().all(|info| info.source.starts_with("linux 6.18 ") && !info.rule.is_empty())
+        );
     }
 
     #[test]

@@ -244,7 +244,10 @@ impl Sysctls {
 
     /// The knobs that differ from their defaults, with their values.
     pub fn changed(&self) -> impl Iterator<Item = (Knob, i32)> + '_ {
-        Knob::ALL.iter().filter(|info| self.get(info.knob) != info.default).map(|info| (info.knob, self.get(info.knob)))
+        Knob::ALL
+            .iter()
+            .filter(|info| self.get(info.knob) != info.default)
+            .map(|info| (info.knob, self.get(info.knob)))
     }
 }
 
@@ -257,8 +260,10 @@ impl Default for Sysctls {
 /// The knob whose short name shares the most with `name`: for "did you mean".
 fn nearest_knob(name: &str) -> Option<&'static str> {
     let name = name.rsplit('.').next().unwrap_or(name).trim_start_matches("nf_conntrack_");
-    let (distance, nearest) =
-        Knob::ALL.iter().map(|info| (edit_distance(name, info.knob.short_name()), info.knob.short_name())).min()?;
+    let (distance, nearest) = Knob::ALL
+        .iter()
+        .map(|info| (edit_distance(name, info.knob.short_name()), info.knob.short_name()))
+        .min()?;
     (distance <= name.len() / 2).then_some(nearest)
 }
 

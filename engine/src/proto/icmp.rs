@@ -66,7 +66,8 @@ fn icmp_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
 
 fn icmpv6_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
     let length = segment.bytes.len() as u32;
-    let &[kind, code, ..] = segment.bytes.first_chunk::<HEADER>().ok_or(Reason::Icmpv6Truncated { length })?;
+    let &[kind, code, ..] =
+        segment.bytes.first_chunk::<HEADER>().ok_or(Reason::Icmpv6Truncated { length })?;
     if segment.verify && !checksum::is_transport_intact(&segment.datagram, protocol::ICMPV6, segment.bytes) {
         return Err(Reason::Icmpv6Checksum {});
     }
@@ -122,8 +123,11 @@ pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> De
         return Decision::Invalid(Reason::IcmpNewInvalid { kind: opened_by });
     }
     let (kind, id) = (segment.bytes[0], conn.tuples[0].src_id);
-    let reason =
-        if is_query(protocol::ICMP, kind) { Reason::IcmpQuery { kind, id } } else { Reason::IcmpReply { kind, id } };
+    let reason = if is_query(protocol::ICMP, kind) {
+        Reason::IcmpQuery { kind, id }
+    } else {
+        Reason::IcmpReply { kind, id }
+    };
     Decision::Renew(rules.timeout(Knob::Icmp), reason)
 }
 

@@ -108,8 +108,7 @@ impl Rules<'_> {
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_get_tuple`.
 pub(crate) fn tuple(datagram: &Datagram<'_>, protocol: u8, bytes: &[u8]) -> Result<Tuple, Reason> {
-    let too_short =
-        |needed: u32| move || Reason::TupleTooShort { length: bytes.len() as u32, needed };
+    let too_short = |needed: u32| move || Reason::TupleTooShort { length: bytes.len() as u32, needed };
     let (src_id, dst_id) = match protocol {
         protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP => {
             let &[a, b, c, d] = bytes.first_chunk::<4>().ok_or_else(too_short(4))?;
@@ -126,7 +125,12 @@ pub(crate) fn tuple(datagram: &Datagram<'_>, protocol: u8, bytes: &[u8]) -> Resu
 }
 
 /// Lets the protocol's tracker decide.
-pub(crate) fn track(conn: &mut Conn, direction: Direction, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+pub(crate) fn track(
+    conn: &mut Conn,
+    direction: Direction,
+    segment: &Segment<'_>,
+    rules: &Rules<'_>,
+) -> Decision {
     match segment.protocol {
         protocol::TCP => tcp::track(conn, direction, segment, rules),
         protocol::UDP => udp::track(conn, segment, rules),

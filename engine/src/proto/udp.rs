@@ -60,7 +60,10 @@ fn check(segment: &Segment<'_>) -> Result<(), Reason> {
         return Err(Reason::UdpLength { field: field as u32, length: length as u32 });
     }
     let sealed = [c, d] != [0, 0];
-    if sealed && segment.verify && !checksum::is_transport_intact(&segment.datagram, segment.protocol, segment.bytes) {
+    if sealed
+        && segment.verify
+        && !checksum::is_transport_intact(&segment.datagram, segment.protocol, segment.bytes)
+    {
         return Err(Reason::UdpChecksum {});
     }
     Ok(())
@@ -81,7 +84,8 @@ fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
         return Err(Reason::UdpliteNoChecksum {});
     }
     // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
-    let pseudo = checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+    let pseudo =
+        checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
     if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
         return Err(Reason::UdpliteChecksum {});
     }

@@ -68,12 +68,15 @@ impl Index {
     /// The places whose hash is `hash`; nearly always none or one.
     pub(crate) fn find(&self, hash: u32) -> impl Iterator<Item = Place> + '_ {
         let rows = self.rows.get(self.home(hash)..).unwrap_or_default();
-        rows.iter().take_while(move |row| row.hash <= hash && !row.is_empty()).filter(move |row| row.hash == hash).map(|row| row.place)
+        rows.iter()
+            .take_while(move |row| row.hash <= hash && !row.is_empty())
+            .filter(move |row| row.hash == hash)
+            .map(|row| row.place)
     }
 
     /// Reads the line on which `find` would begin, so that it is near when it is asked.
-    pub(crate) fn touch(&self, hash: u32) -> Option<Place> {
-        self.rows.get(self.home(hash)).filter(|row| !row.is_empty()).map(|row| row.place)
+    pub(crate) fn touch(&self, hash: u32) -> u64 {
+        self.rows.get(self.home(hash)).map_or(0, |row| u64::from(row.hash))
     }
 
     /// Adds a row. Several rows may have one hash.
@@ -191,7 +194,8 @@ mod tests {
                 if step % 500 == 0 {
                     let (low, high) = (hash.min(number), hash.max(number));
                     let mut found: Vec<_> = index.range(low, high).collect();
-                    let mut wanted: Vec<_> = model.range((low, Place(0))..=(high, Place(u32::MAX))).map(|x| x.1).collect();
+                    let mut wanted: Vec<_> =
+                        model.range((low, Place(0))..=(high, Place(u32::MAX))).map(|x| x.1).collect();
                     found.sort();
                     wanted.sort();
                     assert_eq!(found, wanted);

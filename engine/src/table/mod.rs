@@ -88,14 +88,15 @@ impl ConnTable {
         })
     }
 
-    /// Reads what `find` would read first; the answer is only there so that the reads happen.
-    pub fn touch_index(&self, hash: u32) -> Option<u32> {
-        self.index.touch(hash).map(Place::slot)
+    /// Reads what `find` would read first, ahead of its use.
+    pub fn touch_index(&self, hash: u32) -> u64 {
+        self.index.touch(hash)
     }
 
-    /// Reads a connection's lines ahead of its use.
-    pub fn touch_conn(&self, slot: u32) -> u64 {
-        let conn = self.slab.get(slot);
+    /// Reads the lines of a connection ahead of its use.
+    pub fn touch_conn(&self, hash: u32) -> u64 {
+        let Some(place) = self.index.find(hash).next() else { return 0 };
+        let conn = self.slab.get(place.slot());
         conn.expires.0 ^ u64::from(conn.hashes[0]) ^ conn.proto.touch()
     }
 

@@ -113,7 +113,12 @@ impl Wheel {
     }
 
     /// Turns to the next tick, not after `until`, at which entries die, and takes them out; `None` when there is none.
-    pub(crate) fn turn(&mut self, links: &mut impl Links, until: Jiffies, due: &mut Vec<u32>) -> Option<Jiffies> {
+    pub(crate) fn turn(
+        &mut self,
+        links: &mut impl Links,
+        until: Jiffies,
+        due: &mut Vec<u32>,
+    ) -> Option<Jiffies> {
         loop {
             self.spread_higher(links, due);
             let Some((level, slot)) = self.next_slot() else {

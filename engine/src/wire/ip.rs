@@ -105,7 +105,11 @@ pub(crate) fn reassembled(bytes: &[u8]) -> Option<Datagram<'_>> {
 }
 
 /// Source: linux 6.18 net/ipv4/ip_input.c `ip_rcv_core`.
-fn receive_ipv4<'a>(header: &[u8; IPV4_HEADER], bytes: &'a [u8], offload: bool) -> Result<Datagram<'a>, Reason> {
+fn receive_ipv4<'a>(
+    header: &[u8; IPV4_HEADER],
+    bytes: &'a [u8],
+    offload: bool,
+) -> Result<Datagram<'a>, Reason> {
     let length = bytes.len() as u32;
     let mut datagram = ipv4_view(header, bytes);
     let header_len = datagram.header_len as usize;
@@ -154,7 +158,11 @@ fn ipv4_fragment(header: &[u8; IPV4_HEADER]) -> Option<FragmentInfo> {
 }
 
 /// Source: linux 6.18 net/ipv6/ip6_input.c `ip6_rcv_core`.
-fn receive_ipv6<'a>(header: &[u8; IPV6_HEADER], bytes: &'a [u8], offload: bool) -> Result<Datagram<'a>, Reason> {
+fn receive_ipv6<'a>(
+    header: &[u8; IPV6_HEADER],
+    bytes: &'a [u8],
+    offload: bool,
+) -> Result<Datagram<'a>, Reason> {
     let mut datagram = ipv6_view(header, bytes);
     check_ipv6_addresses(datagram.src, datagram.dst)?;
     let payload = u32::from(u16::from_be_bytes([header[4], header[5]]));
@@ -277,7 +285,12 @@ fn hop_by_hop(bytes: &[u8], payload: u32) -> Result<&[u8], Reason> {
 fn is_extension(protocol: u8) -> bool {
     matches!(
         protocol,
-        next::HOP_BY_HOP | next::ROUTING | next::FRAGMENT | next::AUTHENTICATION | next::NONE | next::DESTINATION
+        next::HOP_BY_HOP
+            | next::ROUTING
+            | next::FRAGMENT
+            | next::AUTHENTICATION
+            | next::NONE
+            | next::DESTINATION
     )
 }
 

@@ -104,7 +104,12 @@ enum Course {
 }
 
 /// Lets a segment have its effect on a connection.
-pub(super) fn track(conn: &mut Conn, direction: Direction, packet: &Packet<'_>, rules: &Rules<'_>) -> Decision {
+pub(super) fn track(
+    conn: &mut Conn,
+    direction: Direction,
+    packet: &Packet<'_>,
+    rules: &Rules<'_>,
+) -> Decision {
     let header = match Header::parse(packet) {
         Ok(header) => header,
         Err(reason) => return Decision::Invalid(reason),
@@ -158,7 +163,13 @@ fn start(tcp: &mut Tcp, header: &Header<'_>, rules: &Rules<'_>) -> Result<Reason
     }
     // Its history is lost: selective acknowledgements and a scaled window are thought possible.
     let flags = TcpSide::SACK_PERM | TcpSide::BE_LIBERAL;
-    *sender = TcpSide { td_end: end, td_maxend: end.wrapping_add(td_maxwin), td_maxwin, flags, ..TcpSide::default() };
+    *sender = TcpSide {
+        td_end: end,
+        td_maxend: end.wrapping_add(td_maxwin),
+        td_maxwin,
+        flags,
+        ..TcpSide::default()
+    };
     tcp.sides[1].flags = flags;
     tcp.last_kind = Segment::None;
     Ok(Reason::TcpPickUp { end, window })
@@ -175,7 +186,9 @@ fn course(
 ) -> Course {
     let segment = header.kind;
     match rules.profile.tcp_next(direction, segment, *old) {
-        Next::Invalid => Course::Done(Decision::Invalid(Reason::TcpStateInvalid { state: *old, segment, direction })),
+        Next::Invalid => {
+            Course::Done(Decision::Invalid(Reason::TcpStateInvalid { state: *old, segment, direction }))
+        }
         Next::To(TcpState::SynSent) if *old >= TcpState::TimeWait && may_reopen(tcp, direction) => {
             Course::Done(Decision::Reopen)
         }
@@ -197,7 +210,9 @@ fn course(
         {
             Course::Window(TcpState::Established)
         }
-        Next::To(TcpState::Close) if segment == Segment::Rst => reset(tcp, status, *old, direction, header, rules),
+        Next::To(TcpState::Close) if segment == Segment::Rst => {
+            reset(tcp, status, *old, direction, header, rules)
+        }
         Next::To(state) => Course::Window(state),
     }
 }
@@ -307,7 +322,13 @@ fn reset(
 /// FIN and RST outside the window, one from each side: the connection is most likely over, so it gets less time.
 ///
 /// Source: linux 6.18 `nf_tcp_handle_invalid`.
-fn outside(conn: &mut Conn, direction: Direction, kind: Segment, reason: Reason, rules: &Rules<'_>) -> Decision {
+fn outside(
+    conn: &mut Conn,
+    direction: Direction,
+    kind: Segment,
+    reason: Reason,
+    rules: &Rules<'_>,
+) -> Decision {
     const IS_ENOUGH: u32 = 120;
     let left = conn.ticks_left(rules.now);
     let watched = conn.status.has(Status::ASSURED) && !conn.status.has(Status::FIXED_TIMEOUT);
@@ -354,7 +375,10 @@ fn accept(
         if header.has(flag::RST) {
             return Decision::Destroy(Reason::TcpRstUnreplied { seq: header.seq });
         }
-        if header.kind == Segment::Syn && old == TcpState::SynSent && rules.profile.tcp_syn_again_keeps_timeout {
+        if header.kind == Segment::Syn
+            && old == TcpState::SynSent
+            && rules.profile.tcp_syn_again_keeps_timeout
+        {
             return Decision::Keep(Reason::TcpSynAgain { end: header.end });
         }
         if new == TcpState::Established && rules.profile.tcp_pick_up_capped {

@@ -21,7 +21,8 @@ use flag::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
 /// The flags that may stand together; PSH, ECE and CWR are not looked at.
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_tcp.c `tcp_valid_flags`.
-const VALID: [u8; 9] = [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
+const VALID: [u8; 9] =
+    [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
 
 const HEADER: usize = 20;
 const MAX_SCALE: u8 = 14;
@@ -110,7 +111,8 @@ impl<'a> Header<'a> {
         let blocks = Options(self.options).find_map(|(kind, data)| {
             (kind == option::SACK && !data.is_empty() && data.len() % 8 == 0).then_some(data)
         });
-        let edges = blocks.unwrap_or_default().chunks_exact(8).map(|b| u32::from_be_bytes([b[4], b[5], b[6], b[7]]));
+        let edges =
+            blocks.unwrap_or_default().chunks_exact(8).map(|b| u32::from_be_bytes([b[4], b[5], b[6], b[7]]));
         edges.fold(self.ack, |sack, edge| if super::after(edge, sack) { edge } else { sack })
     }
 }
