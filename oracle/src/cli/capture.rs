@@ -117,11 +117,8 @@ pub(super) struct Source {
 impl Source {
     /// Opens a file, or standard input for `-`.
     pub(super) fn open(path: &Path) -> Result<Source, Error> {
-        let capture = if path.as_os_str() == "-" {
-            Capture::new(std::io::stdin().lock())
-        } else {
-            Capture::open(path)
-        };
+        let capture =
+            if path.as_os_str() == "-" { Capture::new(std::io::stdin().lock()) } else { Capture::open(path) };
         let capture = capture.map_err(|error| named(path, &error))?;
         Ok(Source { path: path.to_owned(), capture })
     }

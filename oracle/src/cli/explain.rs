@@ -28,7 +28,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if is_scenario(&args.subject) {
-        return Err(format!("{}: scenarios cannot be explained yet, captures can", args.subject.display()).into());
+        return Err(
+            format!("{}: scenarios cannot be explained yet, captures can", args.subject.display()).into()
+        );
     }
     explain_capture(args, tone)
 }
@@ -72,7 +74,9 @@ fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     out.flush()?;
     ended?;
     match args.packet {
-        Some(packet) if packet > last => Err(format!("there is no packet {packet}, the last is {last}").into()),
+        Some(packet) if packet > last => {
+            Err(format!("there is no packet {packet}, the last is {last}").into())
+        }
         Some(_) => Ok(Exit::Fine),
         None => tell(replayer.tally(), tone).map(|()| Exit::Fine),
     }

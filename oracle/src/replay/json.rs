@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use conntruth_engine::{
-    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Family, Hook, Reason, Tuple, Verdict, protocol,
+    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Family, Hook, Reason, Tuple, Verdict,
+    protocol,
 };
 use serde::{Serialize, Serializer};
 
@@ -198,10 +199,9 @@ struct EventObject {
 }
 
 fn events<S: Serializer>(events: &[Event], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(events.iter().map(|event| EventObject {
-        r#type: event.kind,
-        connection: event.conn.id.number(),
-    }))
+    serializer.collect_seq(
+        events.iter().map(|event| EventObject { r#type: event.kind, connection: event.conn.id.number() }),
+    )
 }
 
 fn numbers<S: Serializer>(reason: &&Reason, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,7 +5,8 @@
 //! and what listeners were told. [`json`] and [`text`] write records. Nothing here reads files or arguments.
 
 use conntruth_engine::{
-    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason, SysctlError, Time, Verdict,
+    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason,
+    SysctlError, Time, Verdict,
 };
 use conntruth_sim::Clock;
 use conntruth_sim::capture::{Captured, Family};

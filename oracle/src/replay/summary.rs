@@ -42,12 +42,14 @@ impl fmt::Display for Summary<'_> {
 fn fragment_offset(ip: &LaxIpSlice<'_>) -> Option<(u32, bool)> {
     let (offset, more) = match ip {
         LaxIpSlice::Ipv4(ip) => (ip.header().fragments_offset().byte_offset(), ip.header().more_fragments()),
-        LaxIpSlice::Ipv6(ip) => ip.extensions().clone().into_iter().find_map(|extension| match extension {
-            etherparse::Ipv6ExtensionSlice::Fragment(header) => {
-                Some((header.fragment_offset().byte_offset(), header.more_fragments()))
-            }
-            _ => None,
-        })?,
+        LaxIpSlice::Ipv6(ip) => {
+            ip.extensions().clone().into_iter().find_map(|extension| match extension {
+                etherparse::Ipv6ExtensionSlice::Fragment(header) => {
+                    Some((header.fragment_offset().byte_offset(), header.more_fragments()))
+                }
+                _ => None,
+            })?
+        }
     };
     (offset > 0 || more).then_some((u32::from(offset), more))
 }
@@ -78,10 +80,8 @@ impl Datagram<'_> {
 impl fmt::Display for Datagram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = protocol_name(self.protocol);
-        let has_ports = matches!(
-            self.protocol,
-            protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP
-        );
+        let has_ports =
+            matches!(self.protocol, protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP);
         let ports = u16_at(self.payload, 0).zip(u16_at(self.payload, 2)).filter(|_| has_ports);
         self.fmt_addresses(f, ports)?;
         match (self.protocol, ports) {
@@ -121,7 +121,8 @@ fn protocol_name(number: u8) -> &'static str {
     }
 }
 
-/// In packetdrill's words: `S. 5000:5000(0) ack 1001 win 65160`.
+/// With packetdrill's letters, and numbers as they are on the wire, for the reasons speak of these:
+/// `P. seq 1001 len 120 ack 5001 win 502`.
 fn fmt_tcp(f: &mut fmt::Formatter<'_>, segment: &[u8]) -> fmt::Result {
     let (Some(seq), Some(ack)) = (u32_at(segment, 4), u32_at(segment, 8)) else {
         return write!(f, "tcp, {} bytes", segment.len());
@@ -140,7 +141,10 @@ fn fmt_tcp(f: &mut fmt::Formatter<'_>, segment: &[u8]) -> fmt::Result {
     }
     let header = usize::from(offset >> 4) * 4;
     let length = segment.len().saturating_sub(header);
-    write!(f, " {seq}:{}({length})", seq.wrapping_add(length as u32))?;
+    write!(f, " seq {seq}")?;
+    if length > 0 {
+        write!(f, " len {length}")?;
+    }
     if flags & 16 != 0 {
         write!(f, " ack {ack}")?;
     }
@@ -165,7 +169,9 @@ fn fmt_tcp_options(f: &mut fmt::Formatter<'_>, options: &[u8]) -> fmt::Result {
                     write!(f, " {from}:{to}")?;
                 }
             }
-            Ok(TcpOptionElement::Timestamp(value, echo)) => write!(f, "{separator}TS val {value} ecr {echo}")?,
+            Ok(TcpOptionElement::Timestamp(value, echo)) => {
+                write!(f, "{separator}TS val {value} ecr {echo}")?
+            }
             // What is unknown or malformed ends the list: the rest cannot be told apart.
             Err(_) => {
                 write!(f, "{separator}...")?;

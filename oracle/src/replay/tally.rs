@@ -56,7 +56,8 @@ impl Tally {
     /// What was skipped, in a sentence.
     pub fn skipped_words(&self) -> Option<String> {
         let (verb, noun) = if self.skipped == 1 { ("is", "packet") } else { ("are", "packets") };
-        let mut parts: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let mut parts: Vec<String> =
+            self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let others = self.skipped - self.kinds.values().sum::<u64>();
         if others > 0 {
             parts.push(format!("{others} others"));
@@ -68,7 +69,9 @@ impl Tally {
     /// The link type of the packets, if it is one that we do not know and nothing else was captured.
     pub fn unknown_link(&self) -> Option<i32> {
         match self.kinds.first_key_value() {
-            Some((NotIp::UnknownLink(link), count)) if *count == self.skipped && self.packets == 0 => Some(*link),
+            Some((NotIp::UnknownLink(link), count)) if *count == self.skipped && self.packets == 0 => {
+                Some(*link)
+            }
             _ => None,
         }
     }

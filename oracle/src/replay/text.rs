@@ -156,7 +156,9 @@ fn cells(record: &Record<'_>, started: Time) -> [String; COLUMNS] {
     }
     // Where all went well the name of the rule is enough.
     let why = match outcome.class {
-        Class::Tracked(_) if outcome.verdict == Verdict::Accept => outcome.reason.slug().to_owned(),
+        Class::Tracked(_) | Class::Untracked | Class::Held if outcome.verdict == Verdict::Accept => {
+            outcome.reason.slug().to_owned()
+        }
         _ => format!("{}: {}", outcome.reason.slug(), outcome.reason),
     };
     let [conn, state, timeout, flags] = match &record.connection {
