@@ -17,12 +17,12 @@ Examples:
   conntruth replay web.pcap --set tcp_loose=0    with another configuration
   tcpdump -w - | conntruth replay -              from standard input
 
-Packets enter at PREROUTING and are confirmed at POSTROUTING, as on a forwarding box; the captured time stamps
-drive the clock. Where they run backwards the clock stands still, and packets without one come at the time of the
-packet before. Connections whose time has come are noticed at the next packet: their destroy events stand before
+Packets enter at PREROUTING and are confirmed at POSTROUTING, as on a forwarding box; the captured time stamps \
+drive the clock. Where they run backwards the clock stands still, and packets without one come at the time of the \
+packet before. Connections whose time has come are noticed at the next packet: their destroy events stand before \
 that packet's own.
 
-A capture that cannot be read to its end is an error, with exit code 2: the packets before the place have been
+A capture that cannot be read to its end is an error, with exit code 2: the packets before the place have been \
 written by then, the table is not.";
 
 /// Say what the tracker makes of a capture.

@@ -21,7 +21,7 @@ const DIM: Style = Style::new().dimmed();
 const TITLE: Style = Style::new().bold();
 
 enum Row {
-    Packet { cells: [String; COLUMNS], style: Style },
+    Packet { cells: Box<[String; COLUMNS]>, style: Style },
     Remark(String),
 }
 
@@ -53,8 +53,8 @@ impl Lines {
         let started = *self.started.get_or_insert(record.time);
         let others = record.events.iter().filter(|event| is_end_of_another(event, record));
         self.waiting.extend(others.map(|event| Row::Remark(end_words(event))));
-        let cells = cells(record, started);
-        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+        let cells = Box::new(cells(record, started));
+        for (width, cell) in self.widths.iter_mut().zip(cells.iter()) {
             *width = (*width).max(cell.chars().count());
         }
         self.waiting.push(Row::Packet { cells, style: class_style(&record.outcome.class) });

@@ -6,6 +6,9 @@ const LARGEST_OFFLOAD: u64 = 8 * 65_535;
 
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
+const LARGEST_IPV6: u64 = IPV6_HEADER as u64 + 65_535;
+/// The next header that may carry the length of a jumbogram.
+const HOP_BY_HOP: u8 = 0;
 
 /// A packet as it was on the wire, as far as the capture lets us know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub(super) struct Whole<'a> {
 /// The packet of which `captured` is the beginning. `buffer` is where it is put together if something is missing.
 pub(super) fn whole<'a>(captured: &'a [u8], original_len: u64, buffer: &'a mut Vec<u8>) -> Whole<'a> {
     let as_it_is = Whole { bytes: captured, cut: false, offload: false };
-    let Some(claimed) = claimed_len(captured) else {
+    let Some(claimed) = claimed_len(captured, original_len) else {
         return Whole { cut: (captured.len() as u64) < original_len, ..as_it_is };
     };
     let offload = claimed == 0;
@@ -36,7 +39,7 @@ pub(super) fn whole<'a>(captured: &'a [u8], original_len: u64, buffer: &'a mut V
 }
 
 /// How long the IP header says the packet is, 0 where it leaves that to the card; `None` without a whole header.
-fn claimed_len(bytes: &[u8]) -> Option<u64> {
+fn claimed_len(bytes: &[u8], original_len: u64) -> Option<u64> {
     match bytes.first()? >> 4 {
         4 => {
             let header = usize::from(bytes[0] & 15) * 4;
@@ -45,7 +48,10 @@ fn claimed_len(bytes: &[u8]) -> Option<u64> {
         }
         6 if bytes.len() >= IPV6_HEADER => {
             let payload = u16::from_be_bytes([bytes[4], bytes[5]]);
-            Some(IPV6_HEADER as u64 + u64::from(payload))
+            let claimed = IPV6_HEADER as u64 + u64::from(payload);
+            // Without a payload length IPv6 has no payload - unless there is more of it than the field can say.
+            let is_big = payload == 0 && bytes[6] != HOP_BY_HOP && original_len > LARGEST_IPV6;
+            Some(if is_big { 0 } else { claimed })
         }
         _ => None,
     }
@@ -97,5 +103,9 @@ mod tests {
         check(&ipv4(0, 3000), 3000, 3000, false, true);
         check(&ipv4(0, 60), 3000, 3000, true, true);
         check(&ipv4(0, 60), u32::MAX.into(), LARGEST_OFFLOAD as usize, true, true);
+        let mut ipv6 = vec![0; 70_000];
+        (ipv6[0], ipv6[6]) = (0x60, 6);
+        check(&ipv6, 70_000, 70_000, false, true);
+        check(&ipv6[..60], 60, 60, false, false);
     }
 }
