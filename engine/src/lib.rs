@@ -4,12 +4,11 @@
 //! numbers that decided. There is no clock but the `now` that is given, no thread, no randomness: the same input gives
 //! the same output on any machine.
 //!
-//! Read the modules as data passes through them:
-#![doc = "bytes → [`wire`] → [`defrag`] → [`tuple`] → [`table`] → [`proto`] → [`outcome`] and [`event`]."]
+//! Start at [`Engine`]. Its modules stand below in the order in which data passes through them: `packet` → `wire` →
+//! `defrag` → `tuple` → `table` → `proto` → `outcome` and `event`; what differs between kernels is a [`Profile`].
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
-mod defrag;
 mod event;
 mod outcome;
 mod profile;
@@ -21,10 +20,20 @@ mod sysctl;
 mod tables;
 mod time;
 mod tuple;
+
+// The way of a packet.
+mod conn;
+mod defrag;
+mod engine;
+mod packet;
+mod proto;
+mod table;
 mod wire;
 
+pub use engine::{Engine, Passage};
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
+pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};

@@ -97,6 +97,14 @@ macro_rules! reasons {
 }
 
 impl Reason {
+    /// The reason of a packet that opened a connection in the place of one that was closed.
+    pub(crate) fn reopened(self) -> Reason {
+        match self {
+            Reason::TcpNewSyn { end, window } => Reason::TcpReopened { end, window },
+            reason => reason,
+        }
+    }
+
     /// The rule's row: slug, sentence, source.
     pub fn info(&self) -> &'static ReasonInfo {
         &Reason::ALL[self.index()]
@@ -130,7 +138,8 @@ const ICMP_ERROR: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmp.c nf_
 const ICMP_INET: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmp.c nf_conntrack_inet_error";
 const ICMPV6: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_packet";
 const ICMPV6_ERROR: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_error";
-const ICMPV6_REDIRECT: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_redirect";
+const ICMPV6_REDIRECT: &str =
+    "linux 6.18 net/netfilter/nf_conntrack_proto_icmpv6.c nf_conntrack_icmpv6_redirect";
 const GRE: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_gre.c nf_conntrack_gre_packet";
 const GRE_TUPLE: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_gre.c gre_pkt_to_tuple";
 const GENERIC: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_generic.c";
@@ -359,6 +368,10 @@ reasons! {
     "icmpv6-untracked" Icmpv6Untracked { kind: u8 } "type {kind} is never tracked", ICMPV6_ERROR;
     /// A redirect must come from a neighbour: hop limit 255 and a link-local source.
     "icmpv6-redirect" Icmpv6Redirect { hop_limit: u8 } "a redirect must have hop limit 255 (here {hop_limit}) and a link-local source", ICMPV6_REDIRECT;
+    /// A redirect must be whole.
+    "icmpv6-redirect-short" Icmpv6RedirectShort { length: u32 } "{length} bytes are no redirect, which takes 40", ICMPV6_REDIRECT;
+    /// A redirect must carry an option.
+    "icmpv6-redirect-options" Icmpv6RedirectOptions {} "the redirect carries no option", ICMPV6_REDIRECT;
     /// A query opens an entry, or renews one.
     "icmpv6-query" Icmpv6Query { kind: u8, id: u16 } "query type {kind} id {id}", ICMPV6;
     /// An answer to a query.
@@ -409,7 +422,9 @@ mod tests {
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), Reason::ALL.len());
-        assert!(Reason::ALL.iter().all(|info| info.source.starts_with("linux 6.18 ") && !info.rule.is_empty()));
+        assert!(
+            Reason::ALL.iter().all(|info| info.source.starts_with("linux 6.18 ") && !info.rule.is_empty())
+        );
     }
 
     #[test]

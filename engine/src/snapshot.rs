@@ -149,7 +149,13 @@ impl fmt::Display for ProcLine<'_> {
             Family::Ipv4 => ("ipv4", 2),
             Family::Ipv6 => ("ipv6", 10),
         };
-        write!(f, "{family:<8} {number} {:<8} {} {} ", conn.protocol_name(), conn.original.protocol, conn.timeout)?;
+        write!(
+            f,
+            "{family:<8} {number} {:<8} {} {} ",
+            conn.protocol_name(),
+            conn.original.protocol,
+            conn.timeout
+        )?;
         conn.fmt_rest(f, true)?;
         write!(f, " use=2")
     }

@@ -45,8 +45,18 @@ impl TcpState {
 
     /// The kernel's word.
     pub const fn word(self) -> &'static str {
-        ["NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"]
-            [self as usize]
+        [
+            "NONE",
+            "SYN_SENT",
+            "SYN_RECV",
+            "ESTABLISHED",
+            "FIN_WAIT",
+            "CLOSE_WAIT",
+            "LAST_ACK",
+            "TIME_WAIT",
+            "CLOSE",
+            "SYN_SENT2",
+        ][self as usize]
     }
 
     /// From FIN_WAIT to CLOSE: the connection is going, its tuple may be in use again, and a full table may drop it

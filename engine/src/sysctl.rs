@@ -32,9 +32,11 @@ pub struct KnobInfo {
     /// The whole name, as `sysctl` takes it.
     pub name: &'static str,
     /// The value in a new namespace of the profile's kernel.
-    pub default: u32,
+    pub default: i32,
+    /// The smallest value that can be written.
+    pub min: i32,
     /// The largest value that can be written.
-    pub max: u32,
+    pub max: i32,
     /// What the number means.
     pub unit: Unit,
     /// What it does.
@@ -43,10 +45,15 @@ pub struct KnobInfo {
     pub source: &'static str,
 }
 
-/// The largest number of seconds that a timeout can be set to: what an `int` of jiffies holds at 250 Hz.
-const MAX_SECONDS: u32 = i32::MAX as u32 / 250;
-const ANY: u32 = i32::MAX as u32;
-const FLAG: u32 = 1;
+/// What can be written, lowest and highest.
+type Range = (i32, i32);
+
+/// Seconds are kept as an `int` of jiffies, at 250 a second. A timeout that is not positive is over at once.
+const SECONDS: Range = (-i32::MAX / 250, i32::MAX / 250);
+const ANY: Range = (0, i32::MAX);
+const FLAG: Range = (0, 1);
+const EVENTS: Range = (0, 2);
+const BYTE: Range = (0, 255);
 
 macro_rules! knobs {
     ($( $knob:ident $name:literal $default:literal $max:ident $unit:ident $meaning:literal, $source:literal; )*) => {
@@ -60,7 +67,8 @@ macro_rules! knobs {
                 knob: Knob::$knob,
                 name: $name,
                 default: $default,
-                max: $max,
+                min: $max.0,
+                max: $max.1,
                 unit: Unit::$unit,
                 meaning: $meaning,
                 source: concat!("linux 6.18 ", $source),
@@ -76,44 +84,42 @@ knobs! {
     Events "net.netfilter.nf_conntrack_events" 2 EVENTS Choice "0: no events; 1: always; 2: for connections made while somebody listens", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_EVENTS";
     Frag6High "net.netfilter.nf_conntrack_frag6_high_thresh" 4194304 ANY Bytes "memory for IPv6 fragments; over it every fragment is dropped", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
     Frag6Low "net.netfilter.nf_conntrack_frag6_low_thresh" 3145728 ANY Bytes "kept for programs that set it; today's kernel does not use it", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
-    Frag6Time "net.netfilter.nf_conntrack_frag6_timeout" 60 MAX_SECONDS Seconds "how long an incomplete IPv6 datagram is kept", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
-    Generic "net.netfilter.nf_conntrack_generic_timeout" 600 MAX_SECONDS Seconds "protocols without a tracker of their own", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GENERIC";
-    Gre "net.netfilter.nf_conntrack_gre_timeout" 30 MAX_SECONDS Seconds "GRE that was not answered", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GRE";
-    GreStream "net.netfilter.nf_conntrack_gre_timeout_stream" 180 MAX_SECONDS Seconds "GRE that was answered", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GRE_STREAM";
-    Icmp "net.netfilter.nf_conntrack_icmp_timeout" 30 MAX_SECONDS Seconds "ICMP queries", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_ICMP";
-    Icmpv6 "net.netfilter.nf_conntrack_icmpv6_timeout" 30 MAX_SECONDS Seconds "ICMPv6 queries", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_ICMPV6";
+    Frag6Time "net.netfilter.nf_conntrack_frag6_timeout" 60 SECONDS Seconds "how long an incomplete IPv6 datagram is kept", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
+    Generic "net.netfilter.nf_conntrack_generic_timeout" 600 SECONDS Seconds "protocols without a tracker of their own", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GENERIC";
+    Gre "net.netfilter.nf_conntrack_gre_timeout" 30 SECONDS Seconds "GRE that was not answered", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GRE";
+    GreStream "net.netfilter.nf_conntrack_gre_timeout_stream" 180 SECONDS Seconds "GRE that was answered", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_GRE_STREAM";
+    Icmp "net.netfilter.nf_conntrack_icmp_timeout" 30 SECONDS Seconds "ICMP queries", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_ICMP";
+    Icmpv6 "net.netfilter.nf_conntrack_icmpv6_timeout" 30 SECONDS Seconds "ICMPv6 queries", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TIMEOUT_ICMPV6";
     Max "net.netfilter.nf_conntrack_max" 262144 ANY Count "most entries in the table; 0 is no limit", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_MAX";
-    SctpClosed "net.netfilter.nf_conntrack_sctp_timeout_closed" 10 MAX_SECONDS Seconds "SCTP in CLOSED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpCookieEchoed "net.netfilter.nf_conntrack_sctp_timeout_cookie_echoed" 3 MAX_SECONDS Seconds "SCTP in COOKIE_ECHOED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpCookieWait "net.netfilter.nf_conntrack_sctp_timeout_cookie_wait" 3 MAX_SECONDS Seconds "SCTP in COOKIE_WAIT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpEstablished "net.netfilter.nf_conntrack_sctp_timeout_established" 210 MAX_SECONDS Seconds "SCTP in ESTABLISHED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpHeartbeatSent "net.netfilter.nf_conntrack_sctp_timeout_heartbeat_sent" 30 MAX_SECONDS Seconds "SCTP in HEARTBEAT_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpShutdownAckSent "net.netfilter.nf_conntrack_sctp_timeout_shutdown_ack_sent" 3 MAX_SECONDS Seconds "SCTP in SHUTDOWN_ACK_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpShutdownRecd "net.netfilter.nf_conntrack_sctp_timeout_shutdown_recd" 3 MAX_SECONDS Seconds "SCTP in SHUTDOWN_RECD", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
-    SctpShutdownSent "net.netfilter.nf_conntrack_sctp_timeout_shutdown_sent" 3 MAX_SECONDS Seconds "SCTP in SHUTDOWN_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpClosed "net.netfilter.nf_conntrack_sctp_timeout_closed" 10 SECONDS Seconds "SCTP in CLOSED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpCookieEchoed "net.netfilter.nf_conntrack_sctp_timeout_cookie_echoed" 3 SECONDS Seconds "SCTP in COOKIE_ECHOED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpCookieWait "net.netfilter.nf_conntrack_sctp_timeout_cookie_wait" 3 SECONDS Seconds "SCTP in COOKIE_WAIT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpEstablished "net.netfilter.nf_conntrack_sctp_timeout_established" 210 SECONDS Seconds "SCTP in ESTABLISHED", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpHeartbeatSent "net.netfilter.nf_conntrack_sctp_timeout_heartbeat_sent" 30 SECONDS Seconds "SCTP in HEARTBEAT_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpShutdownAckSent "net.netfilter.nf_conntrack_sctp_timeout_shutdown_ack_sent" 3 SECONDS Seconds "SCTP in SHUTDOWN_ACK_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpShutdownRecd "net.netfilter.nf_conntrack_sctp_timeout_shutdown_recd" 3 SECONDS Seconds "SCTP in SHUTDOWN_RECD", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
+    SctpShutdownSent "net.netfilter.nf_conntrack_sctp_timeout_shutdown_sent" 3 SECONDS Seconds "SCTP in SHUTDOWN_SENT", "net/netfilter/nf_conntrack_proto_sctp.c sctp_timeouts";
     TcpBeLiberal "net.netfilter.nf_conntrack_tcp_be_liberal" 0 FLAG Switch "segments outside the window are taken as if inside", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TCP_LIBERAL";
     TcpIgnoreInvalidRst "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst" 0 FLAG Switch "a RST before what was acknowledged is not INVALID", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TCP_IGNORE_INVALID_RST";
     TcpLoose "net.netfilter.nf_conntrack_tcp_loose" 1 FLAG Switch "unknown connections are picked up mid-stream", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TCP_LOOSE";
     TcpMaxRetrans "net.netfilter.nf_conntrack_tcp_max_retrans" 3 BYTE Count "so many repeated ACKs cut the timeout to that of max_retrans", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_PROTO_TCP_MAX_RETRANS";
-    TcpClose "net.netfilter.nf_conntrack_tcp_timeout_close" 10 MAX_SECONDS Seconds "TCP in CLOSE, and after any RST", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpCloseWait "net.netfilter.nf_conntrack_tcp_timeout_close_wait" 60 MAX_SECONDS Seconds "TCP in CLOSE_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpEstablished "net.netfilter.nf_conntrack_tcp_timeout_established" 432000 MAX_SECONDS Seconds "TCP in ESTABLISHED", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpFinWait "net.netfilter.nf_conntrack_tcp_timeout_fin_wait" 120 MAX_SECONDS Seconds "TCP in FIN_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpLastAck "net.netfilter.nf_conntrack_tcp_timeout_last_ack" 30 MAX_SECONDS Seconds "TCP in LAST_ACK", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpRetrans "net.netfilter.nf_conntrack_tcp_timeout_max_retrans" 300 MAX_SECONDS Seconds "most for TCP that retransmits, or has a zero window", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpSynRecv "net.netfilter.nf_conntrack_tcp_timeout_syn_recv" 60 MAX_SECONDS Seconds "TCP in SYN_RECV", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpSynSent "net.netfilter.nf_conntrack_tcp_timeout_syn_sent" 120 MAX_SECONDS Seconds "TCP in SYN_SENT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpTimeWait "net.netfilter.nf_conntrack_tcp_timeout_time_wait" 120 MAX_SECONDS Seconds "TCP in TIME_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
-    TcpUnack "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged" 300 MAX_SECONDS Seconds "most for TCP with unacknowledged data, or picked up and not answered", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpClose "net.netfilter.nf_conntrack_tcp_timeout_close" 10 SECONDS Seconds "TCP in CLOSE, and after any RST", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpCloseWait "net.netfilter.nf_conntrack_tcp_timeout_close_wait" 60 SECONDS Seconds "TCP in CLOSE_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpEstablished "net.netfilter.nf_conntrack_tcp_timeout_established" 432000 SECONDS Seconds "TCP in ESTABLISHED", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpFinWait "net.netfilter.nf_conntrack_tcp_timeout_fin_wait" 120 SECONDS Seconds "TCP in FIN_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpLastAck "net.netfilter.nf_conntrack_tcp_timeout_last_ack" 30 SECONDS Seconds "TCP in LAST_ACK", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpRetrans "net.netfilter.nf_conntrack_tcp_timeout_max_retrans" 300 SECONDS Seconds "most for TCP that retransmits, or has a zero window", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpSynRecv "net.netfilter.nf_conntrack_tcp_timeout_syn_recv" 60 SECONDS Seconds "TCP in SYN_RECV", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpSynSent "net.netfilter.nf_conntrack_tcp_timeout_syn_sent" 120 SECONDS Seconds "TCP in SYN_SENT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpTimeWait "net.netfilter.nf_conntrack_tcp_timeout_time_wait" 120 SECONDS Seconds "TCP in TIME_WAIT", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
+    TcpUnack "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged" 300 SECONDS Seconds "most for TCP with unacknowledged data, or picked up and not answered", "net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts";
     Timestamp "net.netfilter.nf_conntrack_timestamp" 0 FLAG Switch "note when new connections begin and end", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_TIMESTAMP";
-    Udp "net.netfilter.nf_conntrack_udp_timeout" 30 MAX_SECONDS Seconds "UDP that is no stream", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
-    UdpStream "net.netfilter.nf_conntrack_udp_timeout_stream" 120 MAX_SECONDS Seconds "UDP streams", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
+    Udp "net.netfilter.nf_conntrack_udp_timeout" 30 SECONDS Seconds "UDP that is no stream", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
+    UdpStream "net.netfilter.nf_conntrack_udp_timeout_stream" 120 SECONDS Seconds "UDP streams", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
     IpfragHigh "net.ipv4.ipfrag_high_thresh" 4194304 ANY Bytes "memory for IPv4 fragments; over it every fragment is dropped", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
     IpfragMaxDist "net.ipv4.ipfrag_max_dist" 64 ANY Count "so many fragments of one source in between empty a datagram; 0 is off", "net/ipv4/ip_fragment.c ip4_frags_ctl_table";
-    IpfragTime "net.ipv4.ipfrag_time" 30 MAX_SECONDS Seconds "how long an incomplete IPv4 datagram is kept", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
+    IpfragTime "net.ipv4.ipfrag_time" 30 SECONDS Seconds "how long an incomplete IPv4 datagram is kept", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
 }
-const EVENTS: u32 = 2;
-const BYTE: u32 = 255;
 
 const KNOBS: usize = Knob::ALL.len();
 
@@ -157,6 +163,10 @@ pub enum SysctlError {
         knob: Knob,
         /// The value asked for.
         value: i64,
+        /// The smallest that would do.
+        min: i32,
+        /// The largest that would do.
+        max: i32,
     },
 }
 
@@ -167,8 +177,8 @@ impl fmt::Display for SysctlError {
             SysctlError::Unknown { name, nearest: Some(nearest) } => {
                 write!(f, "there is no sysctl `{name}`; did you mean `{nearest}`?")
             }
-            SysctlError::OutOfRange { knob, value } => {
-                write!(f, "`{}` takes 0 to {}, not {value}", knob.short_name(), knob.info().max)
+            SysctlError::OutOfRange { knob, value, min, max } => {
+                write!(f, "`{}` takes {min} to {max}, not {value}", knob.short_name())
             }
         }
     }
@@ -178,7 +188,7 @@ impl std::error::Error for SysctlError {}
 
 /// The settings of one engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sysctls([u32; KNOBS]);
+pub struct Sysctls([i32; KNOBS]);
 
 impl Sysctls {
     /// All knobs at their defaults.
@@ -191,7 +201,7 @@ impl Sysctls {
     }
 
     /// A knob's value.
-    pub const fn get(&self, knob: Knob) -> u32 {
+    pub const fn get(&self, knob: Knob) -> i32 {
         self.0[knob as usize]
     }
 
@@ -205,9 +215,20 @@ impl Sysctls {
     /// # Errors
     /// When the kernel would refuse the value.
     pub fn set(&mut self, knob: Knob, value: i64) -> Result<(), SysctlError> {
-        let fits = u32::try_from(value).ok().filter(|&v| v <= knob.info().max);
-        self.0[knob as usize] = fits.ok_or(SysctlError::OutOfRange { knob, value })?;
+        let (min, max) = self.range(knob);
+        let fits = i32::try_from(value).ok().filter(|value| (min..=max).contains(value));
+        self.0[knob as usize] = fits.ok_or(SysctlError::OutOfRange { knob, value, min, max })?;
         Ok(())
+    }
+
+    /// The two thresholds for IPv6 fragments bound each other.
+    fn range(&self, knob: Knob) -> Range {
+        let KnobInfo { min, max, .. } = *knob.info();
+        match knob {
+            Knob::Frag6High => (self.get(Knob::Frag6Low), max),
+            Knob::Frag6Low => (min, self.get(Knob::Frag6High)),
+            _ => (min, max),
+        }
     }
 
     /// Sets a knob by name (see [`Knob::find`]).
@@ -222,8 +243,11 @@ impl Sysctls {
     }
 
     /// The knobs that differ from their defaults, with their values.
-    pub fn changed(&self) -> impl Iterator<Item = (Knob, u32)> + '_ {
-        Knob::ALL.iter().filter(|info| self.get(info.knob) != info.default).map(|info| (info.knob, self.get(info.knob)))
+    pub fn changed(&self) -> impl Iterator<Item = (Knob, i32)> + '_ {
+        Knob::ALL
+            .iter()
+            .filter(|info| self.get(info.knob) != info.default)
+            .map(|info| (info.knob, self.get(info.knob)))
     }
 }
 
@@ -236,8 +260,10 @@ impl Default for Sysctls {
 /// The knob whose short name shares the most with `name`: for "did you mean".
 fn nearest_knob(name: &str) -> Option<&'static str> {
     let name = name.rsplit('.').next().unwrap_or(name).trim_start_matches("nf_conntrack_");
-    let (distance, nearest) =
-        Knob::ALL.iter().map(|info| (edit_distance(name, info.knob.short_name()), info.knob.short_name())).min()?;
+    let (distance, nearest) = Knob::ALL
+        .iter()
+        .map(|info| (edit_distance(name, info.knob.short_name()), info.knob.short_name()))
+        .min()?;
     (distance <= name.len() / 2).then_some(nearest)
 }
 
@@ -262,7 +288,7 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum() {
         for (index, info) in Knob::ALL.iter().enumerate() {
             assert_eq!(info.knob as usize, index);
-            assert!(info.default <= info.max, "{}", info.name);
+            assert!((info.min..=info.max).contains(&info.default), "{}", info.name);
         }
     }
 

@@ -98,6 +98,11 @@ impl Ticks {
         seconds as u64 * self.hz as u64
     }
 
+    /// A sysctl's seconds as ticks: none when they are not positive.
+    pub const fn of_setting(self, seconds: i32) -> u64 {
+        if seconds > 0 { self.of_secs(seconds as u32) } else { 0 }
+    }
+
     /// Whole seconds left at `now` until `deadline`: what listings show.
     pub const fn seconds_left(self, deadline: Jiffies, now: Jiffies) -> u64 {
         deadline.0.saturating_sub(now.0) / self.hz as u64

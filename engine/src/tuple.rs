@@ -19,10 +19,11 @@ pub enum Family {
 }
 
 /// Which way a packet travels, seen from the packet that made the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// As the first packet did.
+    #[default]
     Original = 0,
     /// Against it.
     Reply = 1,

@@ -189,7 +189,7 @@ impl Defrag {
                 Err(reason) => return Gathered::Dropped(reason),
             }
         }
-        let limit = u64::from(sysctls.get(if is_ipv4 { Knob::IpfragHigh } else { Knob::Frag6High }));
+        let limit = sysctls.get(if is_ipv4 { Knob::IpfragHigh } else { Knob::Frag6High }) as u64;
         let held = self.memory[datagram.family as usize];
         if limit == 0 || held > limit {
             return Gathered::Dropped(Reason::FragmentMemory { held, limit });
@@ -270,7 +270,7 @@ impl Defrag {
             Family::Ipv6 => Knob::Frag6Time,
         });
         self.made += 1;
-        let deadline = (Jiffies(now.0.saturating_add(self.ticks.of_secs(seconds).max(1))), self.made);
+        let deadline = (Jiffies(now.0.saturating_add(self.ticks.of_setting(seconds).max(1))), self.made);
         self.deadlines.insert(deadline, *key);
         deadline
     }
@@ -279,7 +279,7 @@ impl Defrag {
     ///
     /// Source: linux 6.18 net/ipv4/ip_fragment.c `ip_frag_too_far`, `ip_frag_reinit`.
     fn empty_if_too_far(&mut self, key: &Key, now: Jiffies, sysctls: &Sysctls) -> Option<Reason> {
-        let limit = sysctls.get(Knob::IpfragMaxDist);
+        let limit = sysctls.get(Knob::IpfragMaxDist) as u32;
         let queue = self.queues.get_mut(key)?;
         let before = queue.count.filter(|_| limit != 0)?;
         let source = self.sources.get_mut(&key.src)?;

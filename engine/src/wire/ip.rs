@@ -105,20 +105,24 @@ pub(crate) fn reassembled(bytes: &[u8]) -> Option<Datagram<'_>> {
 }
 
 /// Source: linux 6.18 net/ipv4/ip_input.c `ip_rcv_core`.
-fn receive_ipv4<'a>(header: &[u8; IPV4_HEADER], bytes: &'a [u8], offload: bool) -> Result<Datagram<'a>, Reason> {
+fn receive_ipv4<'a>(
+    header: &[u8; IPV4_HEADER],
+    bytes: &'a [u8],
+    offload: bool,
+) -> Result<Datagram<'a>, Reason> {
     let length = bytes.len() as u32;
     let mut datagram = ipv4_view(header, bytes);
     let header_len = datagram.header_len as usize;
     if header_len < IPV4_HEADER || bytes.len() < header_len {
         return Err(Reason::IpHeaderLength { header: datagram.header_len, length });
     }
-    if !super::checksum::is_intact(super::checksum::sum(&bytes[..header_len])) {
+    let claimed = u32::from(u16::from_be_bytes([header[2], header[3]]));
+    // A card that is to fill in the length is to fill in the checksum over it, too.
+    let is_left_to_card = claimed == 0 && offload;
+    if !is_left_to_card && !super::checksum::is_intact(super::checksum::sum(&bytes[..header_len])) {
         return Err(Reason::IpHeaderChecksum {});
     }
-    let total = match u32::from(u16::from_be_bytes([header[2], header[3]])) {
-        0 if offload => length,
-        total => total,
-    };
+    let total = if is_left_to_card { length } else { claimed };
     if length < total || total < datagram.header_len {
         return Err(Reason::IpTotalLength { total, length });
     }
@@ -154,7 +158,11 @@ fn ipv4_fragment(header: &[u8; IPV4_HEADER]) -> Option<FragmentInfo> {
 }
 
 /// Source: linux 6.18 net/ipv6/ip6_input.c `ip6_rcv_core`.
-fn receive_ipv6<'a>(header: &[u8; IPV6_HEADER], bytes: &'a [u8], offload: bool) -> Result<Datagram<'a>, Reason> {
+fn receive_ipv6<'a>(
+    header: &[u8; IPV6_HEADER],
+    bytes: &'a [u8],
+    offload: bool,
+) -> Result<Datagram<'a>, Reason> {
     let mut datagram = ipv6_view(header, bytes);
     check_ipv6_addresses(datagram.src, datagram.dst)?;
     let payload = u32::from(u16::from_be_bytes([header[4], header[5]]));
@@ -277,7 +285,12 @@ fn hop_by_hop(bytes: &[u8], payload: u32) -> Result<&[u8], Reason> {
 fn is_extension(protocol: u8) -> bool {
     matches!(
         protocol,
-        next::HOP_BY_HOP | next::ROUTING | next::FRAGMENT | next::AUTHENTICATION | next::NONE | next::DESTINATION
+        next::HOP_BY_HOP
+            | next::ROUTING
+            | next::FRAGMENT
+            | next::AUTHENTICATION
+            | next::NONE
+            | next::DESTINATION
     )
 }
 

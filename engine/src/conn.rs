@@ -1,0 +1,109 @@
+//! A connection as the table holds it: two tuples, the bits, a deadline, and what its protocol's tracker remembers.
+//! What few connections have lies in a boxed extension.
+
+use crate::event::Changes;
+use crate::outcome::ConnId;
+use crate::proto::ProtoState;
+use crate::snapshot::{ConnSnapshot, Counter};
+use crate::status::Status;
+use crate::table::Link;
+use crate::time::{Jiffies, Ticks, Time};
+use crate::tuple::{Direction, Tuple};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Conn {
+    /// Keys of both directions, by `Direction`.
+    pub tuples: [Tuple; 2],
+    /// Their hashes.
+    pub hashes: [u32; 2],
+    /// Number 0: the slot is free.
+    pub id: ConnId,
+    /// The tick of its death; until it is confirmed, the ticks it will live.
+    pub expires: Jiffies,
+    pub link: Link,
+    pub status: Status,
+    pub mark: u32,
+    pub zone: u16,
+    /// What happened since events were last delivered.
+    pub changes: Changes,
+    /// Whether somebody listened when it was made: if not, it never makes events.
+    pub listened: bool,
+    pub proto: ProtoState,
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What few connections have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extra {
+    pub counters: Option<[Counter; 2]>,
+    pub timestamps: Option<Stamps>,
+    pub master: Option<ConnId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stamps {
+    pub start: Option<Time>,
+    pub stop: Option<Time>,
+}
+
+impl Conn {
+    pub fn is_confirmed(&self) -> bool {
+        self.status.has(Status::CONFIRMED)
+    }
+
+    pub fn has_reply(&self) -> bool {
+        self.status.has(Status::SEEN_REPLY)
+    }
+
+    /// Notes that something changed, for the next event.
+    pub fn note(&mut self, changes: Changes) {
+        if self.listened {
+            self.changes.insert(changes);
+        }
+    }
+
+    /// Sets a status bit; says so in the next event when it was not set before.
+    pub fn set_status(&mut self, bit: Status, changes: Changes) {
+        if !self.status.has(bit) {
+            self.status.insert(bit);
+            self.note(changes);
+        }
+    }
+
+    /// Counts a packet that the tracker accepted.
+    pub fn count(&mut self, direction: Direction, bytes: usize) {
+        if let Some(counters) = self.extra.as_deref_mut().and_then(|extra| extra.counters.as_mut()) {
+            let counter = &mut counters[direction as usize];
+            counter.packets += 1;
+            counter.bytes += bytes as u64;
+        }
+    }
+
+    /// Ticks left at `now`.
+    pub fn ticks_left(&self, now: Jiffies) -> u64 {
+        self.expires.0.saturating_sub(if self.is_confirmed() { now.0 } else { 0 })
+    }
+
+    /// A copy for people, events and claims.
+    pub fn snapshot(&self, now: Jiffies, ticks: Ticks) -> ConnSnapshot {
+        let since = if self.is_confirmed() { now } else { Jiffies(0) };
+        let extra = self.extra.as_deref();
+        let stamps = extra.and_then(|extra| extra.timestamps).unwrap_or_default();
+        ConnSnapshot {
+            id: self.id,
+            original: self.tuples[0],
+            reply: self.tuples[1],
+            status: self.status,
+            info: self.proto.info(ticks),
+            timeout: ticks.seconds_left(self.expires, since),
+            deadline: ticks.start(self.expires),
+            mark: self.mark,
+            zone: self.zone,
+            master: extra.and_then(|extra| extra.master),
+            counters: extra.and_then(|extra| extra.counters),
+            started: stamps.start,
+            stopped: stamps.stop,
+        }
+    }
+}

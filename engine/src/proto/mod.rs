@@ -1,0 +1,156 @@
+//! The protocols' trackers. Each gets a connection, a direction and the packet's transport part, and decides; what
+//! follows from a decision - timers, counters, events, removal - is the engine's.
+
+mod generic;
+mod gre;
+mod icmp;
+mod sctp;
+mod tcp;
+mod udp;
+
+pub(crate) use icmp::{ErrorStage, error_stage};
+
+use crate::conn::Conn;
+use crate::profile::Profile;
+use crate::reason::Reason;
+use crate::snapshot::ProtoInfo;
+use crate::sysctl::{Knob, Sysctls};
+use crate::time::{Jiffies, Ticks};
+use crate::tuple::{Direction, Family, Tuple, protocol};
+use crate::wire::ip::Datagram;
+
+/// What a protocol remembers of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum ProtoState {
+    Tcp(tcp::Tcp),
+    Udp(udp::Udp),
+    Sctp(sctp::Sctp),
+    Gre(gre::Gre),
+    Stateless,
+}
+
+impl ProtoState {
+    /// Of a connection that no packet has been seen of.
+    pub fn new(protocol: u8) -> ProtoState {
+        match protocol {
+            protocol::TCP => ProtoState::Tcp(tcp::Tcp::default()),
+            protocol::UDP => ProtoState::Udp(udp::Udp::default()),
+            protocol::SCTP => ProtoState::Sctp(sctp::Sctp::default()),
+            protocol::GRE => ProtoState::Gre(gre::Gre::default()),
+            _ => ProtoState::Stateless,
+        }
+    }
+
+    /// What people may see of it.
+    pub fn info(&self, ticks: Ticks) -> ProtoInfo {
+        match self {
+            ProtoState::Tcp(tcp) => tcp.info(),
+            ProtoState::Sctp(sctp) => sctp.info(),
+            ProtoState::Gre(gre) => gre.info(ticks),
+            ProtoState::Udp(_) | ProtoState::Stateless => ProtoInfo::Stateless,
+        }
+    }
+
+    /// A word from the middle of it, for reading ahead.
+    pub fn touch(&self) -> u64 {
+        match self {
+            ProtoState::Tcp(tcp) => tcp.touch(),
+            _ => 0,
+        }
+    }
+}
+
+/// What a tracker wants done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decision {
+    /// Accepted: so many ticks to live from now on, and one packet more to count.
+    Renew(u64, Reason),
+    /// Accepted; the timeout runs on and nothing is counted.
+    Keep(Reason),
+    /// INVALID.
+    Invalid(Reason),
+    /// INVALID, and the connection has fewer ticks to live from now on.
+    InvalidCut(u64, Reason),
+    /// Accepted and counted; the connection ends here.
+    Destroy(Reason),
+    /// The connection ends here, and the packet is looked up again.
+    Reopen,
+}
+
+/// A packet from its transport header on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment<'a> {
+    pub datagram: Datagram<'a>,
+    pub protocol: u8,
+    /// From the transport header on; empty where the header's place lies beyond the packet.
+    pub bytes: &'a [u8],
+    /// Whether checksums are to be checked: on the way in, while the sysctl is on and nobody else has.
+    pub verify: bool,
+}
+
+/// What decides beside packet and connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub profile: &'static Profile,
+    pub sysctls: &'a Sysctls,
+    pub ticks: Ticks,
+    pub now: Jiffies,
+}
+
+impl Rules<'_> {
+    /// A timeout in ticks.
+    pub fn timeout(&self, knob: Knob) -> u64 {
+        self.ticks.of_setting(self.sysctls.get(knob))
+    }
+}
+
+/// The tuple of a packet.
+///
+/// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_get_tuple`.
+pub(crate) fn tuple(datagram: &Datagram<'_>, protocol: u8, bytes: &[u8]) -> Result<Tuple, Reason> {
+    let too_short = |needed: u32| move || Reason::TupleTooShort { length: bytes.len() as u32, needed };
+    let (src_id, dst_id) = match protocol {
+        protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP => {
+            let &[a, b, c, d] = bytes.first_chunk::<4>().ok_or_else(too_short(4))?;
+            (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+        }
+        protocol::ICMP | protocol::ICMPV6 => {
+            let &[kind, code, _, _, a, b, _, _] = bytes.first_chunk::<8>().ok_or_else(too_short(8))?;
+            (u16::from_be_bytes([a, b]), u16::from_be_bytes([kind, code]))
+        }
+        protocol::GRE => gre::keys(bytes)?,
+        _ => (0, 0),
+    };
+    Ok(Tuple { src: datagram.src, dst: datagram.dst, src_id, dst_id, protocol, family: datagram.family })
+}
+
+/// Lets the protocol's tracker decide.
+pub(crate) fn track(
+    conn: &mut Conn,
+    direction: Direction,
+    segment: &Segment<'_>,
+    rules: &Rules<'_>,
+) -> Decision {
+    match segment.protocol {
+        protocol::TCP => tcp::track(conn, direction, segment, rules),
+        protocol::UDP => udp::track(conn, segment, rules),
+        protocol::UDPLITE => udp::track_lite(conn, segment, rules),
+        protocol::ICMP => icmp::track(conn, segment, rules),
+        protocol::ICMPV6 => icmp::track_v6(conn, segment, rules),
+        protocol::GRE => gre::track(conn, rules),
+        protocol::SCTP => sctp::track(conn, direction, segment, rules),
+        _ => generic::track(segment, rules),
+    }
+}
+
+/// Whether two new connections with the same tuples may become one instead of the second being dropped.
+///
+/// Source: linux 6.18 `nf_conntrack_l4proto.allow_clash`.
+pub(crate) fn may_clash(protocol: u8) -> bool {
+    !matches!(protocol, protocol::TCP | protocol::SCTP | protocol::ICMP | protocol::ICMPV6)
+}
+
+/// Whether ICMP's protocol number belongs to the family it came in.
+fn is_family(segment: &Segment<'_>, family: Family) -> bool {
+    segment.datagram.family == family
+}

@@ -1,0 +1,93 @@
+//! UDP and UDP-Lite: no states, but a flow that is answered and lives on becomes a stream.
+//!
+//! Source: linux 6.18 net/netfilter/nf_conntrack_proto_udp.c. Whether a reply was seen is asked before this packet
+//! counts as one, so the first answer itself still finds the flow unanswered.
+
+use super::{Decision, ProtoState, Rules, Segment};
+use crate::conn::Conn;
+use crate::event::Changes;
+use crate::reason::Reason;
+use crate::status::Status;
+use crate::sysctl::Knob;
+use crate::time::Jiffies;
+use crate::wire::checksum;
+
+/// When an answered flow becomes a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Udp {
+    stream_at: Jiffies,
+}
+
+const HEADER: usize = 8;
+
+pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+    if let Err(reason) = check(segment) {
+        return Decision::Invalid(reason);
+    }
+    if !conn.is_confirmed() {
+        let stream_at = rules.now.0 + rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
+        conn.proto = ProtoState::Udp(Udp { stream_at: Jiffies(stream_at) });
+    }
+    let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
+    if !conn.has_reply() {
+        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpUnreplied {});
+    }
+    if rules.now <= udp.stream_at {
+        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpReplied {});
+    }
+    conn.set_status(Status::ASSURED, Changes::ASSURED);
+    Decision::Renew(rules.timeout(Knob::UdpStream), Reason::UdpStream {})
+}
+
+/// UDP-Lite has UDP's timeouts, and no two seconds.
+pub(super) fn track_lite(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+    if let Err(reason) = check_lite(segment, rules) {
+        return Decision::Invalid(reason);
+    }
+    if !conn.has_reply() {
+        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpliteUnreplied {});
+    }
+    conn.set_status(Status::ASSURED, Changes::ASSURED);
+    Decision::Renew(rules.timeout(Knob::UdpStream), Reason::UdpliteStream {})
+}
+
+fn check(segment: &Segment<'_>) -> Result<(), Reason> {
+    let length = segment.bytes.len();
+    let &[.., l, m, c, d] =
+        segment.bytes.first_chunk::<HEADER>().ok_or(Reason::UdpTruncated { length: length as u32 })?;
+    let field = usize::from(u16::from_be_bytes([l, m]));
+    if field > length || field < HEADER {
+        return Err(Reason::UdpLength { field: field as u32, length: length as u32 });
+    }
+    let sealed = [c, d] != [0, 0];
+    if sealed
+        && segment.verify
+        && !checksum::is_transport_intact(&segment.datagram, segment.protocol, segment.bytes)
+    {
+        return Err(Reason::UdpChecksum {});
+    }
+    Ok(())
+}
+
+fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
+    let length = segment.bytes.len();
+    let &[.., l, m, c, d] =
+        segment.bytes.first_chunk::<HEADER>().ok_or(Reason::UdpliteTruncated { length: length as u32 })?;
+    let coverage = match u16::from_be_bytes([l, m]) {
+        0 => length,
+        coverage => usize::from(coverage),
+    };
+    if !(HEADER..=length).contains(&coverage) {
+        return Err(Reason::UdpliteCoverage { coverage: coverage as u32, length: length as u32 });
+    }
+    if [c, d] == [0, 0] {
+        return Err(Reason::UdpliteNoChecksum {});
+    }
+    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
+    let pseudo =
+        checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+    if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
+        return Err(Reason::UdpliteChecksum {});
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! When entries die: a hierarchical timer wheel whose links are indices.
+//!
+//! Eleven levels of 64 slots reach over all of time; a bit for each slot says whether it holds anything, so five idle
+//! days are a few steps. An entry is filed under a tick *at or before* its deadline: renewing it only writes the
+//! deadline, and when its slot comes due it is filed again. Each entry is filed at most once a level, so expiry is
+//! O(1) amortised however many there are.
+//!
+//! The wheel knows nothing of connections; who owns the links passes them in.
+
+use crate::time::Jiffies;
+
+const SLOTS: usize = 64;
+const LEVELS: usize = 11;
+/// No entry.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// An entry's place in the wheel, kept inside the entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    prev: u32,
+    next: u32,
+    /// `level * SLOTS + slot`, or `OUT`.
+    list: u16,
+}
+
+const OUT: u16 = u16::MAX;
+
+impl Default for Link {
+    fn default() -> Link {
+        Link { prev: NIL, next: NIL, list: OUT }
+    }
+}
+
+/// Who holds the entries.
+pub(crate) trait Links {
+    fn link(&mut self, entry: u32) -> &mut Link;
+    fn deadline(&self, entry: u32) -> Jiffies;
+}
+
+/// The wheel; see the module.
+///
+/// An entry is filed at the level of the highest of its deadline's six-bit digits that differs from `next`'s, in the
+/// slot of that digit. So everything at a lower level comes before everything at a higher one, and no level wraps.
+#[derive(Clone, Debug)]
+pub(crate) struct Wheel {
+    /// The next tick to look at: all before it were handed out.
+    next: u64,
+    heads: Box<[[u32; SLOTS]; LEVELS]>,
+    /// For each level, which slots hold something.
+    occupied: [u64; LEVELS],
+    /// Nothing is to be done before this tick.
+    soonest: u64,
+}
+
+impl Default for Wheel {
+    fn default() -> Wheel {
+        Wheel { next: 0, heads: Box::new([[NIL; SLOTS]; LEVELS]), occupied: [0; LEVELS], soonest: u64::MAX }
+    }
+}
+
+impl Wheel {
+    /// Files an entry under its deadline, or under the next tick when that has passed.
+    pub(crate) fn insert(&mut self, links: &mut impl Links, entry: u32) {
+        let tick = links.deadline(entry).0.max(self.next);
+        let level = (63 - (self.next ^ tick | 1).leading_zeros()) as usize / 6;
+        let slot = (tick >> (6 * level)) as usize % SLOTS;
+        let head = std::mem::replace(&mut self.heads[level][slot], entry);
+        if head != NIL {
+            links.link(head).prev = entry;
+        }
+        *links.link(entry) = Link { prev: NIL, next: head, list: (level * SLOTS + slot) as u16 };
+        self.occupied[level] |= 1 << slot;
+        self.soonest = self.soonest.min(self.start(level, slot));
+    }
+
+    /// Takes an entry out.
+    pub(crate) fn remove(&mut self, links: &mut impl Links, entry: u32) {
+        let Link { prev, next, list } = std::mem::take(links.link(entry));
+        if list == OUT {
+            return;
+        }
+        let (level, slot) = (list as usize / SLOTS, list as usize % SLOTS);
+        if next != NIL {
+            links.link(next).prev = prev;
+        }
+        if prev != NIL {
+            links.link(prev).next = next;
+        } else {
+            self.heads[level][slot] = next;
+            if next == NIL {
+                self.occupied[level] &= !(1 << slot);
+            }
+        }
+    }
+
+    /// An entry's deadline has come nearer: files it again where it lies too far ahead.
+    pub(crate) fn shortened(&mut self, links: &mut impl Links, entry: u32) {
+        let list = links.link(entry).list;
+        if list != OUT && links.deadline(entry).0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
+            self.remove(links, entry);
+            self.insert(links, entry);
+        }
+    }
+
+    /// Whether `turn` up to `tick` would find nothing to do.
+    pub(crate) fn is_idle_until(&self, tick: Jiffies) -> bool {
+        tick.0 < self.soonest
+    }
+
+    /// The first tick at which something may be due; a renewed entry can make it too early, never too late.
+    pub(crate) fn soonest(&self) -> Option<Jiffies> {
+        self.next_slot().map(|(level, slot)| Jiffies(self.start(level, slot)))
+    }
+
+    /// Turns to the next tick, not after `until`, at which entries die, and takes them out; `None` when there is none.
+    pub(crate) fn turn(
+        &mut self,
+        links: &mut impl Links,
+        until: Jiffies,
+        due: &mut Vec<u32>,
+    ) -> Option<Jiffies> {
+        loop {
+            self.spread_higher(links, due);
+            let Some((level, slot)) = self.next_slot() else {
+                self.soonest = u64::MAX;
+                break;
+            };
+            let start = self.start(level, slot);
+            if start > until.0 {
+                self.soonest = start;
+                break;
+            }
+            self.next = start + u64::from(level == 0);
+            self.spread(links, level, slot, due);
+            if !due.is_empty() {
+                self.spread_higher(links, due);
+                return Some(Jiffies(start));
+            }
+        }
+        self.next = self.next.max(until.0 + 1);
+        self.spread_higher(links, due);
+        None
+    }
+
+    /// A higher slot is spread out as soon as its first tick is the next one, so that nothing overtakes it.
+    fn spread_higher(&mut self, links: &mut impl Links, due: &mut Vec<u32>) {
+        for level in (1..LEVELS).rev() {
+            let slot = (self.next >> (6 * level)) as usize % SLOTS;
+            if self.occupied[level] & 1 << slot != 0 {
+                self.spread(links, level, slot, due);
+            }
+        }
+    }
+
+    /// The slot that comes first: of the lowest level that holds anything.
+    fn next_slot(&self) -> Option<(usize, usize)> {
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
+    }
+
+    /// A slot's first tick.
+    fn start(&self, level: usize, slot: usize) -> u64 {
+        let above = 6 * (level as u32 + 1);
+        let base = self.next.checked_shr(above).unwrap_or(0).checked_shl(above).unwrap_or(0);
+        base | (slot as u64) << (6 * level)
+    }
+
+    /// Empties a slot: what is due is handed out, what has more time is filed again.
+    fn spread(&mut self, links: &mut impl Links, level: usize, slot: usize, due: &mut Vec<u32>) {
+        let mut entry = std::mem::replace(&mut self.heads[level][slot], NIL);
+        self.occupied[level] &= !(1 << slot);
+        while entry != NIL {
+            let next = std::mem::take(links.link(entry)).next;
+            if links.deadline(entry).0 < self.next {
+                due.push(entry);
+            } else {
+                self.insert(links, entry);
+            }
+            entry = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Entries(Vec<(Link, u64)>);
+
+    impl Links for Entries {
+        fn link(&mut self, entry: u32) -> &mut Link {
+            &mut self.0[entry as usize].0
+        }
+        fn deadline(&self, entry: u32) -> Jiffies {
+            Jiffies(self.0[entry as usize].1)
+        }
+    }
+
+    /// What the wheel hands out must be what a sorted list of deadlines would.
+    #[test]
+    fn it_agrees_with_a_sorted_list() {
+        let mut state = 1_u64;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut entries = Entries::default();
+        let mut alive = std::collections::BTreeSet::new();
+        let mut wheel = Wheel::default();
+        let mut now = 0;
+        for _ in 0..20_000 {
+            let span = [3, 70, 5_000, 300_000, 120_000_000][random(5) as usize];
+            match random(4) {
+                0 | 1 => {
+                    let entry = entries.0.len() as u32;
+                    entries.0.push((Link::default(), now + 1 + random(span)));
+                    wheel.insert(&mut entries, entry);
+                    alive.insert(entry);
+                }
+                2 if !alive.is_empty() => {
+                    let &entry = alive.iter().nth(random(alive.len() as u64) as usize).unwrap();
+                    let old = entries.0[entry as usize].1;
+                    let new = now + 1 + random(span);
+                    entries.0[entry as usize].1 = new;
+                    if random(9) == 0 {
+                        wheel.remove(&mut entries, entry);
+                        alive.remove(&entry);
+                    } else if new < old {
+                        wheel.shortened(&mut entries, entry);
+                    }
+                }
+                _ => {
+                    let until = now + random(span / 10 + 2);
+                    let mut due = Vec::new();
+                    let mut last = now;
+                    while let Some(tick) = wheel.turn(&mut entries, Jiffies(until), &mut due) {
+                        assert!(tick.0 > last || last == now);
+                        last = tick.0;
+                        for entry in due.drain(..) {
+                            assert_eq!(entries.0[entry as usize].1, tick.0);
+                            assert!(alive.remove(&entry));
+                        }
+                    }
+                    now = until;
+                    assert!(alive.iter().all(|&entry| entries.0[entry as usize].1 > now));
+                }
+            }
+            let first = alive.iter().map(|&entry| entries.0[entry as usize].1).min();
+            assert!(wheel.soonest().is_none_or(|soonest| first.is_none_or(|first| soonest.0 <= first)));
+            assert!(first.is_none_or(|first| first <= now || !wheel.is_idle_until(Jiffies(first))));
+        }
+    }
+}
