@@ -4,4 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod explain;
 pub mod language;
+pub mod replay;

@@ -1,2 +1,9 @@
-//! The world around a tracker. It knows nothing of the tracker itself.
+//! The world around a tracker: a virtual [`clock`] and, so far, the packets of a [`capture`].
+//!
+//! It knows nothing of the tracker itself: times are nanoseconds, packets are bytes.
 #![forbid(unsafe_code)]
+
+pub mod capture;
+mod clock;
+
+pub use clock::Clock;

@@ -39,8 +39,8 @@ impl Engine {
         match proto::error_stage(&segment) {
             ErrorStage::Normal => {}
             ErrorStage::Untracked(reason) => return Prepared::Settled(Class::Untracked, reason, None),
-            ErrorStage::Invalid(reason) => {
-                return Prepared::Settled(Class::Invalid, reason, tuple.ok().map(|tuple| (tuple, zone)));
+            ErrorStage::Invalid(reason, tuple) => {
+                return Prepared::Settled(Class::Invalid, reason, tuple.map(|tuple| (tuple, zone)));
             }
             ErrorStage::About { tuple, kind, code } => {
                 let hash = self.table.hash(&tuple, zone);

@@ -28,16 +28,10 @@ pub(crate) enum ErrorStage {
     Normal,
     /// Never tracked.
     Untracked(Reason),
-    /// INVALID.
-    Invalid(Reason),
+    /// INVALID. An error is shown with the connection it would be about.
+    Invalid(Reason, Option<Tuple>),
     /// About the connection that has this tuple, which travels as the error does.
     About { tuple: Tuple, kind: u8, code: u8 },
-}
-
-impl From<Result<ErrorStage, Reason>> for ErrorStage {
-    fn from(result: Result<ErrorStage, Reason>) -> ErrorStage {
-        result.unwrap_or_else(ErrorStage::Invalid)
-    }
 }
 
 /// Sorts out errors, and what is not tracked.
@@ -45,10 +39,29 @@ impl From<Result<ErrorStage, Reason>> for ErrorStage {
 /// Source: linux 6.18 `nf_conntrack_icmpv4_error`, `nf_conntrack_icmpv6_error`.
 pub(crate) fn error_stage(segment: &Segment<'_>) -> ErrorStage {
     match (segment.datagram.family, segment.protocol) {
-        (Family::Ipv4, protocol::ICMP) => icmp_error(segment).into(),
-        (Family::Ipv6, protocol::ICMPV6) => icmpv6_error(segment).into(),
+        (Family::Ipv4, protocol::ICMP) => {
+            icmp_error(segment).unwrap_or_else(|reason| invalid(segment, reason))
+        }
+        (Family::Ipv6, protocol::ICMPV6) => {
+            icmpv6_error(segment).unwrap_or_else(|reason| invalid(segment, reason))
+        }
         _ => ErrorStage::Normal,
     }
+}
+
+fn invalid(segment: &Segment<'_>, reason: Reason) -> ErrorStage {
+    let quoted_at = match (segment.datagram.family, segment.bytes.first()) {
+        (Family::Ipv4, Some(kind)) if ERRORS.contains(kind) => HEADER,
+        (Family::Ipv6, Some(&REDIRECT)) => REDIRECT_HEADER + HEADER,
+        (Family::Ipv6, Some(..128)) => HEADER,
+        _ => {
+            return ErrorStage::Invalid(
+                reason,
+                tuple(&segment.datagram, segment.protocol, segment.bytes).ok(),
+            );
+        }
+    };
+    ErrorStage::Invalid(reason, about(segment, quoted_at).ok())
 }
 
 fn icmp_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
@@ -59,7 +72,7 @@ fn icmp_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
     }
     match kind {
         _ if kind > LAST_TYPE => Err(Reason::IcmpType { kind }),
-        _ if ERRORS.contains(&kind) => about(segment, HEADER, kind, code),
+        _ if ERRORS.contains(&kind) => Ok(ErrorStage::About { tuple: about(segment, HEADER)?, kind, code }),
         _ => Ok(ErrorStage::Normal),
     }
 }
@@ -75,7 +88,7 @@ fn icmpv6_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
         _ if UNTRACKED_V6.contains(&kind) => Ok(ErrorStage::Untracked(Reason::Icmpv6Untracked { kind })),
         REDIRECT => redirect(segment, code),
         128.. => Ok(ErrorStage::Normal),
-        _ => about(segment, HEADER, kind, code),
+        _ => Ok(ErrorStage::About { tuple: about(segment, HEADER)?, kind, code }),
     }
 }
 
@@ -95,7 +108,10 @@ fn redirect(segment: &Segment<'_>, code: u8) -> Result<ErrorStage, Reason> {
     }
     match segment.bytes[REDIRECT_HEADER..] {
         [] | [_] | [_, 0, ..] => Err(Reason::Icmpv6RedirectOptions {}),
-        [OPTION_REDIRECTED, ..] => about(segment, REDIRECT_HEADER + HEADER, REDIRECT, code),
+        [OPTION_REDIRECTED, ..] => {
+            let tuple = about(segment, REDIRECT_HEADER + HEADER)?;
+            Ok(ErrorStage::About { tuple, kind: REDIRECT, code })
+        }
         _ => Ok(ErrorStage::Normal),
     }
 }
@@ -103,14 +119,13 @@ fn redirect(segment: &Segment<'_>, code: u8) -> Result<ErrorStage, Reason> {
 /// The tuple of what an error quotes, turned round: so it is the one that packets have which travel as the error does.
 ///
 /// Source: linux 6.18 `nf_conntrack_inet_error`.
-fn about(segment: &Segment<'_>, quoted_at: usize, kind: u8, code: u8) -> Result<ErrorStage, Reason> {
+fn about(segment: &Segment<'_>, quoted_at: usize) -> Result<Tuple, Reason> {
     let quoted = segment.bytes.get(quoted_at..).unwrap_or_default();
     let short = Reason::IcmpInnerShort { length: quoted.len() as u32 };
     let inner = Datagram::quoted(segment.datagram.family, quoted).ok_or(short)?;
     let part = transport(&inner).map_err(|_| short)?;
     let quoted = tuple(&inner, part.protocol, inner.from(part.offset)).map_err(|_| short)?;
-    let tuple = quoted.invert().ok_or(Reason::IcmpInnerNoInverse {})?;
-    Ok(ErrorStage::About { tuple, kind, code })
+    quoted.invert().ok_or(Reason::IcmpInnerNoInverse {})
 }
 
 /// IPv4: the type that opened the entry is asked about at every packet.

@@ -8,8 +8,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod capture;
 mod completions;
+mod explain;
 mod profiles;
+mod replay;
 mod tone;
 
 pub use tone::{ColorChoice, Tone};
@@ -32,6 +35,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Replay(replay::Args),
+    Explain(explain::Args),
     Profiles(profiles::Args),
     Completions(completions::Args),
 }
@@ -65,6 +70,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let tone = cli.tone.tone();
     let ended = match &cli.command {
+        Command::Replay(args) => replay::run(args, &tone),
+        Command::Explain(args) => explain::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

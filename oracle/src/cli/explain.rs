@@ -1,0 +1,83 @@
+//! `conntruth explain`: why the tracker answers as it does.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::capture::{Source, TrackerArgs, tell};
+use super::{Error, Exit, Tone};
+use crate::explain::Explainer;
+
+const EXAMPLES: &str = "\
+Examples:
+  conntruth explain web.pcap               each packet: the rule, its numbers, its source, what it changed
+  conntruth explain web.pcap --packet 7    one packet, after those before it";
+
+/// Say why the tracker answers as it does, packet by packet.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A pcap or pcapng file; `-` is standard input.
+    #[arg(value_name = "CAPTURE")]
+    subject: PathBuf,
+    /// Only this packet, by its number in the capture.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    packet: Option<u64>,
+    #[command(flatten)]
+    tracker: TrackerArgs,
+}
+
+pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    if is_scenario(&args.subject) {
+        return Err(
+            format!("{}: scenarios cannot be explained yet, captures can", args.subject.display()).into()
+        );
+    }
+    explain_capture(args, tone)
+}
+
+fn is_scenario(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "ct")
+}
+
+fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    let mut replayer = args.tracker.replayer(tone)?;
+    let mut source = Source::open(&args.subject)?;
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    let mut explainer = Explainer::default();
+    let mut last = 0;
+    let mut written = 0;
+    let ended = loop {
+        let captured = match source.capture.next_packet() {
+            Ok(Some(captured)) => captured,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(source.error(&error)),
+        };
+        last = captured.number;
+        let is_wanted = args.packet.is_none_or(|packet| packet == captured.number);
+        let is_last = args.packet == Some(captured.number);
+        match (replayer.handle(&captured), captured.bytes) {
+            (Some(record), _) if is_wanted => {
+                if written > 0 {
+                    writeln!(out)?;
+                }
+                written += 1;
+                explainer.explain(&mut out, &record)?;
+            }
+            (Some(record), _) => explainer.pass(&record),
+            (None, Err(why)) if is_last => return Err(format!("packet {last} is not IP: {why}").into()),
+            (None, _) => {}
+        }
+        if is_last {
+            break Ok(());
+        }
+    };
+    out.flush()?;
+    ended?;
+    match args.packet {
+        Some(packet) if packet > last => {
+            Err(format!("there is no packet {packet}, the last is {last}").into())
+        }
+        Some(_) => Ok(Exit::Fine),
+        None => tell(replayer.tally(), tone).map(|()| Exit::Fine),
+    }
+}

@@ -1,0 +1,172 @@
+//! Captures through the tracker: each packet enters at PREROUTING and is confirmed at POSTROUTING, as on a forwarding
+//! box, and the captured time stamps drive the clock.
+//!
+//! [`Replayer`] turns a packet of a capture into a [`Record`]: the tracker's answer, the connection as it then stands,
+//! and what listeners were told. [`json`] and [`text`] write records. Nothing here reads files or arguments.
+
+use conntruth_engine::{
+    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason,
+    SysctlError, Time, Verdict,
+};
+use conntruth_sim::Clock;
+use conntruth_sim::capture::{Captured, Family};
+
+pub mod json;
+mod summary;
+mod tally;
+pub mod text;
+mod whole;
+
+pub use summary::Summary;
+pub use tally::Tally;
+
+use whole::{Whole, whole};
+
+/// What the tracker made of one packet.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    /// The packet's number in the capture.
+    pub number: u64,
+    /// Its captured time stamp; of packets without one, the clock's time.
+    pub time: Time,
+    /// The packet, from the network header on, with zeros for what the snap length cut off.
+    pub bytes: &'a [u8],
+    /// The snap length cut it short, so its checksum was taken as right.
+    pub truncated: bool,
+    /// The tracker's answer.
+    pub outcome: Outcome,
+    /// The entry that the packet's tuple matches, as it stands after the packet.
+    pub connection: Option<Connection>,
+    /// What listeners were told since the packet before: first of connections whose time had come, then of this packet.
+    pub events: &'a [Event],
+}
+
+/// A connection as it stands after a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The entry; one that the packet destroyed as it last stood.
+    pub snapshot: ConnSnapshot,
+    /// The packet destroyed it.
+    pub destroyed: bool,
+}
+
+/// A tracker that is fed from a capture.
+pub struct Replayer {
+    engine: Engine,
+    clock: Clock,
+    /// `nf_conntrack_events` is 0: nobody is told anything. The engine tells us all the same, for we show the
+    /// connections that a packet destroyed, and they are seen in no other way.
+    hides_events: bool,
+    events: Vec<Event>,
+    padded: Vec<u8>,
+    tally: Tally,
+}
+
+impl Replayer {
+    /// A tracker with these semantics and an empty table.
+    pub fn new(profile: &'static Profile) -> Replayer {
+        let mut engine = Engine::new(profile);
+        engine.listen();
+        Replayer {
+            engine,
+            clock: Clock::default(),
+            hides_events: false,
+            events: Vec::new(),
+            padded: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Sets a sysctl.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the kernel would refuse the value.
+    pub fn set(&mut self, name: &str, value: i64) -> Result<(), SysctlError> {
+        let knob = self.engine.set_by_name(name, value)?;
+        if knob == Knob::Events {
+            self.hides_events = value == 0;
+            self.engine.set(knob, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Feeds a packet to the tracker. `None` for one that is not IP: it is skipped and counted.
+    ///
+    /// Where time runs backwards from one packet to the next, the clock stands still.
+    pub fn handle<'a>(&'a mut self, captured: &Captured<'a>) -> Option<Record<'a>> {
+        let bytes = match captured.bytes {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                self.tally.skip(why);
+                return None;
+            }
+        };
+        self.tally.packets += 1;
+        let time = captured.time.unwrap_or(self.clock.now());
+        if !self.clock.advance_to(time) {
+            self.tally.backwards.get_or_insert(captured.number);
+        }
+        let packet = whole(bytes, captured.original_len, &mut self.padded);
+        let outcome = match contradiction(captured.family, packet.bytes) {
+            Some(outcome) => outcome,
+            None => self.engine.forward(Time(self.clock.now()), &as_packet(&packet)),
+        };
+        if !packet.cut && !packet.offload {
+            self.tally.checksum(packet.bytes, &outcome);
+        }
+        self.events.clear();
+        self.events.extend(std::iter::from_fn(|| self.engine.poll_event()));
+        let connection = connection(&self.engine, &outcome, &self.events);
+        Some(Record {
+            number: captured.number,
+            time: Time(time),
+            bytes: packet.bytes,
+            truncated: packet.cut,
+            outcome,
+            connection,
+            events: if self.hides_events { &[] } else { &self.events },
+        })
+    }
+
+    /// The tracker as it stands.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What was noticed on the way.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+fn as_packet<'a>(whole: &Whole<'a>) -> Packet<'a> {
+    let trusted = whole.cut || whole.offload;
+    let checksum = if trusted { Checksum::Trusted } else { Checksum::Verify };
+    Packet { checksum, offload: whole.offload, ..Packet::new(whole.bytes) }
+}
+
+/// A packet whose link layer names the other family goes to the other family's receiver, which wants its own version.
+fn contradiction(family: Option<Family>, bytes: &[u8]) -> Option<Outcome> {
+    let expected = match family? {
+        Family::Ipv4 => 4,
+        Family::Ipv6 => 6,
+    };
+    let version = bytes.first()? >> 4;
+    (version != expected).then_some(Outcome {
+        class: Class::Discarded,
+        verdict: Verdict::Drop,
+        conn: None,
+        attached: false,
+        reason: Reason::IpVersion { version },
+    })
+}
+
+fn connection(engine: &Engine, outcome: &Outcome, events: &[Event]) -> Option<Connection> {
+    let id = outcome.conn?;
+    if let Some(snapshot) = engine.conn(id) {
+        return Some(Connection { snapshot, destroyed: false });
+    }
+    let is_end = |event: &&Event| event.kind == EventKind::Destroy && event.conn.id == id;
+    let end = events.iter().find(is_end)?;
+    Some(Connection { snapshot: end.conn.clone(), destroyed: true })
+}
