@@ -323,7 +323,7 @@ pub struct Ip {
     pub tos: Option<u8>,
     /// `ipid 7`: the identification, also of IPv6 fragments.
     pub id: Option<u32>,
-    /// `df`, `df 0`
+    /// `dontfrag`, `dontfrag 0`
     pub dont_fragment: Option<bool>,
     /// `ipopt 94 04 00 00`: IPv4 options; padded to a whole word.
     pub options: Option<Vec<u8>>,
