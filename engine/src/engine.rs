@@ -52,6 +52,9 @@ pub struct Engine {
     sysctls: Sysctls,
     ticks: Ticks,
     now: Time,
+    /// The tick in which `now` lies, and the first moment after it.
+    tick: Jiffies,
+    tick_ends: Time,
     table: ConnTable,
     defrag: Defrag,
     listening: bool,
@@ -104,6 +107,8 @@ impl Engine {
             sysctls: Sysctls::new(),
             ticks: Ticks::new(profile.hz),
             now: Time::ZERO,
+            tick: Jiffies(0),
+            tick_ends: Time::ZERO,
             table: ConnTable::new(seed),
             defrag: Defrag::new(Ticks::new(profile.hz)),
             listening: false,
@@ -295,13 +300,21 @@ impl Engine {
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.
     pub fn handle_timeouts(&mut self, now: Time) {
         self.now = self.now.max(now);
-        self.defrag.handle_timeouts(self.now);
-        let tick = self.tick();
-        if self.table.is_quiet_until(tick) {
+        if self.now < self.tick_ends {
+            // Deadlines are ticks, so within one nothing more comes due.
             return;
         }
+        self.tick = self.ticks.at(self.now);
+        self.tick_ends = self.ticks.start(Jiffies(self.tick.0 + 1));
+        self.defrag.handle_timeouts(self.now);
+        if !self.table.is_quiet_until(self.tick) {
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        while let Some(at) = self.table.next_due(tick, &mut due) {
+        while let Some(at) = self.table.next_due(self.tick, &mut due) {
             for slot in due.drain(..) {
                 self.destroy(slot, self.ticks.start(at));
             }
@@ -309,12 +322,8 @@ impl Engine {
         self.due = due;
     }
 
-    fn tick(&self) -> Jiffies {
-        self.ticks.at(self.now)
-    }
-
     fn snapshot(&self, slot: u32) -> ConnSnapshot {
-        self.table.conn(slot).snapshot(self.tick(), self.ticks)
+        self.table.conn(slot).snapshot(self.tick, self.ticks)
     }
 }
 

@@ -115,12 +115,8 @@ impl Engine {
                     }
                 },
             };
-            let rules = Rules {
-                profile: self.profile,
-                sysctls: &self.sysctls,
-                ticks: self.ticks,
-                now: self.ticks.at(self.now),
-            };
+            let rules =
+                Rules { profile: self.profile, sysctls: &self.sysctls, ticks: self.ticks, now: self.tick };
             let conn = self.table.conn_mut(slot);
             let (id, confirmed) = (conn.id, conn.is_confirmed());
             let info = info(conn, direction);
@@ -163,7 +159,7 @@ impl Engine {
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_ct_refresh_acct`.
     fn renew(&mut self, slot: u32, timeout: u64) {
-        let now = self.tick();
+        let now = self.tick;
         let conn = self.table.conn_mut(slot);
         if conn.status.has(Status::FIXED_TIMEOUT) {
             return;
@@ -274,7 +270,7 @@ impl Engine {
             return self.clash(slot, other, outcome);
         }
         let now = self.now;
-        let tick = self.tick();
+        let tick = self.tick;
         let conn = self.table.conn_mut(slot);
         if !conn.is_confirmed() {
             conn.status.insert(Status::CONFIRMED);
@@ -292,7 +288,7 @@ impl Engine {
 
     /// A timeout of nothing is over at once: the packet keeps its class, the next one finds no entry.
     pub(super) fn bury(&mut self, slot: u32) {
-        if self.table.conn(slot).expires <= self.tick() {
+        if self.table.conn(slot).expires <= self.tick {
             self.destroy(slot, self.now);
         }
     }
