@@ -95,6 +95,8 @@ pub struct ConnSnapshot {
     pub started: Option<Time>,
     /// When it ended, in a destroy event.
     pub stopped: Option<Time>,
+    /// Seconds between the two, or until now: `delta-time` in listings.
+    pub delta_secs: Option<u64>,
 }
 
 impl ConnSnapshot {
@@ -164,7 +166,8 @@ impl fmt::Display for ProcLine<'_> {
 impl ConnSnapshot {
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>, proc: bool) -> fmt::Result {
         match self.info {
-            ProtoInfo::Gre { timeout, stream_timeout } => {
+            // The tool is not told of these.
+            ProtoInfo::Gre { timeout, stream_timeout } if proc => {
                 write!(f, "timeout={timeout}, stream_timeout={stream_timeout} ")?;
             }
             _ => {
@@ -184,6 +187,9 @@ impl ConnSnapshot {
         write!(f, "mark={}", self.mark)?;
         if proc || self.zone != 0 {
             write!(f, " zone={}", self.zone)?;
+        }
+        if let Some(secs) = self.delta_secs {
+            write!(f, " delta-time={secs}")?;
         }
         Ok(())
     }
