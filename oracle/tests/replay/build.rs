@@ -1,6 +1,6 @@
 //! Small captures: raw IP unless said otherwise, one packet a millisecond.
 
-use etherparse::PacketBuilder;
+use etherparse::{Ipv4Header, Ipv6Header, PacketBuilder};
 
 /// A pcap file under construction, with nanosecond time stamps.
 pub struct Build {
@@ -88,17 +88,26 @@ pub fn ping(id: u16) -> Vec<u8> {
 /// Any protocol over IPv6.
 pub fn ipv6(protocol: u8, data: &[u8]) -> Vec<u8> {
     let mut src = [0; 16];
-    (src[0], src[1], src[15]) = (0xfd, 0, 1);
+    (src[0], src[15]) = (0xfd, 1);
     let mut dst = src;
     dst[15] = 2;
-    let mut bytes = Vec::new();
-    PacketBuilder::ipv6(src, dst, 64).write(&mut bytes, protocol.into(), data).expect("a Vec takes it");
-    bytes
+    let header = Ipv6Header {
+        payload_length: data.len() as u16,
+        next_header: protocol.into(),
+        hop_limit: 64,
+        source: src,
+        destination: dst,
+        ..Ipv6Header::default()
+    };
+    [&header.to_bytes()[..], data].concat()
 }
 
 /// Any protocol over IPv4.
 pub fn ipv4(protocol: u8, data: &[u8]) -> Vec<u8> {
+    let header =
+        Ipv4Header::new(data.len() as u16, 64, protocol.into(), CLIENT, SERVER).expect("it is short");
     let mut bytes = Vec::new();
-    PacketBuilder::ipv4(CLIENT, SERVER, 64).write(&mut bytes, protocol.into(), data).expect("a Vec takes it");
+    header.write(&mut bytes).expect("a Vec takes it");
+    bytes.extend_from_slice(data);
     bytes
 }

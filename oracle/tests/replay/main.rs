@@ -4,6 +4,7 @@
 mod build;
 mod contract;
 mod golden;
+mod properties;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
