@@ -11,19 +11,19 @@ use crate::wire::checksum;
 use crate::wire::ip;
 
 const PROTOCOL: u8 = 99;
-const IN: Place = Place { hook: Hook::Prerouting, zone: 0 };
+pub(super) const IN: Place = Place { hook: Hook::Prerouting, zone: 0 };
 
 /// A fragment as a test describes it.
-#[derive(Clone)]
-struct Piece {
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
     family: Family,
-    id: u16,
+    pub id: u16,
     offset: u16,
     data: Vec<u8>,
     more: bool,
     protocol: u8,
     /// ECN codepoint.
-    ecn: u8,
+    pub ecn: u8,
     /// IPv4's bit that forbids fragmentation.
     dont: bool,
     /// IPv4 options, or IPv6 headers before the fragment header, the first of which is a destination options header.
@@ -31,7 +31,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(family: Family, offset: u16, data: &[u8], more: bool) -> Piece {
+    pub fn new(family: Family, offset: u16, data: &[u8], more: bool) -> Piece {
         let (data, extra) = (data.to_vec(), Vec::new());
         Piece { family, id: 1, offset, data, more, protocol: PROTOCOL, ecn: 0, dont: false, extra }
     }
@@ -46,7 +46,7 @@ impl Piece {
     fn ipv4(&self) -> Vec<u8> {
         let header = 20 + self.extra.len();
         let total = (header + self.data.len()) as u16;
-        let field = self.offset / 8 | u16::from(self.more) << 13 | u16::from(self.dont) << 14;
+        let field = (self.offset / 8) | (u16::from(self.more) << 13) | (u16::from(self.dont) << 14);
         let mut bytes = vec![0x40 | (header / 4) as u8, self.ecn];
         for word in [total, self.id, field, 0x4000 | u16::from(self.protocol), 0] {
             bytes.extend(word.to_be_bytes());
@@ -77,7 +77,7 @@ impl Piece {
 }
 
 /// The right byte at each place.
-fn right(range: std::ops::Range<u32>) -> Vec<u8> {
+pub(super) fn right(range: std::ops::Range<u32>) -> Vec<u8> {
     range.map(|at| (at * 7 + at / 256) as u8).collect()
 }
 
@@ -97,7 +97,13 @@ fn word(gathered: &Gathered) -> String {
     }
 }
 
-fn give(defrag: &mut Defrag, at: Time, place: Place, piece: &Piece, sysctls: &Sysctls) -> Gathered {
+pub(super) fn give(
+    defrag: &mut Defrag,
+    at: Time,
+    place: Place,
+    piece: &Piece,
+    sysctls: &Sysctls,
+) -> Gathered {
     let bytes = piece.bytes();
     let datagram = ip::receive(&bytes, false).expect("a good header");
     defrag.handle(at, place, &datagram, false, sysctls)

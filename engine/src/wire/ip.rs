@@ -382,3 +382,6 @@ pub(crate) fn skip_extensions(bytes: &[u8], mut protocol: u8, mut at: usize) -> 
     }
     Ok(Transport { protocol, offset: at as u32 })
 }
+
+#[cfg(test)]
+mod tests;
