@@ -79,16 +79,10 @@ impl ConnTable {
     }
 
     /// The confirmed connection that has this tuple in one of its directions.
-    ///
-    /// Where both directions have it, since somebody speaks to itself from one port, it is found in reply direction: of
-    /// the two nodes in one bucket the kernel meets that one first.
     pub fn find(&self, hash: u32, tuple: &Tuple, zone: u16) -> Option<Found> {
         self.index.find(hash).find_map(|place| {
             let conn = self.slab.get(place.slot());
-            let direction = match conn.tuples[Direction::Reply as usize] == *tuple {
-                true => Direction::Reply,
-                false => place.direction(),
-            };
+            let direction = place.direction();
             (conn.tuples[direction as usize] == *tuple && conn.zone == zone)
                 .then_some(Found { slot: place.slot(), direction })
         })
