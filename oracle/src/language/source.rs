@@ -362,7 +362,7 @@ fn read_rows(text: &str, line: &RawLine<'_>, width: usize, rows: &mut Vec<Vec<St
 }
 
 /// A value: a word, or what stands in quotes.
-fn row_value(text: &str) -> (&str, usize) {
+pub(super) fn row_value(text: &str) -> (&str, usize) {
     if text.starts_with('"')
         && let Some(close) = closing_quote(text, 0)
     {

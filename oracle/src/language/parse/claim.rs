@@ -2,7 +2,7 @@
 
 use conntruth_engine::{Changes, EventKind, Reason, SctpState, Status, TcpState};
 
-use super::cursor::{Cursor, is_name, parse_length};
+use super::cursor::{Cursor, is_name, parse_length, parse_number};
 use super::names::Names;
 use super::once;
 use crate::language::ast::claim::{Claim, Claims, EventClaim, Flags, Named, Timeout};
@@ -165,8 +165,9 @@ fn because(cursor: &mut Cursor<'_>) -> Parse<Named> {
                 })
                 .fail();
         }
-        if value.is_empty() {
-            return Message::new(format!("`{name}=` is followed by nothing"), span)
+        let is_word = value.starts_with(|c: char| c.is_ascii_alphabetic()) && !value.contains('$');
+        if parse_number(value).is_none() && !is_word {
+            return Message::new(format!("`{name}=` is followed by no number"), span)
                 .label("expected a number")
                 .fail();
         }

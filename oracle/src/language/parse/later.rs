@@ -3,6 +3,7 @@
 
 use super::cursor::{Cursor, is_name};
 use super::names::Names;
+use crate::language::source::Line;
 
 /// Lines by their first word.
 const LINES: &[(&str, &str, u8)] = &[
@@ -44,4 +45,10 @@ pub(super) fn given_names(code: &str) -> impl Iterator<Item = &str> {
         words.find(|word| *word == "as")?;
         words.next().filter(|name| is_name(name))
     })
+}
+
+/// Whether a line belongs to a block of a later issue, whose words are not read.
+pub(super) fn is_body(below: &Line, line: &Line) -> bool {
+    let is_block = matches!(line.code.as_str(), "rules" | "expectations");
+    is_block && below.indent > line.indent && !below.code.starts_with(['=', '+'])
 }

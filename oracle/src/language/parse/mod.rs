@@ -73,6 +73,35 @@ fn once<T>(slot: &mut Option<T>, value: T, what: &str, span: Span) -> Parse<()> 
     Ok(())
 }
 
+/// Whether a line that begins with this word stands at the margin, for `fmt`.
+pub(super) fn is_left_word(word: &str) -> bool {
+    HEADINGS.contains(&word)
+        || CHECKS.contains(&word)
+        || later::line(word).is_some()
+        || matches!(word, "each" | "set")
+}
+
+/// Whether a line belongs to a later issue and has neither label nor time, for `fmt`.
+pub(super) fn is_later_line(code: &str) -> bool {
+    let mut words = code.split_whitespace();
+    let first = words.next().unwrap_or("");
+    let is_action = is_name(first) && words.next().is_some_and(|verb| is_name(verb) && verb != "opened");
+    later::line(first).is_some() || (is_action && !is_left_word(first))
+}
+
+/// Whether a line of these words may have a body below it, for `fmt`.
+pub(super) fn is_block_word(words: &[&str]) -> bool {
+    let is_content = |word: &str| {
+        let is_class = super::words::CLASSES.iter().any(|row| row.0 == word.trim_end_matches(','));
+        is_class || !is_name(word) || !word.contains(|c: char| c.is_ascii_lowercase())
+    };
+    match words {
+        ["table" | "events" | "states" | "classes" | "hidden" | "rules" | "expectations"] => true,
+        ["states" | "classes", flow] => !is_content(flow),
+        _ => false,
+    }
+}
+
 /// Reads one variant.
 struct Reader<'l> {
     lines: &'l [Line],
@@ -116,7 +145,8 @@ impl<'l> Reader<'l> {
         let first = line.code.split_whitespace().next().unwrap_or("");
         if let Some((what, issue)) = later::line(first) {
             let not_yet = self.not_yet(line, what, issue);
-            return self.keep_not_yet(not_yet, line);
+            self.keep_not_yet(not_yet);
+            return Ok(());
         }
         if first == "source" {
             self.settle_claim();
@@ -211,7 +241,7 @@ impl<'l> Reader<'l> {
             label,
             after,
             span: start.to(before),
-            action_start: action_start.start,
+            action_span: if action_start.start < before.end { action_start.to(before) } else { before },
             action,
             claims: None,
         };
@@ -310,17 +340,18 @@ impl<'l> Reader<'l> {
         Ok(Action::Hidden(steps))
     }
 
-    /// A line of a later issue, with all that stands below it deeper.
+    /// A line of a later issue, with its body if it is a block. Label and time are the step's.
     fn not_yet(&mut self, line: &Line, what: &'static str, issue: u8) -> NotYet {
-        let mut lines = vec![line.code.clone()];
-        let mut span = line.span;
-        let takes_body = !later::given_names(&line.code).any(|name| {
-            self.names.add_later(name);
-            true
-        });
-        while let Some(below) =
-            self.lines.get(self.next).filter(|below| takes_body && is_body_of(below, line))
+        let mut code = line.code.as_str();
+        while let Some((word, rest)) = code.split_once(char::is_whitespace)
+            && (word.starts_with('+') || word.strip_suffix(':').is_some_and(is_name))
         {
+            code = rest.trim_start();
+        }
+        later::given_names(code).for_each(|name| self.names.add_later(name));
+        let mut lines = vec![code.to_owned()];
+        let mut span = line.span;
+        while let Some(below) = self.lines.get(self.next).filter(|below| later::is_body(below, line)) {
             self.next += 1;
             lines.push(below.code.clone());
             span = span.to(below.span);
@@ -328,13 +359,13 @@ impl<'l> Reader<'l> {
         NotYet { what, issue, lines, span }
     }
 
-    fn keep_not_yet(&mut self, not_yet: NotYet, line: &Line) -> Parse<()> {
+    fn keep_not_yet(&mut self, not_yet: NotYet) {
         self.settle_claim();
         self.step_failed = false;
         if self.story.steps.is_empty() {
             self.story.not_yet.push(not_yet);
         } else {
-            let (span, action_start) = (not_yet.span, line.span.start);
+            let span = not_yet.span;
             let action = Action::NotYet(not_yet);
             self.story.steps.push(Step {
                 label: None,
@@ -342,18 +373,10 @@ impl<'l> Reader<'l> {
                 action,
                 claims: None,
                 span,
-                action_start,
+                action_span: span,
             });
         }
-        Ok(())
     }
-}
-
-/// Whether a line belongs to a block of a later issue, whose words are not read.
-fn is_body_of(below: &Line, line: &Line) -> bool {
-    let first = below.code.chars().next().unwrap_or(' ');
-    let is_block = matches!(line.code.as_str(), "rules" | "expectations") || line.code.ends_with(':');
-    is_block && below.indent > line.indent && !matches!(first, '=' | '+')
 }
 
 /// The lines below a block's first, which stand under each other and deeper than it.
@@ -372,7 +395,7 @@ fn body(lines: &[Line], mut next: usize, indent: usize) -> Parse<(Lines, usize)>
 
 fn entry_step(entry: EntryClaim, span: Span) -> Step {
     let action = Action::Check(Check::Entry(entry));
-    Step { label: None, after: None, action, claims: None, span, action_start: span.start }
+    Step { label: None, after: None, action, claims: None, span, action_span: span }
 }
 
 /// What a step may have depends on what it does.

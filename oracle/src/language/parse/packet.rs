@@ -71,7 +71,10 @@ pub(super) fn packet(cursor: &mut Cursor<'_>, names: &Names, depth: usize) -> Pa
     let start = cursor.here();
     let (path, context) = path(cursor, names)?;
     let body = body(cursor, &path, context, start)?;
-    let packet = fields(cursor, names, depth, empty(path, body))?;
+    let mut packet = empty(path, body);
+    packet.foreign =
+        context.is_some() && packet.body.protocol().is_some_and(|protocol| Some(protocol) != context);
+    let packet = fields(cursor, names, depth, packet)?;
     if let Body::Icmp(message) = &packet.body
         && message.kind.is_none()
         && !matches!(context, Some(Protocol::Icmp(_)))
@@ -86,6 +89,7 @@ pub(super) fn packet(cursor: &mut Cursor<'_>, names: &Names, depth: usize) -> Pa
 fn empty(path: Path, body: Body) -> Packet {
     Packet {
         path,
+        foreign: false,
         body,
         ip: Default::default(),
         cut: Cut::Whole,
