@@ -136,7 +136,9 @@ fn take(
     let (bytes, tag) = check_header(segment)?;
     let kinds = check_chunks(bytes)?;
     let is_new = !conn.is_confirmed();
-    let ProtoState::Sctp(mut sctp) = conn.proto else { unreachable!("an SCTP connection keeps SCTP's state") };
+    let ProtoState::Sctp(mut sctp) = conn.proto else {
+        unreachable!("an SCTP connection keeps SCTP's state")
+    };
     if is_new {
         sctp = start(bytes, tag, &kinds, rules)?;
     }
