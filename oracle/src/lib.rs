@@ -5,5 +5,7 @@
 
 pub mod cli;
 pub mod explain;
+mod files;
+
 pub mod language;
 pub mod replay;

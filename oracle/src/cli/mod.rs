@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod capture;
+mod check;
 mod completions;
 mod explain;
+mod fmt;
 mod profiles;
 mod replay;
 mod tone;
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     Replay(replay::Args),
     Explain(explain::Args),
+    Check(check::Args),
+    Fmt(fmt::Args),
     Profiles(profiles::Args),
     Completions(completions::Args),
 }
@@ -72,6 +76,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match &cli.command {
         Command::Replay(args) => replay::run(args, &tone),
         Command::Explain(args) => explain::run(args, &tone),
+        Command::Check(args) => check::run(args, &tone),
+        Command::Fmt(args) => fmt::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

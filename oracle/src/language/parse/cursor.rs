@@ -232,6 +232,20 @@ const UNITS: &[(&str, u64)] = &[
     ("h", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
 ];
+/// What other languages call them.
+const OTHER_UNITS: &[(&str, &str)] = &[
+    ("m", "min"),
+    ("mins", "min"),
+    ("minutes", "min"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("seconds", "s"),
+    ("msec", "ms"),
+    ("usec", "us"),
+    ("hours", "h"),
+    ("days", "d"),
+    ("jiffies", "tick"),
+];
 /// Hundred years.
 const LONGEST: u64 = 100 * 365 * 86_400_000_000_000;
 const MOST_TICKS: u64 = 1_000_000_000;
@@ -301,7 +315,7 @@ fn parse_quantity(number: &str, unit: &str, word: &str, span: Span) -> Parse<(u6
     let Some((_, nanos)) = UNITS.iter().find(|(known, _)| *known == unit) else {
         return Message::new(format!("there is no unit of time `{unit}`"), span)
             .label("expected ns, us, ms, s, min, h, d or tick")
-            .did_you_mean(nearest(unit, UNITS.iter().map(|(known, _)| *known).chain(["tick"])))
+            .did_you_mean(OTHER_UNITS.iter().find(|(other, _)| *other == unit).map(|(_, unit)| *unit))
             .fail();
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
