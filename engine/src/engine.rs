@@ -86,7 +86,7 @@ impl Passage {
 /// A packet whose bytes are understood, before its connection is looked for.
 enum Prepared<'a> {
     /// It has a tuple.
-    Keyed { segment: Segment<'a>, tuple: Tuple, hash: u32, length: usize, zone: u16 },
+    Keyed { segment: Segment<'a>, tuple: Tuple, hash: u32, zone: u16 },
     /// An ICMP error about the connection with this tuple.
     Error { tuple: Tuple, hash: u32, kind: u8, code: u8, outer: Addr, zone: u16 },
     /// It has neither; the tuple is there for showing what it might belong to.
@@ -221,8 +221,8 @@ impl Engine {
                 datagram = view;
             }
         }
-        let prepared = self.prepare(packet, datagram, verify && self.sysctls.is_on(Knob::Checksum));
-        self.track(prepared)
+        let prepared = self.prepare(packet, &datagram, verify && self.sysctls.is_on(Knob::Checksum));
+        self.track(&prepared)
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.
@@ -257,12 +257,17 @@ impl Engine {
     pub fn forward_batch(&mut self, packets: &[(Time, Packet<'_>)], outcomes: &mut Vec<Outcome>) {
         outcomes.reserve(packets.len());
         for packets in packets.chunks(BATCH) {
+            let mut datagrams = [const { None }; BATCH];
+            for (place, (_, packet)) in datagrams.iter_mut().zip(packets) {
+                *place = read_ahead(packet);
+            }
             let mut prepared = [const { None }; BATCH];
-            for (place, (_, packet)) in prepared.iter_mut().zip(packets) {
-                *place = self.prepare_ahead(packet);
+            for ((place, datagram), (_, packet)) in prepared.iter_mut().zip(&datagrams).zip(packets) {
+                let verify = is_verified(Hook::Prerouting, packet) && self.sysctls.is_on(Knob::Checksum);
+                *place = datagram.as_ref().map(|datagram| self.prepare(packet, datagram, verify));
             }
             self.touch(&prepared);
-            for (prepared, (now, packet)) in prepared.into_iter().zip(packets) {
+            for (prepared, (now, packet)) in prepared.iter().zip(packets) {
                 let passage = match prepared {
                     Some(prepared) => {
                         self.handle_timeouts(*now);
@@ -273,16 +278,6 @@ impl Engine {
                 outcomes.push(self.finish(passage));
             }
         }
-    }
-
-    /// A packet that needs neither clock nor reassembly can be read before its turn.
-    fn prepare_ahead<'a>(&self, packet: &Packet<'a>) -> Option<Prepared<'a>> {
-        let datagram = ip::receive(packet.bytes, packet.offload).ok()?;
-        if datagram.fragment.is_some() {
-            return None;
-        }
-        let verify = is_verified(Hook::Prerouting, packet) && self.sysctls.is_on(Knob::Checksum);
-        Some(self.prepare(packet, datagram, verify))
     }
 
     /// Reads where the entries of a batch lie, first in the index, then in the table. The reads do not depend on each
@@ -325,6 +320,11 @@ impl Engine {
     fn snapshot(&self, slot: u32) -> ConnSnapshot {
         self.table.conn(slot).snapshot(self.tick, self.ticks)
     }
+}
+
+/// A packet that needs neither clock nor reassembly can be read before its turn.
+fn read_ahead<'a>(packet: &Packet<'a>) -> Option<ip::Datagram<'a>> {
+    ip::receive(packet.bytes, packet.offload).ok().filter(|datagram| datagram.fragment.is_none())
 }
 
 /// Checksums are looked at on the way in, where nobody has yet.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::{Error, Exit, Tone};
-use crate::{files, language};
+use crate::{language, suite};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,11 +21,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let files = files::scenarios(&args.paths)?;
+    let files = suite::texts(&args.paths)?;
     let (mut worlds, mut mistakes) = (0, 0);
-    for path in &files {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        match language::read(&path.display().to_string(), &text) {
+    for (path, text) in &files {
+        match language::read(&path.display().to_string(), text) {
             Ok(script) => worlds += script.stories.iter().map(|story| story.families.len()).sum::<usize>(),
             Err(messages) => {
                 tone.mistakes(&messages);

@@ -55,12 +55,15 @@ enum Format {
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let mut replayer = args.tracker.replayer(tone)?;
     let mut source = Source::open(&args.capture)?;
-    let mut out = BufWriter::with_capacity(1 << 16, anstream::stdout().lock());
-    let mut printer = match args.format {
-        Format::Text => Printer::Text(text::Lines::new(!tone.is_quiet())),
-        Format::Jsonl => Printer::Jsonl,
-        Format::None => Printer::None,
+    // Only text has colours to be taken out of it.
+    let (mut printer, out): (_, Box<dyn Write>) = match args.format {
+        Format::Text => {
+            (Printer::Text(text::Lines::new(!tone.is_quiet())), Box::new(anstream::stdout().lock()))
+        }
+        Format::Jsonl => (Printer::Jsonl, Box::new(std::io::stdout().lock())),
+        Format::None => (Printer::None, Box::new(std::io::sink())),
     };
+    let mut out = BufWriter::with_capacity(1 << 16, out);
     let mut progress = Progress::new(tone);
     let ended = feed(&mut source, &mut replayer, &mut printer, &mut out, &mut progress);
     // What was read before an error is written before the error is told.
@@ -107,9 +110,18 @@ fn close(args: &Args, replayer: &Replayer, tone: &Tone) {
     let table = if args.table { " --table" } else { "" };
     tone.note(format_args!(
         "{packets}, {left} left; conntruth {version}, {profile}; repeat: conntruth replay {}{}{table}",
-        args.capture.display(),
+        shell_word(&args.capture.to_string_lossy()),
         args.tracker.as_typed(),
     ));
+}
+
+/// A word as a shell takes it, quoted if it must be.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 enum Printer {

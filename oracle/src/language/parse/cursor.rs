@@ -296,7 +296,7 @@ pub(super) fn parse_length(word: &str, span: Span) -> Parse<(Length, bool)> {
         }
     }
     if length.nanos > LONGEST {
-        return Message::new(format!("`{word}` is more than a hundred years"), span).fail();
+        return too_long(word, span).fail();
     }
     Ok((length, exact))
 }
@@ -319,14 +319,14 @@ fn parse_quantity(number: &str, unit: &str, word: &str, span: Span) -> Parse<(u6
             .fail();
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole_nanos =
-        parse_number(whole).flatten().and_then(|whole| whole.checked_mul(*nanos)).filter(|&n| n <= LONGEST);
     let fraction_ok =
         fraction.len() <= 15 && fraction.bytes().all(|byte| byte.is_ascii_digit()) && !number.ends_with('.');
-    let Some(whole_nanos) = whole_nanos.filter(|_| fraction_ok) else {
-        return not_a_length(word, span)
-            .help("at most a hundred years, with at most 15 digits after the point")
-            .fail();
+    let Some(whole) = parse_number(whole).filter(|_| fraction_ok) else {
+        return not_a_length(word, span).fail();
+    };
+    let whole_nanos = whole.and_then(|whole| whole.checked_mul(*nanos)).filter(|&nanos| nanos <= LONGEST);
+    let Some(whole_nanos) = whole_nanos else {
+        return too_long(word, span).fail();
     };
     let scale = 10_u128.pow(fraction.len() as u32);
     let part = u128::from(parse_number(fraction).flatten().unwrap_or(0)) * u128::from(*nanos);
@@ -335,6 +335,10 @@ fn parse_quantity(number: &str, unit: &str, word: &str, span: Span) -> Parse<(u6
     }
     let fine = *nanos < 1_000_000_000 || !fraction.is_empty();
     Ok((whole_nanos + (part / scale) as u64, fine))
+}
+
+fn too_long(word: &str, span: Span) -> Message {
+    Message::new(format!("`{word}` is more than a hundred years"), span)
 }
 
 fn not_a_length(word: &str, span: Span) -> Message {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Exit, Tone};
-use crate::{files, language};
+use crate::{language, suite};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +30,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     }
     let mut out = anstream::stdout().lock();
     let (mut changed, mut unreadable) = (0, 0);
-    let files = files::scenarios(&args.paths)?;
-    for path in &files {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for (path, text) in suite::texts(&args.paths)? {
         match language::format(&path.display().to_string(), &text) {
             Err(messages) => {
                 tone.mistakes(&messages);
@@ -40,7 +38,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
             }
             Ok(laid_out) if laid_out != text => {
                 if !args.check {
-                    files::replace(path, &laid_out)
+                    suite::replace(&path, &laid_out)
                         .map_err(|error| format!("{}: {error}", path.display()))?;
                 }
                 writeln!(out, "{}", path.display())?;
