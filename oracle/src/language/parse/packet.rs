@@ -41,6 +41,11 @@ pub(super) const COMMON_FIELDS: &[&str] = &[
     "lost",
 ];
 
+/// The fields of UDP, UDP-Lite and GRE.
+#[cfg(test)]
+pub(super) const OTHER_FIELDS: &[&str] =
+    &["len", "coverage", "version", "call", "carries", "order", "more", "last", "at"];
+
 /// `100x web > P. (1460)`: how often, and what.
 pub(super) fn send(cursor: &mut Cursor<'_>, names: &Names) -> Parse<(u32, Packet)> {
     let times = times(cursor)?;
@@ -216,6 +221,12 @@ fn body(cursor: &mut Cursor<'_>, path: &Path, context: Option<Protocol>, start: 
                     .help("a whole packet, its IP header included, is `raw 45 00 ...`")
                     .fail()
             }
+            Some(word) if tcp::are_flags(word) => {
+                Message::new(format!("`{word}` of which protocol?"), cursor.here())
+                    .label("expected a protocol, since there is no flow to know it from")
+                    .help(format!("`tcp {word}`"))
+                    .fail()
+            }
             _ => cursor
                 .unexpected(
                     "a protocol, since there is no flow to know it from",
@@ -385,7 +396,7 @@ fn common_field(cursor: &mut Cursor<'_>, packet: &mut Packet) -> Parse<bool> {
         "tos" => once(&mut ip.tos, cursor.fit(&what, 255)?, &what, span)?,
         "ipid" => once(&mut ip.id, cursor.fit(&what, u64::from(u32::MAX))?, &what, span)?,
         "dontfrag" => {
-            let on = cursor.eat_known(|word| Some(matches!(word, "1" | "0").then_some(word == "1")?));
+            let on = cursor.eat_known(|word| matches!(word, "1" | "0").then_some(word == "1"));
             once(&mut ip.dont_fragment, on.is_none_or(|on| on.value), &what, span)?;
         }
         "ipopt" => once(&mut ip.options, cursor.hex()?, &what, span)?,
