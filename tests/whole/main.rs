@@ -3,5 +3,6 @@
 mod canary;
 mod determinism;
 mod diagnostics;
+mod robust;
 mod tables;
 mod transcripts;
