@@ -39,3 +39,11 @@ fn every_scenario_is_the_same_when_printed_and_read_again() {
         }
     }
 }
+
+#[test]
+fn the_mistake_in_the_manual_is_shown_as_the_manual_says() {
+    for example in examples(MANUAL).iter().filter(|example| example.kind == "ct wrong") {
+        let messages = parse("my-case.ct", &example.text).expect_err("it has a mistake");
+        assert!(MANUAL.contains(&messages.to_string()), "scenarios/README.md does not show:\n{messages}");
+    }
+}
