@@ -104,6 +104,10 @@ impl Conn {
             counters: extra.and_then(|extra| extra.counters),
             started: stamps.start,
             stopped: stamps.stop,
+            delta_secs: stamps.start.map(|start| {
+                let end = stamps.stop.unwrap_or(ticks.start(now));
+                end.as_secs().saturating_sub(start.as_secs())
+            }),
         }
     }
 }

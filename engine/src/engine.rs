@@ -52,6 +52,9 @@ pub struct Engine {
     sysctls: Sysctls,
     ticks: Ticks,
     now: Time,
+    /// The tick in which `now` lies, and the first moment after it.
+    tick: Jiffies,
+    tick_ends: Time,
     table: ConnTable,
     defrag: Defrag,
     listening: bool,
@@ -83,7 +86,7 @@ impl Passage {
 /// A packet whose bytes are understood, before its connection is looked for.
 enum Prepared<'a> {
     /// It has a tuple.
-    Keyed { segment: Segment<'a>, tuple: Tuple, hash: u32, length: usize, zone: u16 },
+    Keyed { segment: Segment<'a>, tuple: Tuple, hash: u32, zone: u16 },
     /// An ICMP error about the connection with this tuple.
     Error { tuple: Tuple, hash: u32, kind: u8, code: u8, outer: Addr, zone: u16 },
     /// It has neither; the tuple is there for showing what it might belong to.
@@ -104,6 +107,8 @@ impl Engine {
             sysctls: Sysctls::new(),
             ticks: Ticks::new(profile.hz),
             now: Time::ZERO,
+            tick: Jiffies(0),
+            tick_ends: Time::ZERO,
             table: ConnTable::new(seed),
             defrag: Defrag::new(Ticks::new(profile.hz)),
             listening: false,
@@ -216,8 +221,8 @@ impl Engine {
                 datagram = view;
             }
         }
-        let prepared = self.prepare(packet, datagram, verify && self.sysctls.is_on(Knob::Checksum));
-        self.track(prepared)
+        let prepared = self.prepare(packet, &datagram, verify && self.sysctls.is_on(Knob::Checksum));
+        self.track(&prepared)
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.
@@ -252,12 +257,17 @@ impl Engine {
     pub fn forward_batch(&mut self, packets: &[(Time, Packet<'_>)], outcomes: &mut Vec<Outcome>) {
         outcomes.reserve(packets.len());
         for packets in packets.chunks(BATCH) {
+            let mut datagrams = [const { None }; BATCH];
+            for (place, (_, packet)) in datagrams.iter_mut().zip(packets) {
+                *place = read_ahead(packet);
+            }
             let mut prepared = [const { None }; BATCH];
-            for (place, (_, packet)) in prepared.iter_mut().zip(packets) {
-                *place = self.prepare_ahead(packet);
+            for ((place, datagram), (_, packet)) in prepared.iter_mut().zip(&datagrams).zip(packets) {
+                let verify = is_verified(Hook::Prerouting, packet) && self.sysctls.is_on(Knob::Checksum);
+                *place = datagram.as_ref().map(|datagram| self.prepare(packet, datagram, verify));
             }
             self.touch(&prepared);
-            for (prepared, (now, packet)) in prepared.into_iter().zip(packets) {
+            for (prepared, (now, packet)) in prepared.iter().zip(packets) {
                 let passage = match prepared {
                     Some(prepared) => {
                         self.handle_timeouts(*now);
@@ -268,16 +278,6 @@ impl Engine {
                 outcomes.push(self.finish(passage));
             }
         }
-    }
-
-    /// A packet that needs neither clock nor reassembly can be read before its turn.
-    fn prepare_ahead<'a>(&self, packet: &Packet<'a>) -> Option<Prepared<'a>> {
-        let datagram = ip::receive(packet.bytes, packet.offload).ok()?;
-        if datagram.fragment.is_some() {
-            return None;
-        }
-        let verify = is_verified(Hook::Prerouting, packet) && self.sysctls.is_on(Knob::Checksum);
-        Some(self.prepare(packet, datagram, verify))
     }
 
     /// Reads where the entries of a batch lie, first in the index, then in the table. The reads do not depend on each
@@ -295,13 +295,21 @@ impl Engine {
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.
     pub fn handle_timeouts(&mut self, now: Time) {
         self.now = self.now.max(now);
-        self.defrag.handle_timeouts(self.now);
-        let tick = self.tick();
-        if self.table.is_quiet_until(tick) {
+        if self.now < self.tick_ends {
+            // Deadlines are ticks, so within one nothing more comes due.
             return;
         }
+        self.tick = self.ticks.at(self.now);
+        self.tick_ends = self.ticks.start(Jiffies(self.tick.0 + 1));
+        self.defrag.handle_timeouts(self.now);
+        if !self.table.is_quiet_until(self.tick) {
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        while let Some(at) = self.table.next_due(tick, &mut due) {
+        while let Some(at) = self.table.next_due(self.tick, &mut due) {
             for slot in due.drain(..) {
                 self.destroy(slot, self.ticks.start(at));
             }
@@ -309,13 +317,14 @@ impl Engine {
         self.due = due;
     }
 
-    fn tick(&self) -> Jiffies {
-        self.ticks.at(self.now)
-    }
-
     fn snapshot(&self, slot: u32) -> ConnSnapshot {
-        self.table.conn(slot).snapshot(self.tick(), self.ticks)
+        self.table.conn(slot).snapshot(self.tick, self.ticks)
     }
+}
+
+/// A packet that needs neither clock nor reassembly can be read before its turn.
+fn read_ahead<'a>(packet: &Packet<'a>) -> Option<ip::Datagram<'a>> {
+    ip::receive(packet.bytes, packet.offload).ok().filter(|datagram| datagram.fragment.is_none())
 }
 
 /// Checksums are looked at on the way in, where nobody has yet.

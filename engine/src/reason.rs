@@ -394,11 +394,16 @@ reasons! {
     "sctp-checksum" SctpChecksum {} "the SCTP checksum is wrong", SCTP_ERROR;
     /// Chunks must be whole, and some must stand alone or first.
     "sctp-chunks" SctpChunks { kind: u8, offset: u32 } "chunk type {kind} at {offset} is malformed or out of place", SCTP_CHUNKS;
+    /// There must be a chunk.
+    "sctp-no-chunk" SctpNoChunk {} "no chunk follows the SCTP header", SCTP_CHUNKS;
+    /// The fixed part of an INIT or INIT ACK takes 20 bytes.
+    "sctp-init-truncated" SctpInitTruncated { kind: u8, length: u32 }
+        "{length} bytes are no chunk of type {kind}, whose fixed part takes 20", SCTP;
     /// Only certain chunks open an association.
     "sctp-new-invalid" SctpNewInvalid { kind: u8 } "chunk type {kind} opens no association", SCTP_NEW;
     /// The verification tag must be the one the peer asked for.
     "sctp-tag" SctpTag { tag: u32, expected: u32 } "verification tag 0x{tag:08x}, expected 0x{expected:08x}", SCTP;
-    /// An INIT ACK that belongs to an older INIT of a collision is stale.
+    /// When both sides have sent an INIT, or the one answered has not, an INIT ACK with another tag than is known is stale.
     "sctp-collision" SctpCollision { tag: u32, known: u32 } "INIT ACK with tag 0x{tag:08x} while 0x{known:08x} is known: stale", SCTP;
     /// The table has no such chunk in this state.
     "sctp-state" SctpStateInvalid { state: SctpState, kind: u8, direction: Direction } "chunk type {kind} makes no sense in {state}", SCTP;

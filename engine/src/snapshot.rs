@@ -95,6 +95,8 @@ pub struct ConnSnapshot {
     pub started: Option<Time>,
     /// When it ended, in a destroy event.
     pub stopped: Option<Time>,
+    /// Seconds between the two, or until now: `delta-time` in listings.
+    pub delta_secs: Option<u64>,
 }
 
 impl ConnSnapshot {
@@ -164,7 +166,8 @@ impl fmt::Display for ProcLine<'_> {
 impl ConnSnapshot {
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>, proc: bool) -> fmt::Result {
         match self.info {
-            ProtoInfo::Gre { timeout, stream_timeout } => {
+            // The tool is not told of these.
+            ProtoInfo::Gre { timeout, stream_timeout } if proc => {
                 write!(f, "timeout={timeout}, stream_timeout={stream_timeout} ")?;
             }
             _ => {
@@ -184,6 +187,9 @@ impl ConnSnapshot {
         write!(f, "mark={}", self.mark)?;
         if proc || self.zone != 0 {
             write!(f, " zone={}", self.zone)?;
+        }
+        if let Some(secs) = self.delta_secs {
+            write!(f, " delta-time={secs}")?;
         }
         Ok(())
     }
@@ -218,5 +224,98 @@ impl fmt::Display for FullIpv6 {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::tuple::Addr;
+
+    fn conn(src: &str, dst: &str, number: u8, keys: [u16; 4], info: ProtoInfo, timeout: u64) -> ConnSnapshot {
+        let [src, dst]: [IpAddr; 2] = [src, dst].map(|text| text.parse().unwrap());
+        let family = if src.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+        let tuple = |src: IpAddr, dst: IpAddr, src_id, dst_id| Tuple {
+            src: Addr::from(src),
+            dst: Addr::from(dst),
+            src_id,
+            dst_id,
+            protocol: number,
+            family,
+        };
+        ConnSnapshot {
+            id: ConnId::from(1),
+            original: tuple(src, dst, keys[0], keys[1]),
+            reply: tuple(dst, src, keys[2], keys[3]),
+            status: Status::CONFIRMED,
+            info,
+            timeout,
+            deadline: Time::ZERO,
+            mark: 0,
+            zone: 0,
+            master: None,
+            counters: None,
+            started: None,
+            stopped: None,
+            delta_secs: None,
+        }
+    }
+
+    /// All lines were printed by the running kernel and by conntrack 1.4.7.
+    #[track_caller]
+    fn check(conn: &ConnSnapshot, proc: &str, tool: &str) {
+        assert_eq!(ProcLine(conn).to_string(), proc);
+        assert_eq!(format!("{conn} use=1"), tool);
+    }
+
+    #[test]
+    fn tcp_with_counters_and_time() {
+        let info = ProtoInfo::Tcp { state: TcpState::Established, sides: Default::default() };
+        let mut conn = conn("10.0.0.1", "10.0.1.1", protocol::TCP, [40_000, 80, 80, 40_000], info, 431_998);
+        conn.status = Status(Status::CONFIRMED.0 | Status::SEEN_REPLY.0 | Status::ASSURED.0);
+        conn.counters = Some([Counter { packets: 2, bytes: 80 }, Counter { packets: 1, bytes: 40 }]);
+        conn.delta_secs = Some(1);
+        check(
+            &conn,
+            "ipv4     2 tcp      6 431998 ESTABLISHED src=10.0.0.1 dst=10.0.1.1 sport=40000 dport=80 packets=2 bytes=80 \
+             src=10.0.1.1 dst=10.0.0.1 sport=80 dport=40000 packets=1 bytes=40 [ASSURED] mark=0 zone=0 delta-time=1 use=2",
+            "tcp      6 431998 ESTABLISHED src=10.0.0.1 dst=10.0.1.1 sport=40000 dport=80 packets=2 bytes=80 \
+             src=10.0.1.1 dst=10.0.0.1 sport=80 dport=40000 packets=1 bytes=40 [ASSURED] mark=0 delta-time=1 use=1",
+        );
+    }
+
+    #[test]
+    fn gre_has_its_timeouts_for_the_file_alone() {
+        let info = ProtoInfo::Gre { timeout: 30, stream_timeout: 180 };
+        check(
+            &conn("10.0.0.1", "10.0.1.1", protocol::GRE, [0; 4], info, 28),
+            "ipv4     2 gre      47 28 timeout=30, stream_timeout=180 src=10.0.0.1 dst=10.0.1.1 srckey=0x0 dstkey=0x0 \
+             [UNREPLIED] src=10.0.1.1 dst=10.0.0.1 srckey=0x0 dstkey=0x0 mark=0 zone=0 use=2",
+            "gre      47 28 src=10.0.0.1 dst=10.0.1.1 srckey=0x0 dstkey=0x0 \
+             [UNREPLIED] src=10.0.1.1 dst=10.0.0.1 srckey=0x0 dstkey=0x0 mark=0 use=1",
+        );
+    }
+
+    #[test]
+    fn ipv6_in_full_and_compressed() {
+        let keys = [7, 128 << 8, 7, 129 << 8];
+        check(
+            &conn("fd00:a::1", "fd00:b::1", protocol::ICMPV6, keys, ProtoInfo::Stateless, 28),
+            "ipv6     10 icmpv6   58 28 src=fd00:000a:0000:0000:0000:0000:0000:0001 \
+             dst=fd00:000b:0000:0000:0000:0000:0000:0001 type=128 code=0 id=7 [UNREPLIED] \
+             src=fd00:000b:0000:0000:0000:0000:0000:0001 dst=fd00:000a:0000:0000:0000:0000:0000:0001 \
+             type=129 code=0 id=7 mark=0 zone=0 use=2",
+            "icmpv6   58 28 src=fd00:a::1 dst=fd00:b::1 type=128 code=0 id=7 [UNREPLIED] \
+             src=fd00:b::1 dst=fd00:a::1 type=129 code=0 id=7 mark=0 use=1",
+        );
+        check(
+            &conn("fd00:a::1", "fd00:b::1", 89, [0; 4], ProtoInfo::Stateless, 598),
+            "ipv6     10 unknown  89 598 src=fd00:000a:0000:0000:0000:0000:0000:0001 \
+             dst=fd00:000b:0000:0000:0000:0000:0000:0001 [UNREPLIED] src=fd00:000b:0000:0000:0000:0000:0000:0001 \
+             dst=fd00:000a:0000:0000:0000:0000:0000:0001 mark=0 zone=0 use=2",
+            "unknown  89 598 src=fd00:a::1 dst=fd00:b::1 [UNREPLIED] src=fd00:b::1 dst=fd00:a::1 mark=0 use=1",
+        );
     }
 }

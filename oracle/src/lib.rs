@@ -1,9 +1,23 @@
 //! What stands around the reference tracker: captures and scenarios go in, verdicts with their reasons come out.
 //!
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
+//!
+//! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
+//! them: [`suite`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
 #![forbid(unsafe_code)]
 
-pub mod cli;
-pub mod explain;
+mod paint;
+
+pub mod packet;
+pub mod target;
+
 pub mod language;
+pub mod scenario;
+pub mod suite;
+
+pub mod explain;
 pub mod replay;
+
+pub mod cli;
+
+pub use paint::{Paint, Role};

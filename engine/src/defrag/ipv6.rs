@@ -18,12 +18,12 @@ const HEADER: usize = 40;
 
 /// Whether a fragment is to be reassembled at all; an error when its own header is cut short.
 pub(super) fn look(datagram: &Datagram<'_>, fragment: &FragmentInfo) -> Result<bool, Reason> {
-    let needed = fragment.data_at;
-    let length = datagram.bytes.len() as u32;
-    if length < needed {
-        return Err(Reason::FragmentTruncated { length, needed });
+    // In this order: what is left of a fragment header may already tell that the transport header is missing.
+    if is_header_cut(datagram, fragment) {
+        return Ok(false);
     }
-    Ok(!is_header_cut(datagram, fragment))
+    let (length, needed) = (datagram.bytes.len() as u32, fragment.data_at);
+    if length < needed { Err(Reason::FragmentTruncated { length, needed }) } else { Ok(true) }
 }
 
 /// Whether a first fragment ends before its transport header does (RFC 8200 section 4.5).
@@ -80,6 +80,9 @@ pub(super) fn take(queue: &mut Queue, datagram: &Datagram<'_>, fragment: Fragmen
 }
 
 /// The datagram, under the first fragment's headers without the fragment header.
+///
+/// The kernel remembers in one byte where the next-header value stands that named the fragment header. Behind more than
+/// 255 bytes of headers it writes the new value to a place 256 bytes or more too early, and the old one stays.
 pub(super) fn put_together(queue: &Queue) -> Result<Vec<u8>, Reason> {
     let Some(ecn) = joint_ecn(queue.ecn) else { return Err(Reason::FragmentEcn {}) };
     let payload = queue.head.len() - HEADER + queue.pieces.end as usize;
@@ -91,6 +94,6 @@ pub(super) fn put_together(queue: &Queue) -> Result<Vec<u8>, Reason> {
     queue.pieces.runs().for_each(|run| bytes.extend_from_slice(run));
     bytes[1] |= ecn << 4;
     bytes[4..6].copy_from_slice(&payload.to_be_bytes());
-    bytes[queue.named_at as usize] = queue.next_header;
+    bytes[usize::from(queue.named_at as u8)] = queue.next_header;
     Ok(bytes)
 }

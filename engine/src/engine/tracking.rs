@@ -13,7 +13,7 @@ use crate::sysctl::Knob;
 use crate::table::{Found, Link};
 use crate::time::{Jiffies, Time};
 use crate::tuple::{Addr, Direction, Tuple};
-use crate::wire::ip;
+use crate::wire::ip::{self, Datagram};
 
 impl Engine {
     /// Finds the packet's tuple, or why it has none.
@@ -22,20 +22,20 @@ impl Engine {
     pub(super) fn prepare<'a>(
         &self,
         packet: &Packet<'_>,
-        datagram: ip::Datagram<'a>,
+        datagram: &'a Datagram<'a>,
         verify: bool,
     ) -> Prepared<'a> {
         if packet.notrack {
             return Prepared::Settled(Class::Untracked, Reason::Untracked {}, None);
         }
-        let part = match ip::transport(&datagram) {
+        let part = match ip::transport(datagram) {
             Ok(part) => part,
             Err(reason) => return Prepared::Settled(Class::Invalid, reason, None),
         };
         let bytes = datagram.from(part.offset);
         let segment = Segment { datagram, protocol: part.protocol, bytes, verify };
         let zone = packet.zone;
-        let tuple = proto::tuple(&datagram, part.protocol, bytes);
+        let tuple = proto::tuple(datagram, part.protocol, bytes);
         match proto::error_stage(&segment) {
             ErrorStage::Normal => {}
             ErrorStage::Untracked(reason) => return Prepared::Settled(Class::Untracked, reason, None),
@@ -50,19 +50,19 @@ impl Engine {
         match tuple {
             Ok(tuple) => {
                 let hash = self.table.hash(&tuple, zone);
-                Prepared::Keyed { segment, tuple, hash, length: datagram.bytes.len(), zone }
+                Prepared::Keyed { segment, tuple, hash, zone }
             }
             Err(reason) => Prepared::Settled(Class::Invalid, reason, None),
         }
     }
 
-    pub(super) fn track(&mut self, prepared: Prepared<'_>) -> Passage {
-        match prepared {
-            Prepared::Keyed { segment, tuple, hash, length, zone } => {
-                self.track_keyed(&segment, &tuple, hash, length, zone)
+    pub(super) fn track(&mut self, prepared: &Prepared<'_>) -> Passage {
+        match *prepared {
+            Prepared::Keyed { ref segment, ref tuple, hash, zone } => {
+                self.track_keyed(segment, tuple, hash, zone)
             }
-            Prepared::Error { tuple, hash, kind, code, outer, zone } => {
-                let found = self.table.find(hash, &tuple, zone);
+            Prepared::Error { ref tuple, hash, kind, code, outer, zone } => {
+                let found = self.table.find(hash, tuple, zone);
                 self.track_error(found, outer, kind, code)
             }
             Prepared::Settled(class, reason, tuple) => {
@@ -95,14 +95,8 @@ impl Engine {
         attached(conn.id, slot, info, Reason::IcmpError { kind, code })
     }
 
-    fn track_keyed(
-        &mut self,
-        segment: &Segment<'_>,
-        tuple: &Tuple,
-        hash: u32,
-        length: usize,
-        zone: u16,
-    ) -> Passage {
+    fn track_keyed(&mut self, segment: &Segment<'_>, tuple: &Tuple, hash: u32, zone: u16) -> Passage {
+        let length = segment.datagram.bytes.len();
         let mut reopened = false;
         loop {
             let (slot, direction) = match self.table.find(hash, tuple, zone) {
@@ -115,12 +109,8 @@ impl Engine {
                     }
                 },
             };
-            let rules = Rules {
-                profile: self.profile,
-                sysctls: &self.sysctls,
-                ticks: self.ticks,
-                now: self.ticks.at(self.now),
-            };
+            let rules =
+                Rules { profile: self.profile, sysctls: &self.sysctls, ticks: self.ticks, now: self.tick };
             let conn = self.table.conn_mut(slot);
             let (id, confirmed) = (conn.id, conn.is_confirmed());
             let info = info(conn, direction);
@@ -163,7 +153,7 @@ impl Engine {
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_ct_refresh_acct`.
     fn renew(&mut self, slot: u32, timeout: u64) {
-        let now = self.tick();
+        let now = self.tick;
         let conn = self.table.conn_mut(slot);
         if conn.status.has(Status::FIXED_TIMEOUT) {
             return;
@@ -274,7 +264,7 @@ impl Engine {
             return self.clash(slot, other, outcome);
         }
         let now = self.now;
-        let tick = self.tick();
+        let tick = self.tick;
         let conn = self.table.conn_mut(slot);
         if !conn.is_confirmed() {
             conn.status.insert(Status::CONFIRMED);
@@ -292,7 +282,7 @@ impl Engine {
 
     /// A timeout of nothing is over at once: the packet keeps its class, the next one finds no entry.
     pub(super) fn bury(&mut self, slot: u32) {
-        if self.table.conn(slot).expires <= self.tick() {
+        if self.table.conn(slot).expires <= self.tick {
             self.destroy(slot, self.now);
         }
     }

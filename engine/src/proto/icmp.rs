@@ -57,7 +57,7 @@ fn invalid(segment: &Segment<'_>, reason: Reason) -> ErrorStage {
         _ => {
             return ErrorStage::Invalid(
                 reason,
-                tuple(&segment.datagram, segment.protocol, segment.bytes).ok(),
+                tuple(segment.datagram, segment.protocol, segment.bytes).ok(),
             );
         }
     };
@@ -81,7 +81,7 @@ fn icmpv6_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
     let length = segment.bytes.len() as u32;
     let &[kind, code, ..] =
         segment.bytes.first_chunk::<HEADER>().ok_or(Reason::Icmpv6Truncated { length })?;
-    if segment.verify && !checksum::is_transport_intact(&segment.datagram, protocol::ICMPV6, segment.bytes) {
+    if segment.verify && !checksum::is_transport_intact(segment.datagram, protocol::ICMPV6, segment.bytes) {
         return Err(Reason::Icmpv6Checksum {});
     }
     match kind {
@@ -101,7 +101,7 @@ fn redirect(segment: &Segment<'_>, code: u8) -> Result<ErrorStage, Reason> {
     if code != 0 {
         return Ok(ErrorStage::Normal);
     }
-    let Datagram { hop_limit, src, .. } = segment.datagram;
+    let Datagram { hop_limit, src, .. } = *segment.datagram;
     let is_link_local = src.hi >> 54 == 0xfe80 >> 6;
     if hop_limit != 255 || !is_link_local {
         return Err(Reason::Icmpv6Redirect { hop_limit });

@@ -80,7 +80,7 @@ pub(crate) enum Decision {
 /// A packet from its transport header on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'a> {
-    pub datagram: Datagram<'a>,
+    pub datagram: &'a Datagram<'a>,
     pub protocol: u8,
     /// From the transport header on; empty where the header's place lies beyond the packet.
     pub bytes: &'a [u8],

@@ -62,7 +62,7 @@ fn check(segment: &Segment<'_>) -> Result<(), Reason> {
     let sealed = [c, d] != [0, 0];
     if sealed
         && segment.verify
-        && !checksum::is_transport_intact(&segment.datagram, segment.protocol, segment.bytes)
+        && !checksum::is_transport_intact(segment.datagram, segment.protocol, segment.bytes)
     {
         return Err(Reason::UdpChecksum {});
     }
@@ -85,7 +85,7 @@ fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
     }
     // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
     let pseudo =
-        checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+        checksum::pseudo_header(segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
     if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
         return Err(Reason::UdpliteChecksum {});
     }

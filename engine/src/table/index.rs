@@ -79,14 +79,15 @@ impl Index {
         self.rows.get(self.home(hash)).map_or(0, |row| u64::from(row.hash))
     }
 
-    /// Adds a row. Several rows may have one hash.
+    /// Adds a row, before those of the same hash. So of a connection whose two tuples are equal the reply, entered last,
+    /// is found: as in the kernel, whose chains grow at their heads.
     pub(crate) fn insert(&mut self, hash: u32, place: Place) {
         if (self.len + 1) * 8 > (self.rows.len().saturating_sub(TAIL)) * 6 {
             self.grow();
         }
         let mut carried = Row { hash, place };
         let mut at = self.home(hash);
-        while self.rows.get(at).is_some_and(|row| !row.is_empty() && row.hash <= hash) {
+        while self.rows.get(at).is_some_and(|row| !row.is_empty() && row.hash < hash) {
             at += 1;
         }
         loop {

@@ -80,12 +80,14 @@ impl ConnTable {
 
     /// The confirmed connection that has this tuple in one of its directions.
     pub fn find(&self, hash: u32, tuple: &Tuple, zone: u16) -> Option<Found> {
-        self.index.find(hash).find_map(|place| {
-            let conn = self.slab.get(place.slot());
-            let direction = place.direction();
-            (conn.tuples[direction as usize] == *tuple && conn.zone == zone)
-                .then_some(Found { slot: place.slot(), direction })
-        })
+        for place in self.index.find(hash) {
+            let (slot, direction) = (place.slot(), place.direction());
+            let conn = self.slab.get(slot);
+            if conn.tuples[direction as usize] == *tuple && conn.zone == zone {
+                return Some(Found { slot, direction });
+            }
+        }
+        None
     }
 
     /// Reads what `find` would read first, ahead of its use.

@@ -4,6 +4,8 @@
 //! not exist yet is not listed. Results go to stdout, everything else to stderr.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -13,7 +15,9 @@ mod completions;
 mod explain;
 mod profiles;
 mod replay;
+mod run;
 mod tone;
+mod try_;
 
 pub use tone::{ColorChoice, Tone};
 
@@ -23,18 +27,19 @@ pub use tone::{ColorChoice, Tone};
     name = "conntruth",
     version,
     max_term_width = 100,
-    subcommand_required = true,
-    arg_required_else_help = true
+    after_help = "Without a command: `run`, the suite that the program carries."
 )]
 struct Cli {
     #[command(flatten)]
     tone: tone::Args,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    Try(try_::Args),
     Replay(replay::Args),
     Explain(explain::Args),
     Profiles(profiles::Args),
@@ -58,6 +63,18 @@ pub enum Exit {
 /// What stopped a command before it could give a result: one or two lines for stderr, and exit code 2.
 pub type Error = Box<dyn std::error::Error>;
 
+/// Mistakes in a scenario, rendered with their places.
+#[derive(Debug)]
+struct Located(String);
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Located {}
+
 /// Runs the program with these arguments, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -69,18 +86,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let tone = cli.tone.tone();
-    let ended = match &cli.command {
+    let command = cli.command.unwrap_or_else(|| Command::Run(run::Args::bare()));
+    let ended = match &command {
+        Command::Run(args) => run::run(args, &tone),
+        Command::Try(args) => try_::run(args, &tone),
         Command::Replay(args) => replay::run(args, &tone),
         Command::Explain(args) => explain::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {
-        if !is_broken_pipe(error.as_ref()) {
-            tone.error(error.as_ref());
-            return Exit::Unusable;
+        if is_broken_pipe(error.as_ref()) {
+            return Exit::Fine;
         }
-        Exit::Fine
+        match error.downcast_ref::<Located>() {
+            // It points at its place itself.
+            Some(Located(text)) => {
+                let _ = writeln!(anstream::stderr(), "{text}");
+            }
+            None => tone.error(error.as_ref()),
+        }
+        Exit::Unusable
     });
     ExitCode::from(exit as u8)
 }

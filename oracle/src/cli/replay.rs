@@ -107,9 +107,18 @@ fn close(args: &Args, replayer: &Replayer, tone: &Tone) {
     let table = if args.table { " --table" } else { "" };
     tone.note(format_args!(
         "{packets}, {left} left; conntruth {version}, {profile}; repeat: conntruth replay {}{}{table}",
-        args.capture.display(),
+        shell_word(&args.capture.to_string_lossy()),
         args.tracker.as_typed(),
     ));
+}
+
+/// A word as a shell takes it, quoted if it must be.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 enum Printer {

@@ -188,8 +188,8 @@ pub struct Step {
     /// The step without its claims and without a comment at the end. A blessed claim is written after it: on the
     /// same line where the file does so elsewhere, else on a line of its own at the column of `action`.
     pub span: Span,
-    /// From where on `action` is written (its column is where a claim on a line of its own begins).
-    pub action_start: usize,
+    /// Where `action` is written; its column is where a claim on a line of its own begins.
+    pub action_span: Span,
 }
 
 /// What a step does.

@@ -1,7 +1,7 @@
 //! The vocabulary: every word that stands for a number, in tables that reader, printer and runner share, and the search
 //! for the word that was meant.
 
-use conntruth_engine::Hook;
+use conntruth_engine::{EventKind, Hook};
 
 use super::ast::Grade;
 use super::ast::claim::ClassWord;
@@ -36,6 +36,10 @@ pub const CLASSES: &[(&str, ClassWord)] = &[
 
 /// Grades.
 pub const GRADES: &[(&str, Grade)] = &[("must", Grade::Must), ("should", Grade::Should), ("may", Grade::May)];
+
+/// Kinds of events.
+pub const EVENTS: &[(&str, EventKind)] =
+    &[("new", EventKind::New), ("update", EventKind::Update), ("destroy", EventKind::Destroy)];
 
 /// Where a packet can be lost.
 pub const HOOKS: &[(&str, Hook)] = &[
@@ -159,4 +163,22 @@ pub const KEYS: &[(&str, KeyOf)] = &[
 /// The word of a value in one of the tables above.
 pub fn word_of<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
     table.iter().find(|(_, other)| *other == value).map_or("?", |(word, _)| word)
+}
+
+/// The word that was meant, if one is near: the same in another case, one that begins so, or few letters away.
+pub fn nearest<'w>(word: &str, among: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let lower = word.to_lowercase();
+    let far = (word.chars().count() / 3).max(1);
+    among
+        .into_iter()
+        .filter(|known| !known.is_empty() && *known != word)
+        .map(|known| {
+            let known_lower = known.to_lowercase();
+            let prefix = lower.len() >= 3 && known_lower.starts_with(&lower);
+            let distance = strsim::osa_distance(&lower, &known_lower);
+            (if prefix { distance.min(far) } else { distance }, known)
+        })
+        .filter(|(distance, known)| *distance <= far && *distance < known.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }

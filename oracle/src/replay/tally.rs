@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use conntruth_engine::{Class, Outcome, Reason};
 use conntruth_sim::capture::NotIp;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 /// So many senders are watched for checksums, and so many kinds of skipped packets are told apart: enough for a hint,
 /// and a bound whatever is captured.
@@ -22,7 +24,7 @@ pub struct Tally {
     kinds: BTreeMap<NotIp, u64>,
     /// The first packet with a time stamp before its predecessor's.
     pub backwards: Option<u64>,
-    senders: BTreeMap<IpAddr, Checksums>,
+    senders: HashMap<IpAddr, Checksums, FixedState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,10 +47,12 @@ impl Tally {
             return;
         }
         let Some(sender) = sender(bytes) else { return };
-        if self.senders.len() == MOST_SENDERS && !self.senders.contains_key(&sender) {
-            return;
-        }
-        let checksums = self.senders.entry(sender).or_default();
+        let is_full = self.senders.len() == MOST_SENDERS;
+        let checksums = match self.senders.get_mut(&sender) {
+            Some(checksums) => checksums,
+            None if is_full => return,
+            None => self.senders.entry(sender).or_default(),
+        };
         checksums.all += 1;
         checksums.wrong += u64::from(is_wrong_checksum(&outcome.reason));
     }
@@ -79,7 +83,8 @@ impl Tally {
     /// The sender of whose packets more than half have a wrong checksum, with how many of how many; the one with most.
     pub fn wrong_checksums(&self) -> Option<(IpAddr, u64, u64)> {
         let wrong = self.senders.iter().filter(|(_, checksums)| checksums.wrong * 2 > checksums.all);
-        let (sender, checksums) = wrong.max_by_key(|(_, checksums)| checksums.wrong)?;
+        // The address decides between equals: the order of the map means nothing.
+        let (sender, checksums) = wrong.max_by_key(|(sender, checksums)| (checksums.wrong, **sender))?;
         Some((*sender, checksums.wrong, checksums.all))
     }
 }

@@ -234,6 +234,29 @@ fn a_large_record_grows_the_buffer() {
     );
 }
 
+/// A pipe that gives one byte at a time.
+struct Drip<'a>(&'a [u8]);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(1);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+#[test]
+fn a_slow_pipe_is_read_like_a_file() {
+    for pcapng in [false, true] {
+        let bytes = sample(pcapng, false);
+        let mut capture = Capture::new(Drip(&bytes)).unwrap();
+        for expected in read(&bytes).0 {
+            let packet = capture.next_packet().unwrap().unwrap();
+            assert_eq!((packet.number, packet.bytes.map(<[u8]>::to_vec)), (expected.0, expected.2));
+        }
+        assert!(capture.next_packet().unwrap().is_none());
+    }
+}
+
 #[test]
 fn broken_captures_say_where_and_what() {
     check_error(b"", 0, "the file is empty");

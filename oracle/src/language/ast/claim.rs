@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use conntruth_engine::{Changes, EventKind, Status};
 
-use super::{Length, Located, Name, Span};
 use super::packet::Protocol;
+use super::{Length, Located, Name, Span};
 
 /// What stands after `=`: one claim for all packets of the step, or one for each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]

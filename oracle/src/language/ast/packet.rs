@@ -12,6 +12,8 @@ use super::Name;
 pub struct Packet {
     /// From whom to whom.
     pub path: Path,
+    /// Whether a protocol is written that is not the flow's: `web < icmp unreachable port quote A`.
+    pub foreign: bool,
     /// The protocol and its fields.
     pub body: Body,
     /// Fields of the network header.
@@ -121,6 +123,22 @@ pub enum Body {
     Raw(Vec<u8>),
     /// `again A`: the very bytes of an earlier packet (before it was cut up), with its own [`Packet::path`].
     Again(Name),
+}
+
+impl Body {
+    /// What it speaks; nothing for whole packets.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Body::Tcp(_) => Some(Protocol::Tcp),
+            Body::Udp(_) => Some(Protocol::Udp),
+            Body::UdpLite(_) => Some(Protocol::UdpLite),
+            Body::Icmp(icmp) => Some(Protocol::Icmp(icmp.version)),
+            Body::Sctp(_) => Some(Protocol::Sctp),
+            Body::Gre(_) => Some(Protocol::Gre),
+            Body::Other { protocol, .. } => Some(Protocol::Other(*protocol)),
+            Body::Raw(_) | Body::Again(_) => None,
+        }
+    }
 }
 
 /// A segment: `FLAGS [seq] [ack] [win] [<options>] ...`
@@ -323,7 +341,7 @@ pub struct Ip {
     pub tos: Option<u8>,
     /// `ipid 7`: the identification, also of IPv6 fragments.
     pub id: Option<u32>,
-    /// `df`, `df 0`
+    /// `dontfrag`, `dontfrag 0`
     pub dont_fragment: Option<bool>,
     /// `ipopt 94 04 00 00`: IPv4 options; padded to a whole word.
     pub options: Option<Vec<u8>>,

@@ -1,0 +1,253 @@
+//! `conntruth run`: scenarios against a target.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use conntruth_engine::{LINUX_6_18, Profile};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use indicatif::ProgressBar;
+
+use super::{Error, Exit, Tone};
+use crate::paint::Paint;
+use crate::scenario::Plan;
+use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
+use crate::target::{Reference, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  conntruth run                            the suite that the program carries
+  conntruth run --filter 'tcp/**'          a part of it
+  conntruth run my-case.ct                 a scenario of your own, or a folder of them
+  conntruth run my-case.ct --bless         write what was found into its claims";
+
+/// Run scenarios and compare their claims.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Scenario files, or folders of them; the suite in the program where none is given.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Only scenarios whose id fits, such as `tcp/**` or `*rst*`; may be given several times.
+    #[arg(long, value_name = "GLOB")]
+    filter: Vec<String>,
+    /// Write what was found into the claims that do not hold, and claims where there are none.
+    #[arg(long)]
+    bless: bool,
+    /// How to report.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// A line for each scenario.
+    #[arg(long, short)]
+    verbose: bool,
+    /// What to run them against.
+    #[arg(long, value_name = "NAME", default_value = "reference")]
+    target: String,
+    /// Whose semantics the reference has.
+    #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
+    profile: String,
+}
+
+/// How to report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Jsonl,
+    /// JUnit XML.
+    Junit,
+    /// Test Anything Protocol.
+    Tap,
+}
+
+impl Args {
+    /// As if nothing had been said.
+    pub(super) fn bare() -> Args {
+        Args { target: "reference".to_owned(), profile: LINUX_6_18.name.to_owned(), ..Args::default() }
+    }
+}
+
+pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    let Some(mut target) = target(&args.target, &args.profile, tone)? else { return Ok(Exit::Skipped) };
+    let files = selected(args, tone)?;
+    if args.bless {
+        bless(&files, &mut target, tone)?;
+        // Judged as it now stands.
+        return report(args, &selected(args, tone)?, &mut target, tone);
+    }
+    report(args, &files, &mut target, tone)
+}
+
+/// The target of that name; none when it cannot be used here, which was then said.
+pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Reference>, Error> {
+    let Some(profile) = Profile::find(profile) else {
+        return Err(format!(
+            "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
+            LINUX_6_18.name
+        )
+        .into());
+    };
+    if name != "reference" {
+        tone.warn(format!("target `{name}` cannot be used: this version has the `reference` alone"));
+        return Ok(None);
+    }
+    Ok(Some(Reference::new(profile)))
+}
+
+/// The files that the arguments select. Selecting nothing is an error: what was not run is never green.
+fn selected(args: &Args, tone: &Tone) -> Result<Vec<File>, Error> {
+    let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
+    let mut files = read.map_err(|error| located(error, tone))?;
+    if files.is_empty() {
+        return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
+    }
+    if let Some(globs) = globs(&args.filter)? {
+        let all = files.len();
+        files.retain(|file| globs.is_match(&file.id));
+        if files.is_empty() {
+            return Err(format!("none of {all} scenarios fits {}", quoted(&args.filter)).into());
+        }
+    }
+    Ok(files)
+}
+
+fn globs(patterns: &[String]) -> Result<Option<GlobSet>, Error> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        builder.add(Glob::new(pattern)?);
+    }
+    Ok(Some(builder.build()?))
+}
+
+fn quoted(patterns: &[String]) -> String {
+    patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(" or ")
+}
+
+/// Mistakes of a file in colour, where there is colour.
+fn located(error: Unreadable, tone: &Tone) -> Error {
+    match error {
+        Unreadable::Mistakes(files) if tone.colors_stderr() => {
+            let text = files.iter().map(|messages| messages.render(true)).collect::<Vec<_>>().join("\n\n");
+            super::Located(text).into()
+        }
+        Unreadable::Mistakes(files) => {
+            let text = files.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n");
+            super::Located(text).into()
+        }
+        other => other.into(),
+    }
+}
+
+fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Error> {
+    if std::env::var_os("CI").is_some_and(|value| !value.is_empty()) {
+        return Err("claims are not blessed where CI is set: a machine has nobody who reads them".into());
+    }
+    for file in files {
+        let Origin::Disk(path) = &file.origin else {
+            return Err("the suite in the program cannot be blessed: name the files, `conntruth run scenarios --bless`".into());
+        };
+        match suite::bless(&file.id, &file.script, target)
+            .map_err(|messages| super::Located(messages.render(tone.colors_stderr())))?
+        {
+            Blessing::Nothing => {}
+            Blessing::Text { text, changes, left } => {
+                if changes > 0 {
+                    suite::replace(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+                    let s = if changes == 1 { "" } else { "s" };
+                    tone.note(format!("{}: {changes} part{s} blessed", path.display()));
+                }
+                for place in left {
+                    tone.warn(format!("{}: {place}: left as it was", path.display()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(args: &Args, files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<Exit, Error> {
+    let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
+    let (suite, took) = timed(plans, target, tone);
+    let totals = suite.totals();
+    let out = match args.format {
+        Format::Text => {
+            let look = Look {
+                paint: Paint::new(tone.colors_stdout()),
+                each: args.verbose,
+                quiet: tone.is_quiet(),
+                took: Some(took),
+                again: again(args),
+            };
+            suite::text(&suite, &look)
+        }
+        Format::Jsonl => suite::jsonl(&suite),
+        Format::Junit => suite::junit(&suite)?,
+        Format::Tap => suite::tap(&suite),
+    };
+    anstream::stdout().lock().write_all(out.as_bytes())?;
+    Ok(exit(&totals))
+}
+
+/// Runs the plans, with a progress bar where somebody looks. The clock is for people: nothing depends on it.
+#[allow(clippy::disallowed_methods)]
+fn timed(plans: Vec<Plan>, target: &mut dyn Target, tone: &Tone) -> (Suite, std::time::Duration) {
+    let started = std::time::Instant::now();
+    let bar =
+        if tone.shows_progress() { ProgressBar::new(plans.len() as u64) } else { ProgressBar::hidden() };
+    let suite = Suite::run(plans, target, |_| {
+        // A bar that flickers is worse than none.
+        if started.elapsed().as_millis() > 500 {
+            bar.inc(1);
+        }
+    });
+    bar.finish_and_clear();
+    (suite, started.elapsed())
+}
+
+fn exit(totals: &Totals) -> Exit {
+    match totals {
+        Totals { failed: 1.., .. } => Exit::Failed,
+        Totals { passed: 0, known: 0, .. } => Exit::Skipped,
+        _ => Exit::Fine,
+    }
+}
+
+/// The command that repeats this run.
+fn again(args: &Args) -> String {
+    let mut words = vec!["conntruth".to_owned(), "run".to_owned()];
+    words.extend(args.paths.iter().map(|path| shell(&path.display().to_string())));
+    words.extend(args.filter.iter().map(|filter| format!("--filter {}", shell(filter))));
+    words.push(format!("--profile {}", args.profile));
+    words.join(" ")
+}
+
+fn shell(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_can_be_pasted() {
+        assert_eq!(shell("tcp/a-b.ct"), "tcp/a-b.ct");
+        assert_eq!(shell("it's*"), r"'it'\''s*'");
+    }
+
+    #[test]
+    fn nothing_passed_is_not_green() {
+        assert_eq!(exit(&Totals { passed: 1, ..Totals::default() }), Exit::Fine);
+        assert_eq!(exit(&Totals { passed: 9, failed: 1, ..Totals::default() }), Exit::Failed);
+        assert_eq!(exit(&Totals { unsupported: 3, ..Totals::default() }), Exit::Skipped);
+    }
+}

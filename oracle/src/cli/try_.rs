@@ -1,0 +1,97 @@
+//! `conntruth try`: a scenario on the command line, for asking.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Error, Exit, Located, Tone};
+use crate::language::{self, command_line};
+use crate::paint::Paint;
+use crate::scenario::{Detail, Plan, Verdict, diagnose, ladder};
+use crate::suite::{self, Blessing};
+use crate::target::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  conntruth try 'tcp client:1 > server:80' '> S' '< S.' '+1h' '> .'
+  conntruth try 'udp client:5000 > server:53' '> (40)' '+1s < (200)' '+1.5s > (40)' 'expires 120s'
+  conntruth try 'set tcp_loose 0' 'tcp client:1 > server:80' '> .' --save picked-up.ct";
+
+/// Try a few steps and see what the tracker makes of them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Lines of a scenario: a flow, then packets, times, claims.
+    #[arg(value_name = "STEP", required = true, allow_hyphen_values = true)]
+    steps: Vec<String>,
+    /// Write the steps as a scenario, with a claim under each packet.
+    #[arg(long, value_name = "FILE.ct")]
+    save: Option<PathBuf>,
+    /// What to ask.
+    #[arg(long, value_name = "NAME", default_value = "reference")]
+    target: String,
+    /// Whose semantics the reference has.
+    #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
+    profile: String,
+}
+
+pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    let Some(mut target) = super::run::target(&args.target, &args.profile, tone)? else {
+        return Ok(Exit::Skipped);
+    };
+    let text = command_line(&args.steps);
+    let located = |messages: language::Messages| Located(messages.render(tone.colors_stderr()));
+    let script = Arc::new(language::read("command line", &text).map_err(located)?);
+    let plans = Plan::all("try", &script, target.identity().hz).map_err(located)?;
+    let paint = Paint::new(tone.colors_stdout());
+    let mut out = anstream::stdout().lock();
+    let mut exit = Exit::Fine;
+    let several = plans.len() > 1;
+    for plan in &plans {
+        if let Some(Verdict::Unsupported(why) | Verdict::Skipped(why)) = plan.refuses(&target.identity()) {
+            tone.warn(why);
+            exit = exit.max(Exit::Skipped);
+            continue;
+        }
+        let record = plan.run(&mut target);
+        if several {
+            writeln!(out, "{}", plan.id)?;
+        }
+        write!(out, "{}", ladder(plan, &record, Detail::Why, paint))?;
+        for entry in target.table()? {
+            writeln!(out, "{entry}")?;
+        }
+        if !record.failures.is_empty() {
+            writeln!(out, "\n{}", diagnose(plan, &record, paint).trim_end())?;
+            exit = Exit::Failed;
+        }
+        for (_, why) in &record.unsupported {
+            tone.warn(why);
+        }
+    }
+    if let Some(path) = &args.save {
+        save(path, &script, &mut target, tone)?;
+    }
+    Ok(exit)
+}
+
+fn save(
+    path: &std::path::Path,
+    script: &Arc<language::ast::Script>,
+    target: &mut dyn Target,
+    tone: &Tone,
+) -> Result<(), Error> {
+    if path.exists() {
+        return Err(format!("{}: is there already", path.display()).into());
+    }
+    let id = path.with_extension("").display().to_string();
+    let blessed = suite::bless(&id, script, target)
+        .map_err(|messages| Located(messages.render(tone.colors_stderr())))?;
+    let text = match blessed {
+        Blessing::Nothing => script.text.clone(),
+        Blessing::Text { text, .. } => text,
+    };
+    suite::replace(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+    tone.note(format!("{}: written", path.display()));
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Sense: what can be wrong with a scenario that reads well, found without running it. Labels that are not there,
+//! hosts without an address of the family at hand, more claims than packets.
+
+use std::net::IpAddr;
+
+use conntruth_engine::Family;
+
+use super::ast::packet::{Body, Cut, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Quoted};
+use super::ast::{Action, Name, Script, Span, Step, Story};
+use super::message::Message;
+use super::words::nearest;
+
+/// All that makes no sense in a scenario, in the order of the file.
+pub fn check(script: &Script) -> Vec<Message> {
+    let mut mistakes: Vec<Message> = Vec::new();
+    for story in &script.stories {
+        let mut sense = Sense { story, labels: Vec::new(), mistakes: Vec::new() };
+        sense.story();
+        // Every variant has the same mistake in the same place: once is enough.
+        mistakes.extend(sense.mistakes);
+        if !mistakes.is_empty() {
+            break;
+        }
+    }
+    mistakes.sort_by_key(|message| (message.span.start, message.span.end));
+    mistakes
+}
+
+struct Sense<'s> {
+    story: &'s Story,
+    /// The labels so far.
+    labels: Vec<&'s Name>,
+    mistakes: Vec<Message>,
+}
+
+impl<'s> Sense<'s> {
+    fn story(&mut self) {
+        if self.story.steps.is_empty() && self.story.not_yet.is_empty() {
+            self.mistakes.push(
+                Message::new("nothing happens in this scenario", Span::default())
+                    .label("expected at least one step, such as `+0 > S`"),
+            );
+        }
+        for flow in &self.story.flows {
+            for end in [&flow.from, &flow.to] {
+                self.endpoint(end, flow.span);
+            }
+        }
+        for step in &self.story.steps {
+            self.step(step);
+        }
+    }
+
+    fn step(&mut self, step: &'s Step) {
+        match &step.action {
+            Action::Send { packet, .. } => self.packet(packet, step.span),
+            Action::Hidden(steps) => steps.iter().for_each(|step| self.step(step)),
+            _ => {}
+        }
+        if let Some(label) = &step.label {
+            match self.labels.iter().find(|other| other.value == label.value) {
+                Some(other) => self.mistakes.push(
+                    Message::new(format!("there is a label `{}` already", label.value), label.span)
+                        .label("expected another name")
+                        .other(other.span, "the first one"),
+                ),
+                None => self.labels.push(label),
+            }
+        }
+        if let (Some(claims), Some(packets)) = (&step.claims, packets(&step.action))
+            && claims.each.len() > 1
+            && claims.each.len() != packets
+        {
+            let count =
+                |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+            let title = format!("{} for {}", count(claims.each.len(), "claim"), count(packets, "packet"));
+            self.mistakes.push(
+                Message::new(title, claims.span)
+                    .label("expected one for each packet, or a single one for all of them")
+                    .other(step.span, "the packets"),
+            );
+        }
+    }
+
+    fn packet(&mut self, packet: &'s Packet, span: Span) {
+        if let Path::Hosts { from, to } = &packet.path {
+            self.endpoint(from, span);
+            self.endpoint(to, span);
+        }
+        match &packet.body {
+            Body::Again(label) => self.label(label),
+            Body::Icmp(icmp) => self.icmp(icmp, span),
+            _ => {}
+        }
+        let ip = &packet.ip;
+        let only_v4 = ip.options.is_some()
+            || ip.dont_fragment.is_some()
+            || ip.header_words.is_some()
+            || ip.checksum.is_some();
+        for (family, wrong, what) in [
+            (Family::Ipv6, only_v4, "`ipopt`, `dontfrag`, `ihl` and `ipchecksum` are fields of IPv4"),
+            (Family::Ipv4, !ip.extensions.is_empty(), "`ext` is for IPv6"),
+        ] {
+            if wrong && self.story.families.contains(&family) {
+                self.mistakes.push(self.in_family(Message::new(what, span), family));
+            }
+        }
+        if let Cut::Fragments { order: Some(order), .. } = &packet.cut
+            && order.is_empty()
+        {
+            self.mistakes.push(Message::new("no fragment is sent at all", span));
+        }
+    }
+
+    fn icmp(&mut self, icmp: &'s Icmp, span: Span) {
+        match icmp.quote.as_ref().map(|quote| &quote.what) {
+            Some(Quoted::Label(label)) => self.label(label),
+            Some(Quoted::Packet(packet)) => self.packet(packet, span),
+            _ => {}
+        }
+        let Some(IcmpKind::Named(name)) = icmp.kind else { return };
+        for &family in &self.story.families {
+            let known = match icmp.version.unwrap_or(family) {
+                Family::Ipv4 => name.v4,
+                Family::Ipv6 => name.v6,
+            };
+            if known.is_none() {
+                let message = Message::new(
+                    format!("{} has no message `{}`", icmp_name(icmp.version.unwrap_or(family)), name.words),
+                    span,
+                );
+                self.mistakes.push(message.help("`type N code N` sends any number"));
+            }
+        }
+    }
+
+    /// A label must stand at an earlier step.
+    fn label(&mut self, label: &Name) {
+        if self.labels.iter().any(|known| known.value == label.value) {
+            return;
+        }
+        let later = all_labels(&self.story.steps).find(|other| other.value == label.value);
+        self.mistakes.push(match later {
+            Some(other) => Message::new(format!("`{}` has not been sent yet", label.value), label.span)
+                .label("expected the label of an earlier packet")
+                .other(other.span, "it is sent here"),
+            None => Message::new(format!("no packet has the label `{}`", label.value), label.span)
+                .label(format!("expected a label that stands before a packet: `{}: ...`", label.value))
+                .did_you_mean(nearest(&label.value, self.labels.iter().map(|name| &*name.value))),
+        });
+    }
+
+    /// A host must have an address of every family the story is run in.
+    fn endpoint(&mut self, end: &Endpoint, span: Span) {
+        for &family in &self.story.families {
+            let is_there = |address: &IpAddr| address.is_ipv4() == (family == Family::Ipv4);
+            let (what, span, found) = match &end.host {
+                HostRef::Address(address) => (format!("`{address}` is"), span, is_there(address)),
+                HostRef::Name(name) => {
+                    let host = self.story.hosts.iter().find(|host| host.name.value == name.value);
+                    let found = host.is_none_or(|host| host.addresses.iter().any(is_there));
+                    (format!("`{}` has", name.value), name.span, found)
+                }
+            };
+            if !found {
+                let message = Message::new(format!("{what} no {} address", family_name(family)), span);
+                self.mistakes.push(self.in_family(message, family));
+            }
+        }
+    }
+
+    fn in_family(&self, message: Message, family: Family) -> Message {
+        let digit = if family == Family::Ipv4 { 4 } else { 6 };
+        match &*self.story.families {
+            [_] if digit == 4 => message.help("without a `family` line a scenario is run in IPv4"),
+            [_] => message.help("`family 6` says so"),
+            _ => message.help("`family 4 6` runs the scenario in both"),
+        }
+    }
+}
+
+fn family_name(family: Family) -> &'static str {
+    if family == Family::Ipv4 { "IPv4" } else { "IPv6" }
+}
+
+fn icmp_name(version: Family) -> &'static str {
+    if version == Family::Ipv4 { "ICMP" } else { "ICMPv6" }
+}
+
+fn all_labels(steps: &[Step]) -> impl Iterator<Item = &Name> {
+    steps.iter().flat_map(|step| {
+        let inside = match &step.action {
+            Action::Hidden(steps) => steps.as_slice(),
+            _ => &[],
+        };
+        step.label.iter().chain(inside.iter().filter_map(|step| step.label.as_ref()))
+    })
+}
+
+/// How many packets a step sends, where that can be seen.
+fn packets(action: &Action) -> Option<usize> {
+    match action {
+        Action::Opened { .. } => Some(3),
+        Action::Send { times, packet } => match &packet.cut {
+            Cut::Fragments { order: Some(order), .. } => Some(order.len() * *times as usize),
+            Cut::Fragments { order: None, .. } => None,
+            _ => Some(*times as usize),
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! The heading: what a scenario is, and who takes part in it.
+
+use conntruth_engine::{Family, Knob, Profile, Unit};
+
+use super::cursor::{Cursor, parse_address, parse_length, parse_number};
+use super::packet::{endpoint, has_ports, protocol, protocol_words};
+use super::{Reader, new_name};
+use crate::language::ast::packet::Protocol;
+use crate::language::ast::{Flow, Host, Located, Setting, Side};
+use crate::language::message::{Message, Parse};
+use crate::language::source::Line;
+use crate::language::words::{GRADES, nearest};
+
+/// The words that begin a line of the heading.
+pub(in crate::language) const HEADINGS: &[&str] =
+    &["grade", "source", "profile", "family", "host", "flow", "set"];
+
+const FAMILIES: &[(&str, Family)] = &[("4", Family::Ipv4), ("6", Family::Ipv6)];
+const SIDES: &[(&str, Side)] = &[("inside", Side::Inside), ("outside", Side::Outside)];
+
+impl Reader<'_> {
+    /// A line of the heading.
+    pub(super) fn heading(&mut self, first: &str, line: &Line, cursor: &mut Cursor<'_>) -> Parse<()> {
+        self.check_in_heading(first, line)?;
+        cursor.next();
+        match first {
+            "grade" => self.story.grade = cursor.word_from(GRADES, "`must`, `should` or `may`")?.value,
+            "profile" => self.profiles(cursor)?,
+            "family" => self.families(cursor)?,
+            "host" => self.host(cursor)?,
+            "flow" => self.flow(line, cursor)?,
+            _ => self.story.settings.push(setting(cursor)?),
+        }
+        cursor.expect_end(&format!("`{first}`"))
+    }
+
+    /// `source RFC 9293 section 3.10.7`: the rest of the line as it is.
+    pub(super) fn source(&mut self, line: &Line) -> Parse<()> {
+        self.check_in_heading("source", line)?;
+        let text = line.code.strip_prefix("source").unwrap_or("").trim();
+        if text.is_empty() {
+            return Message::new("`source` says nothing", line.span)
+                .label("expected where the requirement comes from")
+                .fail();
+        }
+        self.story.sources.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        Ok(())
+    }
+
+    fn check_in_heading(&self, first: &str, line: &Line) -> Parse<()> {
+        match self.story.steps.iter().find(|_| self.has_begun()) {
+            Some(step) => Message::new(format!("`{first}` belongs to the heading"), line.span)
+                .label("expected before the first step")
+                .other(step.span, "the first step")
+                .fail(),
+            None => Ok(()),
+        }
+    }
+
+    fn profiles(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        while !cursor.is_at_end() || self.story.profiles.is_empty() {
+            let name = cursor.word("a profile such as `linux-6.18`")?;
+            if Profile::find(&name.value).is_none() {
+                return Message::new(format!("there is no profile `{}`", name.value), name.span)
+                    .did_you_mean(nearest(&name.value, Profile::ALL.iter().map(|profile| profile.name)))
+                    .fail();
+            }
+            self.story.profiles.push(name);
+        }
+        Ok(())
+    }
+
+    fn families(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        while !cursor.is_at_end() || self.story.families.is_empty() {
+            let family = cursor.word_from(FAMILIES, "`4`, `6` or both")?;
+            if self.story.families.contains(&family.value) {
+                return Message::new("this family stands twice", family.span).fail();
+            }
+            self.story.families.push(family.value);
+        }
+        Ok(())
+    }
+
+    /// `host ann 10.0.0.7 fd00:a::7 inside`
+    fn host(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        let name = new_name(cursor.word("a host's name")?)?;
+        let mut addresses = Vec::new();
+        let mut side = None;
+        while !cursor.is_at_end() {
+            if let Some(found) = cursor.eat_from(SIDES) {
+                super::once(&mut side, found.value, "the side", found.span)?;
+                continue;
+            }
+            let Some(address) = cursor.eat_known(parse_address) else {
+                return cursor.unexpected("an address, `inside` or `outside`", ["inside", "outside"]).fail();
+            };
+            if addresses.iter().any(|other: &std::net::IpAddr| other.is_ipv4() == address.value.is_ipv4()) {
+                return Message::new("a host has at most one address of each family", address.span).fail();
+            }
+            addresses.push(address.value);
+        }
+        if addresses.is_empty() {
+            return Message::new(format!("host `{}` has no address", name.value), name.span)
+                .label("expected an address after it")
+                .fail();
+        }
+        self.names.add_host(&name)?;
+        self.story.hosts.push(Host { name, addresses, side });
+        Ok(())
+    }
+
+    /// `flow web tcp client:40000 > server:80`
+    fn flow(&mut self, line: &Line, cursor: &mut Cursor<'_>) -> Parse<()> {
+        let named = cursor.peek_word().is_some_and(|word| !protocol_words().any(|known| known == word));
+        // `flow tpc client:1 > server:2`: a protocol misspelt, not a name.
+        let protocol_next = cursor.peek_second().and_then(|token| token.word());
+        let has_protocol = protocol_next.is_some_and(|word| protocol_words().any(|known| known == word));
+        if named
+            && !has_protocol
+            && protocol_next.is_some_and(|word| word.contains(':') || self.names.is_host(word))
+        {
+            return cursor.unexpected("a protocol: tcp, udp, icmp, ...", protocol_words()).fail();
+        }
+        let name = if named { Some(new_name(cursor.word("a name or a protocol")?)?) } else { None };
+        let Some(protocol) = protocol(cursor)? else {
+            return cursor.unexpected("a protocol: tcp, udp, icmp, ...", protocol_words()).fail();
+        };
+        let from = endpoint(cursor, &self.names, false)?;
+        let from_span = cursor.before();
+        cursor.expect_mark('>', "`>` between the two sides of the flow")?;
+        let to = endpoint(cursor, &self.names, false)?;
+        let to_span = cursor.before();
+        for (side, span) in [(&from, from_span), (&to, to_span)] {
+            match (has_ports(protocol.value), side.port) {
+                (true, None) => {
+                    return Message::new("this side of the flow has no port", span)
+                        .label("expected `:PORT` after it")
+                        .fail();
+                }
+                (false, Some(_)) => {
+                    return Message::new("this protocol has no ports", span)
+                        .label("expected no `:` here")
+                        .fail();
+                }
+                _ => {}
+            }
+        }
+        let mut id = None;
+        if let Some(word) = cursor.eat("id") {
+            if !matches!(protocol.value, Protocol::Icmp(_)) {
+                return Message::new("only ICMP flows have an `id`", word).fail();
+            }
+            id = Some(cursor.fit("`id`", 65_535)?);
+        }
+        let span = line.span;
+        self.names.add_flow(name.as_ref(), protocol.value, span)?;
+        self.story.flows.push(Flow { name, protocol: protocol.value, from, to, id, span });
+        Ok(())
+    }
+}
+
+/// `tcp_loose 0`, `tcp_timeout_established 1h`
+pub(super) fn setting(cursor: &mut Cursor<'_>) -> Parse<Setting> {
+    let name = cursor.word("a sysctl such as `tcp_loose`")?;
+    let Some(knob) = Knob::find(&name.value) else {
+        let short = name.value.rsplit('.').next().unwrap_or("").trim_start_matches("nf_conntrack_");
+        return Message::new(format!("there is no sysctl `{}`", name.value), name.span)
+            .did_you_mean(nearest(short, Knob::ALL.iter().map(|info| info.knob.short_name())))
+            .fail();
+    };
+    let info = knob.info();
+    let span = cursor.here();
+    let value = setting_value(cursor, info.unit == Unit::Seconds)?;
+    if !(i64::from(info.min)..=i64::from(info.max)).contains(&value) {
+        let title = format!("`{}` takes {} to {}, not {value}", knob.short_name(), info.min, info.max);
+        return Message::new(title, span).fail();
+    }
+    Ok(Setting { knob: Located { value: knob, span: name.span }, value: Located { value, span } })
+}
+
+/// A number, or for a knob in seconds a length of time.
+fn setting_value(cursor: &mut Cursor<'_>, in_seconds: bool) -> Parse<i64> {
+    let span = cursor.here();
+    let word = cursor.word("the value of the sysctl")?.value;
+    let (minus, digits) = word.strip_prefix('-').map_or((false, &*word), |digits| (true, digits));
+    match parse_number(digits) {
+        Some(number) => match number.and_then(|number| i64::try_from(number).ok()) {
+            Some(number) => Ok(if minus { -number } else { number }),
+            None => Message::new(format!("{word} is too large"), span).fail(),
+        },
+        None if in_seconds => {
+            let (length, exact) = parse_length(&word, span)?;
+            if exact {
+                return Message::new("this sysctl takes whole seconds", span).fail();
+            }
+            Ok((length.nanos / 1_000_000_000) as i64)
+        }
+        None => Message::new(format!("`{word}` is no number"), span)
+            .label("expected the value of the sysctl")
+            .fail(),
+    }
+}

@@ -1,0 +1,54 @@
+//! Lines that the language knows and this version cannot run yet: they are recognised, kept as they are, and reported
+//! as unsupported. A table of their first words, with the issue that owns each.
+
+use super::cursor::{Cursor, is_name};
+use super::names::Names;
+use crate::language::source::Line;
+
+/// Lines by their first word.
+const LINES: &[(&str, &str, u8)] = &[
+    ("rules", "rules", 4),
+    ("rule", "rules", 4),
+    ("stack", "hosts that act", 4),
+    ("run", "hosts that act", 4),
+    ("believe", "hosts that act", 4),
+    ("link", "links", 4),
+    ("network", "topology", 4),
+    ("router", "topology", 4),
+    ("interface", "topology", 4),
+    ("counter", "rules", 4),
+    ("helper", "helpers", 5),
+    ("expectations", "expectations", 5),
+    ("distinct", "address translation", 5),
+];
+
+/// What a line that begins with `word` is, and whose.
+pub(super) fn line(word: &str) -> Option<(&'static str, u8)> {
+    LINES.iter().find(|(known, ..)| *known == word).map(|(_, what, issue)| (*what, *issue))
+}
+
+/// The first words of such lines.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    LINES.iter().map(|(word, ..)| *word)
+}
+
+/// Whether a host does something here: `client connects server:7 as c`.
+pub(super) fn is_host_action(cursor: &Cursor<'_>, names: &Names) -> bool {
+    let verb = cursor.peek_second().and_then(|token| token.word());
+    cursor.peek_word().is_some_and(|host| names.is_host(host)) && verb.is_some_and(is_name)
+}
+
+/// The names that such a line gives: what follows `as`.
+pub(super) fn given_names(code: &str) -> impl Iterator<Item = &str> {
+    let mut words = code.split_whitespace();
+    std::iter::from_fn(move || {
+        words.find(|word| *word == "as")?;
+        words.next().filter(|name| is_name(name))
+    })
+}
+
+/// Whether a line belongs to a block of a later issue, whose words are not read.
+pub(super) fn is_body(below: &Line, line: &Line) -> bool {
+    let is_block = matches!(line.code.as_str(), "rules" | "expectations");
+    is_block && below.indent > line.indent && !below.code.starts_with(['=', '+'])
+}

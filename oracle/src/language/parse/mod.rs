@@ -1,0 +1,467 @@
+//! Reading: from lines to the tree. A mistake costs its line; reading goes on with the next one.
+//!
+//! This file reads what a file is made of: heading, steps, blocks. [`packet`] (with [`tcp`], [`icmp`], [`sctp`]) reads
+//! what is sent, [`claim`] and [`check`] what is claimed, [`later`] what is not there yet.
+
+mod check;
+mod claim;
+mod cursor;
+mod heading;
+mod icmp;
+mod later;
+mod names;
+mod packet;
+mod sctp;
+mod tcp;
+
+use check::{CHECKS, Lines};
+use cursor::{Cursor, is_name};
+use names::Names;
+
+use heading::HEADINGS;
+
+use super::ast::claim::{Check, EntryClaim};
+use super::ast::{Action, Name, NotYet, Script, Span, Step, Story};
+use super::lexer::{Token, located, tokens};
+use super::message::{Message, Messages, Parse};
+use super::source::{self, Line, Variant};
+
+/// The words that begin a step.
+const STEPS: &[&str] = &["opened", "hidden", "set", "again"];
+
+/// Reads a scenario.
+///
+/// # Errors
+/// All mistakes, each with its place.
+pub fn parse(name: &str, text: &str) -> Result<Script, Messages> {
+    let failed = |mut list: Vec<Message>| {
+        list.sort_by_key(|message| (message.span.start, message.span.end));
+        Messages { name: name.to_owned(), text: text.to_owned(), list }
+    };
+    let mut stories = Vec::new();
+    let mut mistakes: Vec<Message> = Vec::new();
+    for variant in source::variants(text).map_err(failed)? {
+        match Reader::read(&variant) {
+            Ok(story) => stories.push(story),
+            Err(found) => {
+                mistakes.extend(found);
+                break;
+            }
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(failed(mistakes));
+    }
+    Ok(Script { name: name.to_owned(), text: text.to_owned(), about: about(text), stories })
+}
+
+/// The comment at the top.
+fn about(text: &str) -> String {
+    let lines = source::lines(text);
+    let comments =
+        lines.iter().take_while(|line| line.code.is_empty()).map(|line| line.comment.unwrap_or(""));
+    let opening = comments.skip_while(|comment| comment.is_empty()).take_while(|comment| !comment.is_empty());
+    opening.map(|comment| comment.trim_start_matches('#').trim()).collect::<Vec<_>>().join("\n")
+}
+
+/// Puts a value where none was.
+fn once<T>(slot: &mut Option<T>, value: T, what: &str, span: Span) -> Parse<()> {
+    if slot.is_some() {
+        return Message::new(format!("{what} stands twice"), span).label("expected it once").fail();
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+/// Whether a line that begins with this word stands at the margin, for `fmt`.
+pub(super) fn is_left_word(word: &str) -> bool {
+    HEADINGS.contains(&word)
+        || CHECKS.contains(&word)
+        || later::line(word).is_some()
+        || matches!(word, "each" | "set")
+}
+
+/// Whether a line belongs to a later issue and has neither label nor time, for `fmt`.
+pub(super) fn is_later_line(code: &str) -> bool {
+    let mut words = code.split_whitespace();
+    let first = words.next().unwrap_or("");
+    let is_action = is_name(first) && words.next().is_some_and(|verb| is_name(verb) && verb != "opened");
+    later::line(first).is_some() || (is_action && !is_left_word(first))
+}
+
+/// Whether a line of these words may have a body below it, for `fmt`.
+pub(super) fn is_block_word(words: &[&str]) -> bool {
+    let is_content = |word: &str| {
+        let is_class = super::words::CLASSES.iter().any(|row| row.0 == word.trim_end_matches(','));
+        is_class || !is_name(word) || !word.contains(|c: char| c.is_ascii_lowercase())
+    };
+    match words {
+        ["table" | "events" | "states" | "classes" | "hidden" | "rules" | "expectations"] => true,
+        ["states" | "classes", flow] => !is_content(flow),
+        _ => false,
+    }
+}
+
+/// Reads one variant.
+struct Reader<'l> {
+    lines: &'l [Line],
+    /// The line after the one at hand.
+    next: usize,
+    names: Names,
+    story: Story,
+    mistakes: Vec<Message>,
+    /// The words after `=` of the latest step, over all its lines.
+    claim: Vec<Token>,
+    /// Whether a step was read wrongly, so that a claim below it has lost its step.
+    step_failed: bool,
+}
+
+impl<'l> Reader<'l> {
+    fn read(variant: &'l Variant) -> Result<Story, Vec<Message>> {
+        let mut reader = Reader {
+            lines: &variant.lines,
+            next: 0,
+            names: Names::default(),
+            story: Story { variant: variant.bindings.clone(), ..Story::default() },
+            mistakes: Vec::new(),
+            claim: Vec::new(),
+            step_failed: false,
+        };
+        while let Some(line) = reader.lines.get(reader.next) {
+            reader.next += 1;
+            if let Err(mistake) = reader.line(line) {
+                reader.mistakes.push(*mistake);
+                reader.step_failed = true;
+            }
+        }
+        reader.settle_claim();
+        if reader.story.families.is_empty() {
+            reader.story.families.push(conntruth_engine::Family::Ipv4);
+        }
+        if reader.mistakes.is_empty() { Ok(reader.story) } else { Err(reader.mistakes) }
+    }
+
+    fn line(&mut self, line: &Line) -> Parse<()> {
+        let first = line.code.split_whitespace().next().unwrap_or("");
+        if let Some((what, issue)) = later::line(first) {
+            let not_yet = self.not_yet(line, what, issue);
+            self.keep_not_yet(not_yet);
+            return Ok(());
+        }
+        if first == "source" {
+            self.settle_claim();
+            return self.source(line);
+        }
+        let tokens = tokens(line)?;
+        let mut cursor = Cursor::new(&tokens, line.span.end);
+        if cursor.is_mark('=') {
+            return self.claim_line(&tokens, line);
+        }
+        self.settle_claim();
+        if HEADINGS.contains(&first) && !(first == "set" && self.has_begun()) {
+            return self.heading(first, line, &mut cursor);
+        }
+        let step = self.step(line, &mut cursor)?;
+        self.claim = cursor.rest().to_vec();
+        self.step_failed = false;
+        self.story.steps.push(step);
+        Ok(())
+    }
+
+    /// Whether there was a step already. Lines of later issues are none: they may stand anywhere in the heading.
+    fn has_begun(&self) -> bool {
+        self.story.steps.iter().any(|step| !matches!(step.action, Action::NotYet(_)))
+    }
+
+    /// A line that begins with `=`: more of the claim above, or an entry by the name of its flow.
+    fn claim_line(&mut self, tokens: &[Token], line: &Line) -> Parse<()> {
+        let flow = tokens.get(1).and_then(|token| Some((token.word()?, token.span)));
+        if let Some((name, _)) = flow.filter(|(name, _)| self.names.flow(name).is_some()) {
+            self.settle_claim();
+            let mut cursor = Cursor::new(&tokens[1..], line.span.end);
+            let entry = check::entry(&mut cursor, &self.names)?;
+            debug_assert_eq!(entry.flow.as_ref().map(|flow| &*flow.value), Some(name));
+            self.story.steps.push(entry_step(entry, line.span));
+            return Ok(());
+        }
+        if self.step_failed {
+            return Ok(());
+        }
+        if tokens.len() == 1 {
+            return Message::new("`=` is followed by nothing", line.span)
+                .label("expected a claim such as `new SYN_SENT 120s [UNREPLIED]`, or `*`")
+                .fail();
+        }
+        match self.story.steps.last().map(|step| &step.action) {
+            Some(Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_)) => {}
+            Some(Action::Hidden(_)) => {
+                return Message::new("a claim about packets that the tracker does not see", line.span)
+                    .label("expected no claim under `hidden`")
+                    .fail();
+            }
+            _ => {
+                return Message::new("a claim without a packet", line.span)
+                    .label("expected a line with a packet above it")
+                    .fail();
+            }
+        }
+        self.claim.extend_from_slice(tokens);
+        Ok(())
+    }
+
+    /// Reads the words collected after `=` and gives them to their step.
+    fn settle_claim(&mut self) {
+        let tokens = std::mem::take(&mut self.claim);
+        let Some(step) = self.story.steps.last_mut().filter(|_| !tokens.is_empty()) else { return };
+        match claim::claims(&tokens, &self.names) {
+            Ok(claims) => step.claims = Some(claims),
+            Err(mistake) => self.mistakes.push(*mistake),
+        }
+    }
+
+    /// `[LABEL:] [+TIME] [action]`; what is left of the line is its claim.
+    fn step(&mut self, line: &Line, cursor: &mut Cursor<'_>) -> Parse<Step> {
+        let start = cursor.here();
+        let label =
+            cursor.eat_known(|word| word.strip_suffix(':').filter(|name| is_name(name)).map(str::to_owned));
+        let mut after = None;
+        if let Some(word) = cursor.peek_word().filter(|word| word.starts_with('+')) {
+            let span = cursor.here();
+            let (value, _) = cursor::parse_length(&word[1..], span)?;
+            after = Some(super::ast::Located { value, span });
+            cursor.next();
+        }
+        let action_start = cursor.here();
+        let action = self.action(line, cursor)?;
+        let before = cursor.before();
+        if cursor.is_mark(')') {
+            return cursor.unexpected("a field of the packet, or `=` and a claim", []).fail();
+        }
+        let step = Step {
+            label,
+            after,
+            span: start.to(before),
+            action_span: if action_start.start < before.end { action_start.to(before) } else { before },
+            action,
+            claims: None,
+        };
+        check_step(&step, cursor)?;
+        Ok(step)
+    }
+
+    fn action(&mut self, line: &Line, cursor: &mut Cursor<'_>) -> Parse<Action> {
+        let Some(token) = cursor.peek().filter(|token| !token.is_mark('=')) else {
+            return Ok(Action::Wait);
+        };
+        let word = token.word().unwrap_or("");
+        if CHECKS.contains(&word) {
+            cursor.next();
+            let check = check::check(word, cursor, &self.names, &mut || {
+                let (lines, next) = body(self.lines, self.next, line.indent)?;
+                self.next = next;
+                Ok(lines)
+            })?;
+            return Ok(Action::Check(check));
+        }
+        if word == "set" {
+            cursor.next();
+            return Ok(Action::Set(heading::setting(cursor)?));
+        }
+        if word == "hidden" {
+            cursor.next();
+            return self.hidden(line, cursor);
+        }
+        if cursor.eat("opened").is_some() {
+            self.names.only_flow(token.span)?;
+            return Ok(Action::Opened { flow: None });
+        }
+        if self.names.flow(word).is_some()
+            && cursor.peek_second().is_some_and(|next| next.word() == Some("opened"))
+        {
+            cursor.next();
+            cursor.next();
+            return Ok(Action::Opened { flow: Some(located(word, token.span)) });
+        }
+        if later::is_host_action(cursor, &self.names) {
+            cursor.finish();
+            return Ok(Action::NotYet(self.not_yet(line, "hosts that act", 4)));
+        }
+        if let Some((what, issue)) = later::line(word) {
+            cursor.finish();
+            return Ok(Action::NotYet(self.not_yet(line, what, issue)));
+        }
+        self.check_first_word(cursor)?;
+        let (times, packet) = packet::send(cursor, &self.names)?;
+        Ok(Action::Send { times, packet: Box::new(packet) })
+    }
+
+    /// A word that begins nothing at all gets the nearest of everything that could stand there.
+    fn check_first_word(&self, cursor: &Cursor<'_>) -> Parse<()> {
+        let Some(word) = cursor.peek_word() else { return Ok(()) };
+        let arrow_next = cursor.peek_second().is_some_and(|next| next.is_mark('>') || next.is_mark('<'));
+        let counted = word.strip_suffix('x').is_some_and(|count| cursor::parse_number(count).is_some());
+        if arrow_next || counted || word == "again" || word.contains(':') || self.names.flow(word).is_some() {
+            return Ok(());
+        }
+        if word.ends_with(|c: char| c.is_ascii_alphabetic()) && word.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return Message::new(format!("`{word}` does not begin a step"), cursor.here())
+                .label("expected a packet, a check or a setting")
+                .help(format!("time passes with a plus: `+{word}`"))
+                .fail();
+        }
+        let words = STEPS.iter().chain(CHECKS).chain(HEADINGS).copied().chain(["each"]);
+        let mut known: Vec<&str> = words.chain(later::words()).collect();
+        known.extend(self.names.all());
+        let near = super::words::nearest(word, known);
+        let message = Message::new(format!("`{word}` does not begin a step"), cursor.here());
+        message.label("expected a packet, a check such as `table`, or a setting").did_you_mean(near).fail()
+    }
+
+    /// `hidden > P.`, or a block of steps.
+    fn hidden(&mut self, line: &Line, cursor: &mut Cursor<'_>) -> Parse<Action> {
+        if !cursor.is_at_end() {
+            let step = self.step(line, cursor)?;
+            return Ok(Action::Hidden(vec![hidden_step(step, cursor)?]));
+        }
+        let (lines, next) = body(self.lines, self.next, line.indent)?;
+        self.next = next;
+        let mut steps = Vec::new();
+        for (tokens, end) in &lines {
+            let mut cursor = Cursor::new(tokens, *end);
+            let step = self.step(line, &mut cursor)?;
+            steps.push(hidden_step(step, &cursor)?);
+        }
+        if steps.is_empty() {
+            return Message::new("`hidden` hides nothing", line.span)
+                .label("expected a packet after it, or indented lines below it")
+                .fail();
+        }
+        Ok(Action::Hidden(steps))
+    }
+
+    /// A line of a later issue, with its body if it is a block. Label and time are the step's.
+    fn not_yet(&mut self, line: &Line, what: &'static str, issue: u8) -> NotYet {
+        let mut code = line.code.as_str();
+        while let Some((word, rest)) = code.split_once(char::is_whitespace)
+            && (word.starts_with('+') || word.strip_suffix(':').is_some_and(is_name))
+        {
+            code = rest.trim_start();
+        }
+        later::given_names(code).for_each(|name| self.names.add_later(name));
+        let mut lines = vec![code.to_owned()];
+        let mut span = line.span;
+        while let Some(below) = self.lines.get(self.next).filter(|below| later::is_body(below, line)) {
+            self.next += 1;
+            lines.push(below.code.clone());
+            span = span.to(below.span);
+        }
+        NotYet { what, issue, lines, span }
+    }
+
+    fn keep_not_yet(&mut self, not_yet: NotYet) {
+        self.settle_claim();
+        self.step_failed = false;
+        if self.story.steps.is_empty() {
+            self.story.not_yet.push(not_yet);
+        } else {
+            let span = not_yet.span;
+            let action = Action::NotYet(not_yet);
+            self.story.steps.push(Step {
+                label: None,
+                after: None,
+                action,
+                claims: None,
+                span,
+                action_span: span,
+            });
+        }
+    }
+}
+
+/// The lines below a block's first, which stand under each other and deeper than it.
+fn body(lines: &[Line], mut next: usize, indent: usize) -> Parse<(Lines, usize)> {
+    let mut body = Vec::new();
+    let column = lines.get(next).map_or(0, |line| line.indent);
+    while let Some(line) = lines.get(next).filter(|line| line.indent == column && column > indent) {
+        if line.code.starts_with('=') {
+            break;
+        }
+        next += 1;
+        body.push((tokens(line)?, line.span.end));
+    }
+    Ok((body, next))
+}
+
+fn entry_step(entry: EntryClaim, span: Span) -> Step {
+    let action = Action::Check(Check::Entry(entry));
+    Step { label: None, after: None, action, claims: None, span, action_span: span }
+}
+
+/// What a step may have depends on what it does.
+fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
+    let sends = matches!(step.action, Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_));
+    if let Some(label) = step.label.as_ref().filter(|_| !sends) {
+        return Message::new("a label without a packet", label.span)
+            .label("expected a packet after it")
+            .fail();
+    }
+    if cursor.is_mark('=') && cursor.peek_second().is_none() {
+        return Message::new("`=` is followed by nothing", cursor.here())
+            .label("expected a claim such as `new SYN_SENT 120s [UNREPLIED]`, or `*`")
+            .fail();
+    }
+    if !sends && !cursor.is_at_end() && !matches!(step.action, Action::Hidden(_)) {
+        return Message::new("a claim without a packet", cursor.here())
+            .label("expected a packet before it, or nothing more on this line")
+            .fail();
+    }
+    if matches!(step.action, Action::Wait) && step.after.is_none() {
+        return Message::new("a step that does nothing", step.span).fail();
+    }
+    cursor_is_at_claim(cursor)
+}
+
+fn cursor_is_at_claim(cursor: &Cursor<'_>) -> Parse<()> {
+    if cursor.is_at_end() || cursor.is_mark('=') {
+        return Ok(());
+    }
+    cursor.unexpected("`=` and a claim, or nothing more", []).fail()
+}
+
+/// A step that the tracker does not see: a packet or a pause, and no claim.
+fn hidden_step(step: Step, cursor: &Cursor<'_>) -> Parse<Step> {
+    if !cursor.is_at_end() {
+        return Message::new("a claim about a packet that the tracker does not see", cursor.here())
+            .label("expected no claim under `hidden`")
+            .fail();
+    }
+    match step.action {
+        Action::Send { .. } | Action::Opened { .. } | Action::Wait => Ok(step),
+        _ => Message::new("only packets and time can be hidden from the tracker", step.span).fail(),
+    }
+}
+
+/// A name that is not a word of the language.
+fn new_name(name: Name) -> Parse<Name> {
+    let is_word = |word: &str| {
+        STEPS.contains(&word)
+            || CHECKS.contains(&word)
+            || HEADINGS.contains(&word)
+            || later::line(word).is_some()
+            || ["each", "reply", "none"].contains(&word)
+            || super::words::CLASSES.iter().any(|row| row.0 == word)
+            || packet::protocol_words().any(|protocol| protocol == word)
+    };
+    if !is_name(&name.value) {
+        return Message::new(format!("`{}` is no name", name.value), name.span)
+            .label("expected letters, digits, `_` and `-`, beginning with a letter")
+            .fail();
+    }
+    if is_word(&name.value) {
+        return Message::new(format!("`{}` is a word of the language", name.value), name.span)
+            .label("expected another name")
+            .fail();
+    }
+    Ok(name)
+}

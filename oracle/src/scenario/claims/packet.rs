@@ -1,0 +1,210 @@
+//! Claims about one packet.
+
+use std::cmp::Ordering;
+
+use conntruth_engine::{Changes, Verdict};
+
+use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
+use crate::language::ast::{Located, Name, Span};
+use crate::language::words::{CLASSES, word_of};
+use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
+
+use super::super::plan::{Act, Move};
+use super::super::run::World;
+use super::{Mismatch, Silence, class_of, is_of, words};
+
+/// Compares a claim with what became of its packet.
+pub(crate) fn packet(
+    world: &World<'_>,
+    target: &mut dyn Target,
+    claim: &Claim,
+    arrival: &Arrival,
+    seen: &Observation,
+    step: &Move,
+) -> Result<Vec<Mismatch>, Silence> {
+    let mut mismatches = Vec::new();
+    class(claim, seen, &mut mismatches);
+    let entry = seen.entry.as_ref().filter(|_| !seen.destroyed);
+    if let Some(name) = &claim.state {
+        mismatches.extend(state(name, seen.entry.as_ref()));
+    }
+    if let Some(timeout) = &claim.timeout {
+        mismatches.extend(self::timeout(timeout, entry, world.plan.tick));
+    }
+    if let Some(flags) = &claim.flags {
+        mismatches.extend(self::flags(flags, seen.entry.as_ref()));
+    }
+    for named in &claim.named {
+        let found = match &named.value {
+            Named::Because { slug, numbers } => because(slug, numbers, named.span, seen)?,
+            Named::Events(events) => self::events(events, named.span, &seen.events),
+            Named::Dropped => passes(named.span, arrival, seen, false),
+            Named::Accepted => passes(named.span, arrival, seen, true),
+            Named::Attached(wanted) => attached(*wanted, named.span, seen),
+            Named::NoEntry => no_entry(named.span, world, target, seen, step)?,
+            about_entry => super::entry::named(about_entry, named.span, seen.entry.as_ref(), world),
+        };
+        mismatches.extend(found);
+    }
+    Ok(mismatches)
+}
+
+fn class(claim: &Claim, seen: &Observation, mismatches: &mut Vec<Mismatch>) {
+    let (got, reply) = class_of(seen.class);
+    if let Some(class) = claim.class.as_ref().filter(|class| class.value != got) {
+        let word = word_of(CLASSES, got);
+        mismatches.push(Mismatch::new(class.span, word_of(CLASSES, class.value), word).fix(word));
+    }
+    match (claim.reply, reply) {
+        (Some(span), false) => {
+            mismatches.push(Mismatch::new(span, "reply direction", "original direction").fix(""));
+        }
+        (None, true) if claim.open.is_none() && claim.class.is_some() => {
+            let end = claim.class.map_or(claim.span.start, |class| class.span.end);
+            let gap = Span::new(end, end);
+            mismatches.push(Mismatch::new(gap, "original direction", "reply direction").fix(" reply"));
+        }
+        _ => {}
+    }
+}
+
+/// Compares a state.
+pub(super) fn state(claimed: &Name, entry: Option<&Entry>) -> Option<Mismatch> {
+    let got = entry.map(|entry| entry.state.as_deref());
+    match got {
+        Some(Some(state)) if state == claimed.value => None,
+        Some(Some(state)) => Some(Mismatch::new(claimed.span, &claimed.value, state).fix(state)),
+        Some(None) => Some(Mismatch::new(claimed.span, &claimed.value, "a protocol without states").fix("")),
+        None => Some(Mismatch::new(claimed.span, &claimed.value, "no entry").fix("")),
+    }
+}
+
+/// Compares a timeout: by whole seconds as listings show them, or exactly where it was written so.
+pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u64) -> Option<Mismatch> {
+    let nanos = claimed.value.left.nanos(tick);
+    let expected = words::length(claimed.value.left);
+    let Some(entry) = entry else {
+        return Some(Mismatch::new(claimed.span, expected, "no entry").fix(""));
+    };
+    let (holds, got) = match claimed.value.exact {
+        true => {
+            (entry.left.may_be(conntruth_engine::Time(nanos / tick * tick)), words::exact(entry.left.most))
+        }
+        false => (entry.left.may_show(nanos / 1_000_000_000), words::left(entry.left)),
+    };
+    (!holds).then(|| Mismatch::new(claimed.span, expected, &got).fix(&got))
+}
+
+/// Compares the set of the two flags.
+pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>) -> Option<Mismatch> {
+    let Flags { unreplied, assured } = claimed.value;
+    let expected = words::flags(unreplied, assured);
+    let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
+    let got = words::flags(entry.is_unreplied(), entry.is_assured());
+    (got != expected).then(|| Mismatch::new(claimed.span, expected, &got).fix(&got))
+}
+
+fn because(
+    slug: &Name,
+    numbers: &[(Name, Located<String>)],
+    span: Span,
+    seen: &Observation,
+) -> Result<Vec<Mismatch>, Silence> {
+    let Some(Why::Reason(reason)) = &seen.why else {
+        return Err(Silence::Unsupported("this target does not say why".to_owned()));
+    };
+    if reason.slug() != slug.value {
+        let got = format!("because {}", reason.slug());
+        return Ok(vec![Mismatch::new(span, format!("because {}", slug.value), &got).fix(&got)]);
+    }
+    let got = reason.numbers();
+    let wrong = numbers.iter().filter_map(|(name, value)| {
+        let found = got.iter().find(|(other, _)| *other == name.value).map(|(_, value)| value.to_string());
+        let text = found.clone().unwrap_or_else(|| format!("no number `{}`", name.value));
+        (found.as_ref() != Some(&value.value)).then(|| {
+            let mismatch = Mismatch::new(
+                value.span,
+                format!("{}={}", name.value, value.value),
+                format!("{}={text}", name.value),
+            );
+            if found.is_some() { mismatch.fix(text) } else { mismatch }
+        })
+    });
+    Ok(wrong.collect())
+}
+
+fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatch> {
+    let holds =
+        claimed.len() == seen.len() && claimed.iter().zip(seen).all(|(claim, event)| is_event(claim, event));
+    if holds {
+        return Vec::new();
+    }
+    let expected = if claimed.is_empty() {
+        "event none".to_owned()
+    } else {
+        claimed.iter().map(|claim| format!("event {}", event_claim(claim))).collect::<Vec<_>>().join(" ")
+    };
+    // Written without changes, it is mended without changes.
+    let brief = claimed.iter().all(|claim| claim.changes.is_empty());
+    let kinds =
+        seen.iter().map(|event| format!("event {}", words::kind(event.kind))).collect::<Vec<_>>().join(" ");
+    let got = words::events(seen);
+    let fix = if brief && !seen.is_empty() { kinds } else { got.clone() };
+    vec![Mismatch::new(span, expected, got).fix(fix)]
+}
+
+/// Whether an event is as claimed: of its kind, and with at least the changes claimed.
+pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
+    let changed = |name: &str| event.changes.iter().any(|change| change == name);
+    claim.kind == event.kind && claim.changes.names().all(changed)
+}
+
+/// `update assured`
+pub(super) fn event_claim(claim: &EventClaim) -> String {
+    let mut text = words::kind(claim.kind).to_owned();
+    if claim.changes.cmp(&Changes::default()) != Ordering::Equal {
+        for name in claim.changes.names() {
+            text = format!("{text} {name}");
+        }
+    }
+    text
+}
+
+fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {
+    let passed = seen.verdict == Verdict::Accept && arrival.fate == Fate::Passes;
+    let word = |passed: bool| if passed { "accepted" } else { "dropped" };
+    if passed == wanted {
+        return Vec::new();
+    }
+    vec![Mismatch::new(span, word(wanted), word(passed)).fix(word(passed))]
+}
+
+fn attached(wanted: bool, span: Span, seen: &Observation) -> Vec<Mismatch> {
+    let word = |attached: bool| if attached { "attached" } else { "unattached" };
+    if seen.attached == wanted {
+        return Vec::new();
+    }
+    vec![Mismatch::new(span, word(wanted), word(seen.attached)).fix(word(seen.attached))]
+}
+
+fn no_entry(
+    span: Span,
+    world: &World<'_>,
+    target: &mut dyn Target,
+    seen: &Observation,
+    step: &Move,
+) -> Result<Vec<Mismatch>, Silence> {
+    let talk = match &step.act {
+        Act::Packet(sent) => sent.shown.talk,
+        _ => None,
+    };
+    let mut entry = seen.entry.clone().filter(|_| !seen.destroyed);
+    if let (None, Some(talk)) = (&entry, talk) {
+        // A packet that has no entry of its own may still have the tuple of one.
+        entry = target.table()?.into_iter().find(|entry| is_of(entry, world.plan.talk(talk)));
+    }
+    Ok(entry
+        .map(|entry| Mismatch::new(span, "no entry", words::describe(&entry)).fix(""))
+        .into_iter()
+        .collect())
+}

@@ -1,0 +1,303 @@
+//! Claims that are not about one packet: the table, an entry, what a flow went through, events, expiry.
+
+use conntruth_engine::{EventKind, Time};
+use similar::TextDiff;
+
+use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
+use crate::language::ast::{Action, Located, Name, Span};
+use crate::target::{Entry, Happening, Target};
+
+use super::super::plan::{Move, deadline, plural};
+use super::super::run::World;
+use super::{Found, Mismatch, Silence, entry, is_of, packet, words};
+
+/// Makes the check of a step.
+pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move) -> Result<Found, Silence> {
+    let node = world.plan.step(step);
+    let span = node.span;
+    let Action::Check(check) = &node.action else {
+        return Ok(Found { mismatches: Vec::new(), until: step.at });
+    };
+    let mut until = step.at;
+    let mismatches = match check {
+        Check::Table(block) => table(block, &target.table()?, world),
+        Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
+        Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
+        Check::Count(count) => {
+            let got = target.table()?.len() as u64;
+            let found = (got != count.value)
+                .then(|| Mismatch::new(count.span, entries(count.value), entries(got)).fix(got));
+            found.into_iter().collect()
+        }
+        Check::States { flow, pattern } => {
+            let talk = find(world, flow.as_ref(), span)?;
+            let got: Vec<String> = world.states[talk].iter().map(|(_, state)| state.clone()).collect();
+            sequence(pattern, &got, |state, got| state == got, |state| state.clone(), " ")
+        }
+        Check::Classes { flow, pattern } => {
+            let talk = find(world, flow.as_ref(), span)?;
+            sequence(
+                pattern,
+                &world.classes[talk],
+                |class, got| class == got,
+                |class| words::class(*class),
+                ", ",
+            )
+        }
+        Check::Events(block) => {
+            let events = std::mem::take(&mut world.events);
+            self::events(block, &events, world)
+        }
+        Check::Expires { flow, after } => {
+            let talk = find(world, flow.as_ref(), span)?;
+            let at = deadline(step.at, after.value.nanos(world.plan.tick), world.plan.tick);
+            until = at;
+            expires(world, target, talk, *after, at)?
+        }
+    };
+    Ok(Found { mismatches, until })
+}
+
+fn find(world: &World<'_>, flow: Option<&Name>, span: Span) -> Result<usize, Silence> {
+    // The planner has no check of its own for flows: a name that nobody has is the scenario's mistake.
+    world.plan.talks.find(flow, span).map_err(|message| {
+        let help = message.help.map(|help| format!(" ({help})")).unwrap_or_default();
+        Silence::Refused(crate::target::Refusal::Wrong(format!("{}{help}", message.title)))
+    })
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec<Mismatch> {
+    let claims = &block.lines;
+    let fits: Vec<Vec<bool>> = claims
+        .iter()
+        .map(|claim| {
+            entries.iter().map(|entry| entry::compare(&claim.value, entry, world).is_empty()).collect()
+        })
+        .collect();
+    let mut pairs = pair(&fits, entries.len());
+    let complete = pairs.iter().all(Option::is_some) && claims.len() == entries.len();
+    if complete {
+        return Vec::new();
+    }
+    // Each line that found no entry is held against the one that it is nearest to.
+    for (index, claim) in claims.iter().enumerate() {
+        if pairs[index].is_none() {
+            let free = (0..entries.len()).filter(|entry| !pairs.contains(&Some(*entry)));
+            pairs[index] =
+                free.min_by_key(|entry| entry::compare(&claim.value, &entries[*entry], world).len());
+        }
+    }
+    let text = &world.plan.script().text;
+    let written = |claim: &Located<EntryClaim>| squeezed(text.get(claim.span.range()).unwrap_or_default());
+    let expected: Vec<String> = claims.iter().map(written).collect();
+    let mut got = Vec::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let Some(pair) = pairs[index] else { continue };
+        // A line that holds stays as it is written.
+        let holds = entry::compare(&claim.value, &entries[pair], world).is_empty();
+        got.push(if holds {
+            expected[index].clone()
+        } else {
+            entry::line(&entries[pair], Some(&claim.value), world)
+        });
+    }
+    let rest = (0..entries.len()).filter(|entry| !pairs.contains(&Some(*entry)));
+    got.extend(rest.map(|index| entry::line(&entries[index], None, world)));
+    vec![block_mismatch(
+        block,
+        &expected,
+        &got,
+        &format!("a table of {}", self::entries(claims.len() as u64)),
+        "(empty)",
+    )]
+}
+
+/// For each claim an entry that fits it, none twice: as many pairs as there can be.
+fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
+    fn place(claim: usize, fits: &[Vec<bool>], owner: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+        for entry in 0..owner.len() {
+            if !fits[claim][entry] || std::mem::replace(&mut tried[entry], true) {
+                continue;
+            }
+            if owner[entry].is_none_or(|other| place(other, fits, owner, tried)) {
+                owner[entry] = Some(claim);
+                return true;
+            }
+        }
+        false
+    }
+    let mut owner = vec![None; entries];
+    for claim in 0..fits.len() {
+        place(claim, fits, &mut owner, &mut vec![false; entries]);
+    }
+    let mut pairs = vec![None; fits.len()];
+    for (entry, claim) in owner.iter().enumerate() {
+        if let Some(claim) = claim {
+            pairs[*claim] = Some(entry);
+        }
+    }
+    pairs
+}
+
+/// A block that does not hold, with the difference line by line.
+fn block_mismatch<T>(
+    block: &Block<T>,
+    expected: &[String],
+    got: &[String],
+    what: &str,
+    nothing: &str,
+) -> Mismatch {
+    let text = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let (left, right) = (text(expected), text(got));
+    let diff = TextDiff::from_lines(&left, &right);
+    let detail: String =
+        diff.iter_all_changes().map(|change| format!("{} {}", change.tag(), change.value())).collect();
+    let found =
+        if got.is_empty() { nothing.to_owned() } else { format!("{} line{}", got.len(), plural(got.len())) };
+    let fix = if got.is_empty() { nothing.to_owned() } else { got.join("\n") };
+    Mismatch { detail: Some(detail), ..Mismatch::new(block.span, what, found).fix(fix) }
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn one_entry(claim: &EntryClaim, entries: &[Entry], span: Span, world: &World<'_>) -> Vec<Mismatch> {
+    let talk = world.plan.talks.find(claim.flow.as_ref(), span).ok();
+    let mut candidates =
+        entries.iter().filter(|entry| talk.is_none_or(|talk| is_of(entry, world.plan.talk(talk))));
+    let Some(first) = candidates.next() else {
+        return vec![Mismatch::new(span, "an entry", "no entry").fix("no entry")];
+    };
+    let mut best = entry::compare(claim, first, world);
+    for other in candidates {
+        let mismatches = entry::compare(claim, other, world);
+        if mismatches.len() < best.len() {
+            best = mismatches;
+        }
+    }
+    best
+}
+
+fn no_entry(
+    flow: Option<&Name>,
+    entries: &[Entry],
+    span: Span,
+    world: &World<'_>,
+) -> Result<Vec<Mismatch>, Silence> {
+    let talk = find(world, flow, span)?;
+    let entry = entries.iter().find(|entry| is_of(entry, world.plan.talk(talk)));
+    let like = EntryClaim { flow: flow.cloned(), ..EntryClaim::default() };
+    let mismatch = |entry: &Entry| {
+        let got = entry::brief(entry, &like);
+        Mismatch::new(span, "no entry", &got).fix(format!("entry {got}"))
+    };
+    Ok(entry.map(mismatch).into_iter().collect())
+}
+
+fn sequence<T, G>(
+    pattern: &Block<Pattern<T>>,
+    got: &[G],
+    same: impl Fn(&T, &G) -> bool + Copy,
+    word: impl Fn(&G) -> String,
+    between: &str,
+) -> Vec<Mismatch> {
+    let parts: Vec<&Pattern<T>> = pattern.lines.iter().map(|line| &line.value).collect();
+    if fits(&parts, got, same) {
+        return Vec::new();
+    }
+    let got = got.iter().map(word).collect::<Vec<_>>().join(between);
+    let got = if got.is_empty() { "nothing".to_owned() } else { got };
+    vec![Mismatch::new(pattern.span, "another sequence", &got).fix(&got)]
+}
+
+/// Whether a sequence fits a pattern, where `*` is any number of anything.
+fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool + Copy) -> bool {
+    match pattern.split_first() {
+        None => got.is_empty(),
+        Some((Pattern::Any, rest)) => (0..=got.len()).any(|skipped| fits(rest, &got[skipped..], same)),
+        Some((Pattern::One(one), rest)) => {
+            got.split_first().is_some_and(|(first, others)| same(one, first) && fits(rest, others, same))
+        }
+    }
+}
+
+fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {
+    let holds = |line: &Located<EventLine>, event: &Happening| {
+        packet::is_event(&line.value.event, event)
+            && entry::compare(&line.value.entry, &event.entry, world).is_empty()
+    };
+    if block.lines.len() == events.len()
+        && block.lines.iter().zip(events).all(|(line, event)| holds(line, event))
+    {
+        return Vec::new();
+    }
+    let text = &world.plan.script().text;
+    let written = |line: &Located<EventLine>| squeezed(text.get(line.span.range()).unwrap_or_default());
+    let expected: Vec<String> = block.lines.iter().map(written).collect();
+    let got: Vec<String> = events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| match block.lines.get(index).filter(|line| holds(line, event)) {
+            Some(line) => written(line),
+            None => format!("{} {}", words::event(event), flow_and_state(event, world)),
+        })
+        .collect();
+    vec![block_mismatch(
+        block,
+        &expected,
+        &got,
+        &format!("{} event{}", expected.len(), plural(expected.len())),
+        "(none)",
+    )]
+}
+
+/// `web ESTABLISHED 5d`
+fn flow_and_state(event: &Happening, world: &World<'_>) -> String {
+    let talks = &world.plan.talks.talks;
+    let flow = talks.iter().find(|talk| is_of(&event.entry, talk)).and_then(|talk| talk.name.clone());
+    let mut parts: Vec<String> = flow.into_iter().collect();
+    parts.extend(event.entry.state.as_ref().map(ToString::to_string));
+    if event.kind != EventKind::Destroy {
+        parts.push(words::left(event.entry.left));
+    }
+    parts.join(" ")
+}
+
+/// There one tick before, gone at the tick, and a destroy event says so.
+fn expires(
+    world: &mut World<'_>,
+    target: &mut dyn Target,
+    talk: usize,
+    after: Located<crate::language::ast::Length>,
+    at: Time,
+) -> Result<Vec<Mismatch>, Silence> {
+    let expected = format!("it to expire in {}", words::length(after.value));
+    let entry_of = |target: &mut dyn Target| -> Result<Option<Entry>, Silence> {
+        Ok(target.table()?.into_iter().find(|entry| is_of(entry, world.plan.talk(talk))))
+    };
+    let Some(first) = entry_of(target)? else {
+        return Ok(vec![Mismatch::new(after.span, expected, "no entry")]);
+    };
+    let left = words::seconds(first.left.most);
+    let before = target.advance(Time(at.as_nanos().saturating_sub(world.plan.tick)))?;
+    let lives = entry_of(target)?.is_some_and(|entry| entry.id == first.id);
+    let at_last = target.advance(at)?;
+    let gone = entry_of(target)?.is_none_or(|entry| entry.id != first.id);
+    let told = at_last.iter().any(|event| event.kind == EventKind::Destroy && event.entry.id == first.id);
+    world.events.extend(before);
+    world.events.extend(at_last);
+    let mismatch = |got: String| vec![Mismatch::new(after.span, &expected, got).fix(&left)];
+    Ok(match (lives, gone) {
+        (false, _) => mismatch(format!("gone before: it had {left} left")),
+        (true, false) => mismatch(format!("still there: it had {left} left")),
+        (true, true) if !told && world.identity.abilities.events => {
+            vec![Mismatch::new(after.span, "a destroy event at its end", "none")]
+        }
+        (true, true) => Vec::new(),
+    })
+}

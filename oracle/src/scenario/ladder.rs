@@ -1,0 +1,245 @@
+//! The ladder: what happened in a world, a line for each packet, with what the tracker made of it and why.
+
+use std::fmt::Write;
+
+use conntruth_engine::{EventKind, Time, Verdict};
+
+use crate::language::ast::claim::ClassWord;
+use crate::language::ast::packet::Way;
+use crate::language::words::{CLASSES, word_of};
+use crate::paint::{Paint, Role};
+use crate::target::{Fate, Happening, Observation, Why};
+
+use super::claims;
+use super::plan::{Act, Move, Plan, Shown};
+use super::run::{Record, Seen};
+
+/// How much a ladder says of each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// One line.
+    Brief,
+    /// The rule and its numbers below it.
+    Why,
+    /// And what the rule is, and where it comes from.
+    Source,
+}
+
+/// What stands in the columns of one line.
+struct Row {
+    time: String,
+    what: String,
+    class: (String, Role),
+    state: String,
+    left: String,
+    flags: String,
+    below: Vec<String>,
+}
+
+const HEAD: [&str; 6] = ["time", "packet", "class", "state", "left", "flags"];
+
+/// The ladder of a record, all of it or the moves of a range.
+pub fn ladder(plan: &Plan, record: &Record, detail: Detail, paint: Paint) -> String {
+    part(plan, record, 0..record.seen.len(), detail, paint)
+}
+
+/// The lines that lead to one move, itself included: the last `most` of them.
+pub(crate) fn up_to(plan: &Plan, record: &Record, at: usize, most: usize, paint: Paint) -> String {
+    let end = (at + 1).min(record.seen.len());
+    part(plan, record, end.saturating_sub(most)..end, Detail::Brief, paint)
+}
+
+/// The ladder of the packet with this number, counted from 1 among those that the tracker saw.
+pub fn of_packet(
+    plan: &Plan,
+    record: &Record,
+    number: usize,
+    detail: Detail,
+    paint: Paint,
+) -> Option<String> {
+    let packets = plan.moves.iter().enumerate().filter(|(_, step)| matches!(step.act, Act::Packet(_)));
+    let at = packets.map(|(index, _)| index).nth(number.checked_sub(1)?)?;
+    (at < record.seen.len()).then(|| part(plan, record, at..at + 1, detail, paint))
+}
+
+fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Detail, paint: Paint) -> String {
+    let wide = plan
+        .moves
+        .iter()
+        .filter_map(|step| shown(&step.act))
+        .map(|shown| arrow_width(shown))
+        .max()
+        .unwrap_or(0);
+    let mut rows = Vec::new();
+    for index in range {
+        let (step, seen) = (&plan.moves[index], &record.seen[index]);
+        rows.extend(seen.before.iter().filter(|event| event.kind == EventKind::Destroy).map(expired));
+        rows.extend(row(plan, step, seen, wide, detail, paint));
+    }
+    print(&rows, paint)
+}
+
+fn shown(act: &Act) -> Option<&Shown> {
+    match act {
+        Act::Packet(sent) => Some(&sent.shown),
+        Act::Hidden(shown) => Some(shown),
+        _ => None,
+    }
+}
+
+fn row(plan: &Plan, step: &Move, seen: &Seen, wide: usize, detail: Detail, paint: Paint) -> Option<Row> {
+    let plain = |what: String| Row { what, ..Row::at(step.at) };
+    match &step.act {
+        Act::Wait => None,
+        Act::Hidden(shown) => {
+            let what = arrow(shown, wide, '╌');
+            Some(Row { class: ("hidden".to_owned(), Role::Dim), ..plain(what) })
+        }
+        Act::Set(setting) => Some(plain(format!("set {} {}", setting.name, setting.value))),
+        Act::Check => {
+            let node = plan.step(step);
+            let text = plan.script().text.get(node.span.range()).unwrap_or_default();
+            let first =
+                text.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+            let (word, role) =
+                if seen.found.is_empty() { ("holds", Role::Good) } else { ("fails", Role::Bad) };
+            Some(Row { class: (word.to_owned(), role), ..plain(first) })
+        }
+        Act::Packet(sent) => {
+            let observation = seen.packet.as_ref()?;
+            let mut row = Row { what: arrow(&sent.shown, wide, '─'), ..Row::at(step.at) };
+            fill(&mut row, observation);
+            if sent.arrival.fate == Fate::Dropped || observation.verdict == Verdict::Drop {
+                row.class.0.push_str(", dropped");
+            }
+            row.below = below(observation, detail, paint);
+            Some(row)
+        }
+    }
+}
+
+fn fill(row: &mut Row, seen: &Observation) {
+    let (class, reply) = claims::class_of(seen.class);
+    let word = word_of(CLASSES, class);
+    let role = match class {
+        ClassWord::New => Role::New,
+        ClassWord::Established | ClassWord::Related => Role::Good,
+        ClassWord::Invalid | ClassWord::Discarded => Role::Bad,
+        ClassWord::Untracked | ClassWord::Held => Role::Dim,
+    };
+    row.class = (if reply { format!("{word} reply") } else { word.to_owned() }, role);
+    if let Some(entry) = &seen.entry {
+        row.state = entry.state.as_deref().unwrap_or_default().to_owned();
+        if seen.destroyed {
+            row.left = "gone".to_owned();
+            return;
+        }
+        row.left = claims::left(entry.left);
+        row.flags = claims::flags(entry.is_unreplied(), entry.is_assured());
+    }
+}
+
+fn below(seen: &Observation, detail: Detail, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&seen.why, detail) {
+        (None, _) | (_, Detail::Brief) => {}
+        (Some(Why::Said(words)), _) => lines.push(words.clone()),
+        (Some(Why::Reason(reason)), _) => {
+            lines.push(format!("{} {reason}", paint.over(Role::Dim, &format!("{}:", reason.slug()))));
+            if detail == Detail::Source {
+                lines.push(format!("{} {}", paint.over(Role::Dim, "rule:"), reason.info().rule));
+                lines.push(format!("{} {}", paint.over(Role::Dim, "source:"), reason.info().source));
+            }
+        }
+    }
+    lines
+}
+
+fn expired(event: &Happening) -> Row {
+    let entry = &event.entry;
+    let what = format!("† {} {} is forgotten", entry.protocol_name(), entry.original);
+    let state = entry.state.as_deref().unwrap_or_default().to_owned();
+    Row { what, state, left: "gone".to_owned(), ..Row::at(event.at) }
+}
+
+impl Row {
+    fn at(time: Time) -> Row {
+        Row {
+            time: clock(time),
+            what: String::new(),
+            class: (String::new(), Role::Plain),
+            state: String::new(),
+            left: String::new(),
+            flags: String::new(),
+            below: Vec::new(),
+        }
+    }
+}
+
+/// `client ── S 0:0(0) win 64240 ──▶ server`, all arrows of one length.
+fn arrow(shown: &Shown, wide: usize, line: char) -> String {
+    let (left, right) = hosts(shown);
+    let label = shown.label.as_ref().map(|label| format!("{label}: ")).unwrap_or_default();
+    let text = format!("{label}{}", shown.text);
+    let used = arrow_width(shown);
+    let rest: String = std::iter::repeat_n(line, wide.saturating_sub(used) + 1).collect();
+    let begin: String = std::iter::repeat_n(line, 2).collect();
+    match shown.way {
+        Way::Forth => format!("{left} {begin} {text} {rest}▶ {right}"),
+        Way::Back => format!("{left} ◀{line} {text} {rest}{line} {right}"),
+    }
+}
+
+fn hosts(shown: &Shown) -> (&str, &str) {
+    match shown.way {
+        Way::Forth => (&shown.from, &shown.to),
+        Way::Back => (&shown.to, &shown.from),
+    }
+}
+
+fn arrow_width(shown: &Shown) -> usize {
+    let label = shown.label.as_ref().map_or(0, |label| label.chars().count() + 2);
+    shown.from.chars().count() + shown.to.chars().count() + label + shown.text.chars().count()
+}
+
+/// A moment since the world began: `0.010`, `5d 0:00:00.020`.
+pub(crate) fn clock(time: Time) -> String {
+    let millis = time.as_nanos() / 1_000_000;
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, seconds) {
+        (0, ..60) => format!("{seconds}.{millis:03}"),
+        (0, ..3600) => format!("{minutes}:{:02}.{millis:03}", seconds % 60),
+        (0, _) => format!("{hours}:{minutes:02}:{:02}.{millis:03}", seconds % 60),
+        _ => format!("{days}d {hours}:{minutes:02}:{:02}.{millis:03}", seconds % 60),
+    }
+}
+
+fn print(rows: &[Row], paint: Paint) -> String {
+    let width = |column: usize| {
+        let cell = |row: &Row| row.cells()[column].chars().count();
+        rows.iter().map(cell).max().unwrap_or(0).max(HEAD[column].len())
+    };
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let mut text = String::new();
+    let [time, packet, class, state, left, flags] = HEAD;
+    let [t, p, c, s, l, _] = widths;
+    let head = format!("{time:>t$}  {packet:<p$}  {class:<c$}  {state:<s$}  {left:<l$}  {flags}");
+    let _ = writeln!(text, "{}", paint.over(Role::Dim, &head));
+    for row in rows {
+        let [time, what, class, state, left, flags] = row.cells();
+        let class = paint.over(row.class.1, &format!("{class:<c$}"));
+        let line = format!("{time:>t$}  {what:<p$}  {class}  {state:<s$}  {left:<l$}  {flags}");
+        let _ = writeln!(text, "{}", line.trim_end());
+        for below in &row.below {
+            let _ = writeln!(text, "{:t$}  {} {below}", "", paint.over(Role::Dim, "└"));
+        }
+    }
+    text
+}
+
+impl Row {
+    fn cells(&self) -> [&str; 6] {
+        [&self.time, &self.what, &self.class.0, &self.state, &self.left, &self.flags]
+    }
+}

@@ -1,0 +1,28 @@
+//! Scenarios, from their syntax tree to a result.
+//!
+//! ```text
+//! Script -> Plan (bytes and moments, one world) -> run against a Target -> Record -> failures, transcript, blessing
+//! ```
+//!
+//! `stack` is what honest hosts send; `places` and `talks` who they are; `build` and `cut` make bytes of it; `plan` puts
+//! it in order; `run` lets it happen; `claims` judges.
+
+mod build;
+mod claims;
+mod cut;
+mod diagnose;
+mod ladder;
+mod places;
+mod plan;
+mod propose;
+mod run;
+mod stack;
+mod talks;
+
+pub use claims::Mismatch;
+pub use diagnose::diagnose;
+pub(crate) use diagnose::line_and_column;
+pub use ladder::{Detail, ladder, of_packet};
+pub use plan::{Id, Plan};
+pub use propose::{Proposal, proposals};
+pub use run::{Failure, Record, Verdict};

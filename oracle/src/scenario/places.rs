@@ -1,0 +1,152 @@
+//! Who lives where: the hosts of a story, their addresses in the family at hand, and the tracker's own.
+
+use std::net::IpAddr;
+
+use conntruth_engine::Family;
+
+use crate::language::Message;
+use crate::language::ast::packet::{Endpoint, HostRef};
+use crate::language::ast::{Host, Name, Side, Story};
+
+/// The hosts that are there unless a story names them itself.
+const HOSTS: [(&str, [&str; 2], Side); 2] = [
+    ("client", ["10.0.0.1", "fd00:a::1"], Side::Inside),
+    ("server", ["10.0.1.1", "fd00:b::1"], Side::Outside),
+];
+/// The tracker's own addresses, inside and outside.
+const BOX: [(Side, [&str; 2]); 2] =
+    [(Side::Inside, ["10.0.0.254", "fd00:a::fe"]), (Side::Outside, ["10.0.1.254", "fd00:b::fe"])];
+
+/// The tracker's own name.
+const BOX_NAME: &str = "box";
+
+/// The hosts of one story.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    family: Family,
+    hosts: Vec<Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    name: String,
+    addresses: Vec<IpAddr>,
+    /// `None`: the tracker itself.
+    side: Option<Side>,
+}
+
+/// One end of a packet's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub address: IpAddr,
+    /// The side of the tracker it is on; `None` for the tracker itself.
+    pub side: Option<Side>,
+}
+
+impl Places {
+    /// The hosts of a story, with names standing for addresses of `family`.
+    pub fn new(story: &Story, family: Family) -> Places {
+        let named = |name: &str| story.hosts.iter().any(|host| host.name.value == name);
+        let mut hosts: Vec<Place> = story.hosts.iter().map(Place::said).collect();
+        for (name, addresses, side) in HOSTS.iter().filter(|(name, ..)| !named(name)) {
+            hosts.push(Place { name: (*name).to_owned(), addresses: parsed(addresses), side: Some(*side) });
+        }
+        if !named(BOX_NAME) {
+            for (_, addresses) in &BOX {
+                hosts.push(Place { name: BOX_NAME.to_owned(), addresses: parsed(addresses), side: None });
+            }
+        }
+        Places { family, hosts }
+    }
+
+    /// Both ends of a packet. A literal address decides the family of the name at the other end.
+    ///
+    /// # Errors
+    /// When a name is unknown or has no address of the family.
+    pub fn ends(&self, from: &Endpoint, to: &Endpoint) -> Result<[Spot; 2], Message> {
+        let literal = [from, to].into_iter().find_map(|end| match end.host {
+            HostRef::Address(address) => Some(family_of(address)),
+            HostRef::Name(_) => None,
+        });
+        let family = literal.unwrap_or(self.family);
+        let (sender, receiver) = (self.known(from, family)?, self.known(to, family)?);
+        // `box` has an address on each side: the one that faces the other end.
+        let facing = |other: &[Spot]| other.iter().find_map(|spot| spot.side).unwrap_or(Side::Inside);
+        let [sender_faces, receiver_faces] = [facing(&receiver), facing(&sender)];
+        Ok([choose(&sender, sender_faces), choose(&receiver, receiver_faces)])
+    }
+
+    /// The name of the host that has an address.
+    pub fn name_of(&self, address: IpAddr) -> Option<&str> {
+        self.hosts.iter().find(|host| host.addresses.contains(&address)).map(|host| host.name.as_str())
+    }
+
+    fn known(&self, end: &Endpoint, family: Family) -> Result<Vec<Spot>, Message> {
+        match &end.host {
+            HostRef::Address(address) => Ok(vec![self.spot(*address)]),
+            HostRef::Name(name) => {
+                let spots = self.named(&name.value, family);
+                if spots.is_empty() { Err(self.missing(name, family)) } else { Ok(spots) }
+            }
+        }
+    }
+
+    fn named(&self, name: &str, family: Family) -> Vec<Spot> {
+        let hosts = self.hosts.iter().filter(|host| host.name == name);
+        hosts
+            .flat_map(|host| host.addresses.iter().map(|address| Spot { address: *address, side: host.side }))
+            .filter(|spot| family_of(spot.address) == family)
+            .collect()
+    }
+
+    /// An address without a name lives where its network does.
+    fn spot(&self, address: IpAddr) -> Spot {
+        let host = self.hosts.iter().find(|host| host.addresses.contains(&address));
+        Spot { address, side: host.map_or_else(|| Some(side_of(address)), |host| host.side) }
+    }
+
+    fn missing(&self, name: &Name, family: Family) -> Message {
+        let word = if family == Family::Ipv4 { "IPv4" } else { "IPv6" };
+        match self.hosts.iter().any(|host| host.name == name.value) {
+            true => Message::new(format!("`{}` has no {word} address", name.value), name.span)
+                .help(format!("give it one: `host {} ADDRESS`", name.value)),
+            false => Message::new(format!("there is no host `{}`", name.value), name.span)
+                .help("`client`, `server` and `box` are there; others need a `host` line"),
+        }
+    }
+}
+
+impl Place {
+    fn said(host: &Host) -> Place {
+        let side = host.side.or_else(|| host.addresses.first().map(|address| side_of(*address)));
+        let side = if host.name.value == BOX_NAME { None } else { side };
+        Place { name: host.name.value.clone(), addresses: host.addresses.clone(), side }
+    }
+}
+
+/// The address of the tracker that faces `side`, or the only one there is.
+fn choose(spots: &[Spot], side: Side) -> Spot {
+    let faces = |spot: &&Spot| spot.side.is_some() || side_of(spot.address) == side;
+    *spots.iter().find(faces).unwrap_or(&spots[0])
+}
+
+/// 10.0.0.0/24 and fd00:a::/64 are inside; all the rest of the world is outside.
+fn side_of(address: IpAddr) -> Side {
+    let inside = match address {
+        IpAddr::V4(v4) => v4.octets().starts_with(&[10, 0, 0]),
+        IpAddr::V6(v6) => v6.segments().starts_with(&[0xfd00, 0xa, 0, 0]),
+    };
+    if inside { Side::Inside } else { Side::Outside }
+}
+
+/// The family of an address.
+pub(crate) fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::Ipv4,
+        IpAddr::V6(_) => Family::Ipv6,
+    }
+}
+
+fn parsed(addresses: &[&str]) -> Vec<IpAddr> {
+    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}

@@ -1,0 +1,347 @@
+//! A scenario made ready to run: every packet is bytes and every moment a number before the first one is sent.
+//!
+//! What hosts send depends on what the scenario says and never on what the tracker answers, so one plan serves every
+//! target. A plan is one world: one variant of `each`, in one family.
+
+use std::fmt;
+use std::sync::Arc;
+
+use conntruth_engine::{Family, Time};
+
+use crate::language::ast::claim::Check;
+use crate::language::ast::packet::Way;
+use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
+use crate::language::{Message, Messages};
+use crate::target::{Arrival, Config, Fate, Setting};
+
+use super::build::Built;
+use super::cut;
+use super::talks::{Talk, Talks};
+
+/// The most packets that one scenario may send.
+const MOST_PACKETS: usize = 100_000;
+
+/// One world, ready to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What it is called.
+    pub id: Id,
+    script: Arc<Script>,
+    story: usize,
+    pub(crate) config: Config,
+    pub(crate) moves: Vec<Move>,
+    pub(crate) talks: Talks,
+    pub(crate) tick: u64,
+}
+
+/// What a world is called: the scenario's path, and what sets this world apart from its other worlds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// `tcp/opening/handshake`
+    pub scenario: String,
+    /// Set where the scenario runs in more than one family.
+    pub family: Option<Family>,
+    /// What `each` gave this world.
+    pub variant: Vec<(String, String)>,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.scenario)?;
+        let mut parts: Vec<String> =
+            self.variant.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        parts.extend(
+            self.family.map(|family| if family == Family::Ipv4 { "ipv4" } else { "ipv6" }.to_owned()),
+        );
+        if parts.is_empty() { Ok(()) } else { write!(f, " [{}]", parts.join(" ")) }
+    }
+}
+
+/// One thing that happens at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub at: Time,
+    /// The step it comes from.
+    pub step: usize,
+    pub act: Act,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// A packet reaches the tracker.
+    Packet(Sent),
+    /// The hosts see a packet that the tracker does not.
+    Hidden(Shown),
+    Set(Setting),
+    /// The step's check is made.
+    Check,
+    /// Time passes up to here.
+    Wait,
+}
+
+/// A packet of the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub arrival: Arrival,
+    pub shown: Shown,
+    /// Which of its step's packets it is, from 0.
+    pub index: usize,
+}
+
+/// A packet for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    /// `S 0:0(0) win 64240`
+    pub text: String,
+    pub from: String,
+    pub to: String,
+    /// The flow, and which way along it.
+    pub talk: Option<usize>,
+    pub way: Way,
+    pub label: Option<String>,
+}
+
+impl Plan {
+    /// All worlds of a script: every variant of `each` in every family. `hz` is the target's.
+    ///
+    /// # Errors
+    /// When a step cannot be turned into packets: an unknown host, flow or label, a piece that there is not.
+    pub fn all(scenario: &str, script: &Arc<Script>, hz: u32) -> Result<Vec<Plan>, Messages> {
+        let mut plans = Vec::new();
+        let mut messages: Vec<Message> = Vec::new();
+        for (index, story) in script.stories.iter().enumerate() {
+            for family in &story.families {
+                let id = Id {
+                    scenario: scenario.to_owned(),
+                    family: (story.families.len() > 1).then_some(*family),
+                    variant: story.variant.clone(),
+                };
+                match Plan::of(id, script, index, *family, hz) {
+                    Ok(plan) => plans.push(plan),
+                    // The same mistake in every variant is one mistake.
+                    Err(message) if messages.iter().any(|other| other.title == message.title) => {}
+                    Err(message) => messages.push(message),
+                }
+            }
+        }
+        if messages.is_empty() {
+            return Ok(plans);
+        }
+        Err(Messages { name: script.name.clone(), text: script.text.clone(), list: messages })
+    }
+
+    fn of(id: Id, script: &Arc<Script>, index: usize, family: Family, hz: u32) -> Result<Plan, Message> {
+        let story = &script.stories[index];
+        let mut planner = Planner {
+            talks: Talks::new(story, family)?,
+            moves: Vec::new(),
+            now: Time::ZERO,
+            tick: 1_000_000_000 / u64::from(hz.max(1)),
+        };
+        for (number, step) in story.steps.iter().enumerate() {
+            planner.step(number, step)?;
+        }
+        let config = Config { settings: story.settings.iter().map(setting).collect() };
+        let Planner { talks, moves, tick, .. } = planner;
+        Ok(Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick })
+    }
+
+    /// The file it comes from.
+    pub fn script(&self) -> &Arc<Script> {
+        &self.script
+    }
+
+    /// The variant it is.
+    pub fn story(&self) -> &Story {
+        &self.script.stories[self.story]
+    }
+
+    /// What of it belongs to a later version.
+    pub fn not_yet(&self) -> Option<&NotYet> {
+        let in_steps = |step: &'_ Step| matches!(step.action, Action::NotYet(_));
+        self.story().not_yet.first().or_else(|| {
+            self.story().steps.iter().find(|step| in_steps(step)).and_then(|step| match &step.action {
+                Action::NotYet(not_yet) => Some(not_yet),
+                _ => None,
+            })
+        })
+    }
+
+    /// How many claims it makes.
+    pub fn claims(&self) -> usize {
+        let of_packets = self.moves.iter().filter(|step| match step.act {
+            Act::Packet(_) => self.story().steps[step.step].claims.is_some(),
+            Act::Check => true,
+            _ => false,
+        });
+        of_packets.count()
+    }
+
+    /// How many packets it sends through the tracker.
+    pub fn packets(&self) -> usize {
+        self.moves.iter().filter(|step| matches!(step.act, Act::Packet(_))).count()
+    }
+
+    pub(crate) fn step(&self, step: &Move) -> &Step {
+        &self.story().steps[step.step]
+    }
+
+    pub(crate) fn talk(&self, index: usize) -> &Talk {
+        &self.talks.talks[index]
+    }
+}
+
+struct Planner {
+    talks: Talks,
+    moves: Vec<Move>,
+    now: Time,
+    tick: u64,
+}
+
+impl Planner {
+    fn step(&mut self, number: usize, step: &Step) -> Result<(), Message> {
+        if let Some(after) = step.after {
+            self.now = self.now.plus(Time(after.value.nanos(self.tick)));
+        }
+        match &step.action {
+            Action::Wait => self.push(number, Act::Wait),
+            Action::Set(said) => self.push(number, Act::Set(setting(said))),
+            Action::Check(check) => {
+                self.push(number, Act::Check);
+                if let Check::Expires { after, .. } = check {
+                    self.now = deadline(self.now, after.value.nanos(self.tick), self.tick);
+                }
+            }
+            Action::Hidden(steps) => {
+                for inner in steps {
+                    if let Some(after) = inner.after {
+                        self.now = self.now.plus(Time(after.value.nanos(self.tick)));
+                    }
+                    for (built, _) in self.built(inner)? {
+                        let shown = self.shown(&built, inner);
+                        self.push(number, Act::Hidden(shown));
+                    }
+                }
+            }
+            Action::Send { .. } | Action::Opened { .. } => self.send(number, step)?,
+            Action::NotYet(_) => {}
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, number: usize, step: &Step) -> Result<(), Message> {
+        let first = self.moves.len();
+        for (built, pieces) in self.built(step)? {
+            let count = pieces.len();
+            for (piece, bytes) in pieces.into_iter().enumerate() {
+                let mut shown = self.shown(&built, step);
+                if count > 1 {
+                    shown.text = format!("{}, fragment {} of {count}", shown.text, piece + 1);
+                }
+                let arrival = self.arrival(&built, bytes, step);
+                let index = self.moves.len() - first;
+                self.push(number, Act::Packet(Sent { arrival, shown, index }));
+            }
+        }
+        let sent = self.moves.len() - first;
+        match &step.claims {
+            Some(claims) if claims.each.len() > 1 && claims.each.len() != sent => {
+                let said = claims.each.len();
+                Err(Message::new(format!("{said} claims for {sent} packet{}", plural(sent)), claims.span)
+                    .help("one claim holds for all packets of its step; otherwise there is one for each"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The packets of a step, each with the pieces that it is sent in.
+    fn built(&mut self, step: &Step) -> Result<Vec<(Built, Vec<Vec<u8>>)>, Message> {
+        let span = step.span;
+        let (times, packet) = match &step.action {
+            Action::Opened { flow } => {
+                let built = self.talks.opened(flow.as_ref(), self.now, span)?;
+                return Ok(built.into_iter().map(|built| (built.clone(), vec![built.whole()])).collect());
+            }
+            Action::Send { times, packet } => (*times as usize, packet),
+            _ => return Ok(Vec::new()),
+        };
+        if self.moves.len() + times > MOST_PACKETS {
+            return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span));
+        }
+        let arrives = packet.lost.is_none();
+        let mut all = Vec::with_capacity(times);
+        for _ in 0..times {
+            let built = self.talks.packet(packet, self.now, arrives, span)?;
+            let pieces = cut::pieces(&built, &packet.cut, &packet.pokes, span)?;
+            all.push((built, pieces));
+        }
+        if let (Some(label), Some((built, _))) = (&step.label, all.last()) {
+            self.talks.label(label, built);
+        }
+        Ok(all)
+    }
+
+    fn shown(&self, built: &Built, step: &Step) -> Shown {
+        let name = |index: usize| {
+            let spot = built.route.spots[index];
+            let host = self
+                .talks
+                .places
+                .name_of(spot.address)
+                .map_or_else(|| spot.address.to_string(), str::to_owned);
+            host
+        };
+        Shown {
+            text: built.shown.clone(),
+            from: name(0),
+            to: name(1),
+            talk: built.route.talk,
+            way: built.route.way,
+            label: step.label.as_ref().map(|label| label.value.clone()),
+        }
+    }
+
+    fn arrival(&self, built: &Built, bytes: Vec<u8>, step: &Step) -> Arrival {
+        let lost = matches!(&step.action, Action::Send { packet, .. } if packet.lost.is_some());
+        let interface = |index: usize| {
+            built.route.spots[index].side.map(|side| match side {
+                crate::language::ast::Side::Inside => "inside".to_owned(),
+                crate::language::ast::Side::Outside => "outside".to_owned(),
+            })
+        };
+        Arrival {
+            at: self.now,
+            bytes,
+            path: built.route.path(),
+            iif: interface(0),
+            oif: interface(1),
+            fate: if lost { Fate::Dropped } else { Fate::Passes },
+            notrack: built.notrack,
+            zone: built.zone,
+        }
+    }
+
+    fn push(&mut self, step: usize, act: Act) {
+        self.moves.push(Move { at: self.now, step, act });
+    }
+}
+
+/// The moment at which what was set `length` ago, at `now`, ends: the first of a tick.
+pub(crate) fn deadline(now: Time, length: u64, tick: u64) -> Time {
+    let floor = now.as_nanos() / tick * tick;
+    Time(floor).plus(Time(length))
+}
+
+fn setting(said: &SaidSetting) -> Setting {
+    Setting { name: said.knob.value.short_name().to_owned(), value: said.value.value }
+}
+
+pub(crate) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// Where a story's own text stands, for what concerns all of it.
+pub(crate) fn heading(script: &Script) -> Span {
+    let end = script.text.find('\n').unwrap_or(script.text.len());
+    Span::new(0, end)
+}

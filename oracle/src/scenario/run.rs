@@ -1,0 +1,243 @@
+//! Running a plan against a target: what was seen, step by step, and which claims it contradicts.
+
+use conntruth_engine::Time;
+
+use crate::language::ast::Span;
+use crate::language::ast::claim::ClassWord;
+use crate::target::{Arrival, Happening, Identity, Observation, Refusal, Target};
+
+use super::claims::{self, Mismatch, Silence};
+use super::plan::{Act, Move, Plan};
+
+/// All that happened in one world.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What was seen, one for each move of the plan that was reached.
+    pub(crate) seen: Vec<Seen>,
+    /// The claims that failed, in the order of the story.
+    pub failures: Vec<Failure>,
+    /// What could not be said or done, and where.
+    pub unsupported: Vec<(Span, String)>,
+    /// How many claims were compared.
+    pub claims: usize,
+    /// How much time has passed in the world.
+    pub time: Time,
+}
+
+/// What one move has led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Told while time passed before it.
+    pub before: Vec<Happening>,
+    /// What became of the packet, for those that reach the tracker.
+    pub packet: Option<Observation>,
+    /// For a check: what it found, for people and for the file.
+    pub found: Vec<Mismatch>,
+}
+
+/// A claim that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The move it is about.
+    pub(crate) at: usize,
+    /// The parts that do not hold.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// How a world ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every claim held.
+    Passed,
+    /// A claim failed, or none was made.
+    Failed,
+    /// It belongs to a later version, or this target cannot do it.
+    Unsupported(String),
+    /// It is about something else.
+    Skipped(String),
+}
+
+/// What claims may ask of a world that runs.
+pub(crate) struct World<'a> {
+    pub plan: &'a Plan,
+    pub identity: &'a Identity,
+    /// The states each flow's entry went through: the entry, and its state.
+    pub states: Vec<Vec<(u64, String)>>,
+    /// The class of each packet of each flow.
+    pub classes: Vec<Vec<(ClassWord, bool)>>,
+    /// Events that no `events` check has read.
+    pub events: Vec<Happening>,
+}
+
+impl Plan {
+    /// Runs the plan in a fresh world of `target`.
+    pub fn run(&self, target: &mut dyn Target) -> Record {
+        let identity = target.identity();
+        let flows = self.talks.talks.len();
+        let mut world = World {
+            plan: self,
+            identity: &identity,
+            states: vec![Vec::new(); flows],
+            classes: vec![Vec::new(); flows],
+            events: Vec::new(),
+        };
+        let mut record = Record {
+            seen: Vec::with_capacity(self.moves.len()),
+            failures: Vec::new(),
+            unsupported: Vec::new(),
+            claims: 0,
+            time: Time::ZERO,
+        };
+        if let Err(refusal) = target.begin(&self.config) {
+            record.refused(0, super::plan::heading(self.script()), refusal);
+            return record;
+        }
+        for (index, step) in self.moves.iter().enumerate() {
+            record.time = record.time.max(step.at);
+            if let Err(refusal) = record.make(&mut world, target, index, step) {
+                record.refused(index, self.step(step).span, refusal);
+                break;
+            }
+        }
+        target.end();
+        record
+    }
+
+    /// How a record of this plan is to be counted.
+    pub fn verdict(&self, record: &Record) -> Verdict {
+        if !record.failures.is_empty() {
+            return Verdict::Failed;
+        }
+        if let Some((_, why)) = record.unsupported.first() {
+            return Verdict::Unsupported(why.clone());
+        }
+        // What was never compared is not green.
+        if record.claims == 0 || record.claims < self.claims() {
+            return Verdict::Failed;
+        }
+        Verdict::Passed
+    }
+
+    /// Why this plan is not for a target, before it is run.
+    pub fn refuses(&self, identity: &Identity) -> Option<Verdict> {
+        if let Some(not_yet) = self.not_yet() {
+            return Some(Verdict::Unsupported(format!("{}: not in this version", not_yet.what)));
+        }
+        let profiles = &self.story().profiles;
+        if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
+            let names: Vec<&str> = profiles.iter().map(|profile| profile.value.as_str()).collect();
+            return Some(Verdict::Skipped(format!(
+                "holds for {}, not for {}",
+                names.join(", "),
+                identity.profile
+            )));
+        }
+        None
+    }
+}
+
+impl Record {
+    fn make(
+        &mut self,
+        world: &mut World<'_>,
+        target: &mut dyn Target,
+        index: usize,
+        step: &Move,
+    ) -> Result<(), Refusal> {
+        let before = target.advance(step.at)?;
+        world.happened(&before);
+        let mut seen = Seen { before, packet: None, found: Vec::new() };
+        match &step.act {
+            Act::Packet(sent) => {
+                let observation = target.packet(&sent.arrival)?;
+                world.saw(step, &observation);
+                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                self.fail(index, result);
+                seen.packet = Some(observation);
+            }
+            Act::Set(setting) => target.set(setting)?,
+            Act::Check => {
+                self.claims += 1;
+                match claims::check(world, target, step) {
+                    Ok(found) => {
+                        self.time = self.time.max(found.until);
+                        seen.found = found.mismatches.clone();
+                        self.fail(index, found.mismatches);
+                    }
+                    Err(silence) => self.silent(world.plan.step(step).span, silence)?,
+                }
+            }
+            Act::Hidden(_) | Act::Wait => {}
+        }
+        self.seen.push(seen);
+        Ok(())
+    }
+
+    /// Compares the claim about a packet, if there is one.
+    fn compare(
+        &mut self,
+        world: &World<'_>,
+        target: &mut dyn Target,
+        step: &Move,
+        arrival: &Arrival,
+        index: usize,
+        observation: &Observation,
+    ) -> Result<Vec<Mismatch>, Refusal> {
+        let Some(claims) = &world.plan.step(step).claims else { return Ok(Vec::new()) };
+        let claim = claims.each.get(index).or(claims.each.last().filter(|_| claims.each.len() == 1));
+        let Some(claim) = claim else { return Ok(Vec::new()) };
+        self.claims += 1;
+        match claims::packet(world, target, claim, arrival, observation, step) {
+            Ok(mismatches) => Ok(mismatches),
+            Err(silence) => self.silent(claim.span, silence).map(|()| Vec::new()),
+        }
+    }
+
+    fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
+        if !mismatches.is_empty() {
+            self.failures.push(Failure { at, mismatches });
+        }
+    }
+
+    fn silent(&mut self, span: Span, silence: Silence) -> Result<(), Refusal> {
+        match silence {
+            Silence::Unsupported(what) => {
+                self.unsupported.push((span, what));
+                Ok(())
+            }
+            Silence::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    fn refused(&mut self, at: usize, span: Span, refusal: Refusal) {
+        match refusal {
+            Refusal::Unsupported(what) => self.unsupported.push((span, what)),
+            Refusal::Wrong(what) | Refusal::Broken(what) => {
+                let mismatches = vec![Mismatch::new(span, "the target to do this", what)];
+                self.failures.push(Failure { at, mismatches });
+            }
+        }
+    }
+}
+
+impl World<'_> {
+    fn happened(&mut self, events: &[Happening]) {
+        self.events.extend_from_slice(events);
+    }
+
+    fn saw(&mut self, step: &Move, observation: &Observation) {
+        self.events.extend_from_slice(&observation.events);
+        let Act::Packet(sent) = &step.act else { return };
+        let Some(talk) = sent.shown.talk else { return };
+        self.classes[talk].push(claims::class_of(observation.class));
+        let Some(entry) = &observation.entry else { return };
+        let Some(state) = &entry.state else { return };
+        // An ICMP error may be about another flow's entry.
+        let owner = (0..self.states.len()).find(|index| claims::is_of(entry, self.plan.talk(*index)));
+        let Some(owner) = owner else { return };
+        let states = &mut self.states[owner];
+        if states.last().is_none_or(|(id, last)| *id != entry.id || last != state) {
+            states.push((entry.id, state.to_string()));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Running many worlds, and counting how they ended.
+
+use std::fmt;
+
+use conntruth_engine::Time;
+
+use crate::language::Messages;
+use crate::scenario::{Plan, Record, Verdict};
+use crate::target::{Identity, Target};
+
+use super::{File, Unreadable};
+
+/// One world, and how it ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What was to happen.
+    pub plan: Plan,
+    /// What happened; none for worlds that were not run.
+    pub record: Option<Record>,
+    /// How that is to be counted.
+    pub verdict: Verdict,
+}
+
+/// All worlds of a run.
+#[derive(Clone, Debug)]
+pub struct Suite {
+    /// Who answered.
+    pub identity: Identity,
+    /// In the order of their ids.
+    pub worlds: Vec<Ended>,
+}
+
+/// How many ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Totals {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    pub unsupported: usize,
+    /// Known deviations of a foreign implementation.
+    pub known: usize,
+    /// Virtual time that has passed in all worlds together.
+    pub time: Time,
+    /// Packets that reached the tracker.
+    pub packets: usize,
+    /// Claims that were compared.
+    pub claims: usize,
+}
+
+/// `N passed, N failed, N skipped[, N unsupported][, N known]`
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)?;
+        for (count, word) in [(self.unsupported, "unsupported"), (self.known, "known")] {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Suite {
+    /// Plans for all worlds of these files.
+    ///
+    /// # Errors
+    /// When a scenario makes no sense: an unknown host, a piece that there is not.
+    pub fn plans(files: &[File], hz: u32) -> Result<Vec<Plan>, Unreadable> {
+        let mut plans = Vec::new();
+        let mut mistakes: Vec<Messages> = Vec::new();
+        for file in files {
+            match Plan::all(&file.id, &file.script, hz) {
+                Ok(all) => plans.extend(all),
+                Err(messages) => mistakes.push(messages),
+            }
+        }
+        if mistakes.is_empty() { Ok(plans) } else { Err(Unreadable::Mistakes(mistakes)) }
+    }
+
+    /// Runs them, one after the other; `tick` is told of each that has ended.
+    pub fn run(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
+        let identity = target.identity();
+        let mut worlds = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let ended = match plan.refuses(&identity) {
+                Some(verdict) => Ended { plan, record: None, verdict },
+                None => {
+                    let record = plan.run(target);
+                    let verdict = plan.verdict(&record);
+                    Ended { plan, record: Some(record), verdict }
+                }
+            };
+            tick(&ended);
+            worlds.push(ended);
+        }
+        Suite { identity, worlds }
+    }
+
+    /// The counts.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for world in &self.worlds {
+            match world.verdict {
+                Verdict::Passed => totals.passed += 1,
+                Verdict::Failed => totals.failed += 1,
+                Verdict::Skipped(_) => totals.skipped += 1,
+                Verdict::Unsupported(_) => totals.unsupported += 1,
+            }
+            if let Some(record) = &world.record {
+                totals.time = totals.time.plus(record.time);
+                totals.packets += world.plan.packets();
+                totals.claims += record.claims;
+            }
+        }
+        totals
+    }
+}
+
+impl Ended {
+    /// The word for how it ended.
+    pub fn word(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Failed => "failed",
+            Verdict::Skipped(_) => "skipped",
+            Verdict::Unsupported(_) => "unsupported",
+        }
+    }
+
+    /// Why it was not run, or not run in full.
+    pub fn why(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Skipped(why) | Verdict::Unsupported(why) => Some(why),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Scenario files: the suite in the binary, or files on disk; run in order, counted, and reported.
+//!
+//! A scenario's identity is its path below `scenarios`, without the ending: `tcp/reset/out-of-window`.
+
+mod bless;
+mod count;
+mod find;
+mod jsonl;
+mod junit;
+mod tap;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use bless::{Blessing, bless, replace};
+pub use count::{Ended, Suite, Totals};
+pub use find::{File, Origin, Unreadable, embedded, from_paths};
+pub use jsonl::jsonl;
+pub use junit::junit;
+pub use tap::tap;
+pub use text::{Look, text};

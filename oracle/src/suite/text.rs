@@ -1,0 +1,155 @@
+//! A run as people read it: areas with their scenarios, then what failed, then the sums.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use conntruth_engine::Time;
+
+use crate::paint::{Paint, Role};
+use crate::scenario::{Verdict, diagnose};
+
+use super::{Ended, Suite};
+
+/// What a run is to look like.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Colour or none.
+    pub paint: Paint,
+    /// A line for each scenario.
+    pub each: bool,
+    /// Sums alone.
+    pub quiet: bool,
+    /// Wall-clock time that the run took, where it is known.
+    pub took: Option<std::time::Duration>,
+    /// What to paste to repeat it.
+    pub again: String,
+}
+
+/// The report of a run. Its last line is the contract's.
+pub fn text(suite: &Suite, look: &Look) -> String {
+    let mut out = String::new();
+    let paint = look.paint;
+    if !look.quiet {
+        let identity = &suite.identity;
+        let head = format!(
+            "conntruth {}, target {} {}, profile {}, seed 0",
+            env!("CARGO_PKG_VERSION"),
+            identity.name,
+            identity.version,
+            identity.profile
+        );
+        let _ = writeln!(out, "{}\n", paint.over(Role::Dim, &head));
+        areas(suite, look, &mut out);
+    }
+    for world in suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed) {
+        if let Some(record) = &world.record {
+            let _ = writeln!(out, "\n{}", diagnose(&world.plan, record, paint).trim_end());
+        }
+    }
+    if !look.quiet {
+        sums(suite, look, &mut out);
+    }
+    let totals = suite.totals();
+    let role = if totals.failed > 0 { Role::Bad } else { Role::Good };
+    let _ = writeln!(out, "{}", paint.over(role, &totals.to_string()));
+    out
+}
+
+fn areas(suite: &Suite, look: &Look, out: &mut String) {
+    let mut areas: BTreeMap<&str, Vec<&Ended>> = BTreeMap::new();
+    for world in &suite.worlds {
+        let id = world.plan.id.scenario.as_str();
+        areas.entry(id.rsplit_once('/').map_or("", |(area, _)| area)).or_default().push(world);
+    }
+    let wide = areas.keys().map(|area| area.chars().count()).max().unwrap_or(0);
+    for (area, worlds) in areas {
+        if look.each {
+            each(area, &worlds, look.paint, out);
+            continue;
+        }
+        let marks: String = worlds.iter().map(|world| mark(world, look.paint)).collect();
+        let time = worlds
+            .iter()
+            .filter_map(|world| world.record.as_ref())
+            .fold(Time::ZERO, |sum, record| sum.plus(record.time));
+        let count = format!("{:>4}", worlds.len());
+        let area = look.paint.over(Role::Strong, &format!("{area:<wide$}"));
+        let time = look.paint.over(Role::Dim, &format!("{:>12}", span(time)));
+        for (line, row) in rows(&marks, worlds.len(), look.paint).into_iter().enumerate() {
+            let _ = match line {
+                0 => writeln!(out, "  {area} {count} {time}  {row}"),
+                _ => writeln!(out, "  {:wide$} {:4} {:12}  {row}", "", "", ""),
+            };
+        }
+    }
+    for world in suite.worlds.iter().filter(|world| world.why().is_some()) {
+        let (word, why) = (world.word(), world.why().unwrap_or_default());
+        let _ = writeln!(out, "  {} {}: {why}", look.paint.over(Role::Odd, word), world.plan.id);
+    }
+}
+
+/// So many marks stand on a line.
+const MARKS: usize = 60;
+
+fn rows(marks: &str, count: usize, paint: Paint) -> Vec<String> {
+    if paint.is_on() || count <= MARKS {
+        return vec![marks.to_owned()];
+    }
+    let marks: Vec<char> = marks.chars().collect();
+    marks.chunks(MARKS).map(|row| row.iter().collect()).collect()
+}
+
+fn mark(world: &Ended, paint: Paint) -> String {
+    let (mark, role) = match world.verdict {
+        Verdict::Passed => ("✓", Role::Good),
+        Verdict::Failed => ("✗", Role::Bad),
+        Verdict::Skipped(_) => ("-", Role::Odd),
+        Verdict::Unsupported(_) => ("?", Role::Odd),
+    };
+    paint.over(role, mark)
+}
+
+fn each(area: &str, worlds: &[&Ended], paint: Paint, out: &mut String) {
+    let _ = writeln!(out, "{}", paint.over(Role::Strong, if area.is_empty() { "scenarios" } else { area }));
+    for world in worlds {
+        let id = world.plan.id.to_string();
+        let name = id.strip_prefix(area).map_or(id.as_str(), |name| name.trim_start_matches('/'));
+        let about = world.plan.script().about.lines().next().unwrap_or_default().trim();
+        let _ = writeln!(out, "  {} {name:<44} {}", mark(world, paint), paint.over(Role::Dim, about));
+    }
+}
+
+fn sums(suite: &Suite, look: &Look, out: &mut String) {
+    let totals = suite.totals();
+    let mut line = format!(
+        "{} packets, {} claims, {} of virtual time",
+        totals.packets,
+        totals.claims,
+        span(totals.time)
+    );
+    if let Some(took) = look.took {
+        let _ = write!(line, " in {}", wall(took));
+    }
+    let _ = writeln!(out, "\n{}", look.paint.over(Role::Dim, &line));
+    let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &format!("again: {}", look.again)));
+}
+
+/// `71 days`, `3 hours`, `40 s`
+fn span(time: Time) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..180 => format!("{seconds} s"),
+        180..10_800 => format!("{} min", seconds / 60),
+        10_800..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn wall(took: std::time::Duration) -> String {
+    let micros = took.as_micros();
+    match micros {
+        0..10_000 => format!("{:.1} ms", micros as f64 / 1000.0),
+        10_000..2_000_000 => format!("{} ms", micros / 1000),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    }
+}

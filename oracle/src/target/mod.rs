@@ -1,0 +1,212 @@
+//! The seam between scenarios and whatever tracks connections: plain values go in, plain values come out.
+//!
+//! [`Reference`] is our engine. A running kernel, or any program at the other end of a pipe, is another
+//! implementation of [`Target`]; every type here serialises, and the protocol on the pipe is these types. Nothing here
+//! knows of scenarios or claims. What a target cannot do it answers with [`Refusal::Unsupported`]; that is never a
+//! failure.
+
+mod entry;
+mod reference;
+
+use conntruth_engine::{Class, EventKind, Time, Verdict};
+use serde::{Deserialize, Serialize};
+
+pub use entry::{Entry, Left, Peers};
+pub use reference::Reference;
+
+/// An implementation of connection tracking that can be asked.
+///
+/// A world begins with [`Target::begin`] and ends with the next one, or with [`Target::end`]. Times never go
+/// backwards within a world.
+pub trait Target {
+    /// What it is: name, version, abilities.
+    fn identity(&self) -> Identity;
+
+    /// A fresh world with an empty table.
+    ///
+    /// # Errors
+    /// When it cannot be made as asked for.
+    fn begin(&mut self, config: &Config) -> Result<(), Refusal>;
+
+    /// A sysctl takes another value.
+    ///
+    /// # Errors
+    /// When there is no such knob, or the value is refused.
+    fn set(&mut self, setting: &Setting) -> Result<(), Refusal>;
+
+    /// A packet passes through.
+    ///
+    /// # Errors
+    /// When this target cannot be given such a packet.
+    fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal>;
+
+    /// Time passes without a packet; what ended meanwhile is told as events.
+    ///
+    /// # Errors
+    /// When this target cannot let so much time pass.
+    fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal>;
+
+    /// All entries, oldest first.
+    ///
+    /// # Errors
+    /// When this target cannot list them.
+    fn table(&mut self) -> Result<Vec<Entry>, Refusal>;
+
+    /// The world is not needed any more.
+    fn end(&mut self) {}
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The name it is selected by: `reference`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The semantics it has or is expected to have: a profile's name.
+    pub profile: String,
+    /// Ticks a second of its timers.
+    pub hz: u32,
+    /// What it can do.
+    pub abilities: Abilities,
+}
+
+/// What a target can do and show. A claim that needs more is unsupported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// Lets any time pass at once.
+    pub virtual_time: bool,
+    /// Says why.
+    pub reasons: bool,
+    /// Tells events.
+    pub events: bool,
+    /// Lists its table.
+    pub table: bool,
+    /// Packets of its own host, at OUTPUT and INPUT.
+    pub own_host: bool,
+}
+
+/// How a world is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Sysctls, in the order in which they are to be set.
+    pub settings: Vec<Setting>,
+}
+
+/// A sysctl and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The name; `net.netfilter.nf_conntrack_` may be left out.
+    pub name: String,
+    /// The value, as a person would write it.
+    pub value: i64,
+}
+
+/// A packet on its way through the tracker's host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// When.
+    pub at: Time,
+    /// From the network header on.
+    pub bytes: Vec<u8>,
+    /// Which hooks it passes.
+    pub path: Path,
+    /// The interface it comes in by, none for packets of the host itself.
+    pub iif: Option<String>,
+    /// The interface it would leave by, none for packets to the host itself.
+    pub oif: Option<String>,
+    /// What happens to it between tracking and confirmation.
+    pub fate: Fate,
+    /// A rule in `raw` says not to track it.
+    pub notrack: bool,
+    /// The zone that a rule in `raw` puts it into.
+    pub zone: u16,
+}
+
+/// Which hooks a packet passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// PREROUTING, FORWARD, POSTROUTING.
+    Forward,
+    /// PREROUTING, INPUT.
+    Input,
+    /// OUTPUT, POSTROUTING.
+    Output,
+    /// OUTPUT, POSTROUTING, PREROUTING, INPUT: from the host to itself.
+    Loopback,
+}
+
+/// What happens to a packet between tracking and confirmation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It goes on and is confirmed.
+    #[default]
+    Passes,
+    /// A rule drops it before it is confirmed.
+    Dropped,
+}
+
+/// What became of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// What `ct state` matches on.
+    pub class: Class,
+    /// Whether the tracker let it go on.
+    pub verdict: Verdict,
+    /// Whether the packet is attached to `entry`.
+    pub attached: bool,
+    /// Why, where the target says.
+    pub why: Option<Why>,
+    /// The entry it belongs to or is about, as it stands after the packet.
+    pub entry: Option<Entry>,
+    /// The packet ended that entry.
+    pub destroyed: bool,
+    /// What it told its listeners meanwhile, in order.
+    pub events: Vec<Happening>,
+}
+
+/// The rule that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Why {
+    /// A reason of our engine's table, with its numbers.
+    Reason(conntruth_engine::Reason),
+    /// The words of another implementation.
+    Said(String),
+}
+
+/// One message to its listeners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happening {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: EventKind,
+    /// What changed, by the kernel's names without `IPCT_`.
+    pub changes: Vec<std::borrow::Cow<'static, str>>,
+    /// The entry as it then stood.
+    pub entry: Entry,
+}
+
+/// Why a target did not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// It cannot do this, and says what is missing.
+    Unsupported(String),
+    /// What was asked for makes no sense to it: an unknown sysctl, a value out of range.
+    Wrong(String),
+    /// It broke.
+    Broken(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Unsupported(what) | Refusal::Wrong(what) | Refusal::Broken(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

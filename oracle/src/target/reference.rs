@@ -1,0 +1,124 @@
+//! The reference as a target: our engine, asked directly.
+
+use std::borrow::Cow;
+
+use conntruth_engine::{ConnSnapshot, Engine, Event, EventKind, Hook, Outcome, Packet, Profile, Time};
+
+use super::{
+    Abilities, Arrival, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
+    Target, Why,
+};
+
+/// The engine under a profile.
+#[derive(Clone)]
+pub struct Reference {
+    profile: &'static Profile,
+    engine: Engine,
+}
+
+impl Reference {
+    /// A reference with these semantics.
+    pub fn new(profile: &'static Profile) -> Reference {
+        Reference { profile, engine: Engine::new(profile) }
+    }
+
+    fn events(&mut self) -> Vec<Happening> {
+        let hz = self.profile.hz;
+        std::iter::from_fn(|| self.engine.poll_event()).map(|event| happening(&event, hz)).collect()
+    }
+
+    fn entry(&self, conn: &ConnSnapshot) -> Entry {
+        Entry::seen(conn, self.engine.now(), self.profile.hz)
+    }
+
+    fn outcome(&mut self, arrival: &Arrival) -> Outcome {
+        let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
+        let hook = match arrival.path {
+            Path::Forward | Path::Input => Hook::Prerouting,
+            Path::Output | Path::Loopback => Hook::Output,
+        };
+        let passage = self.engine.handle(arrival.at, hook, &packet);
+        match arrival.fate {
+            Fate::Passes => self.engine.confirm(arrival.at, passage),
+            Fate::Dropped => self.engine.discard(passage),
+        }
+    }
+}
+
+impl Target for Reference {
+    fn identity(&self) -> Identity {
+        Identity {
+            name: "reference".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            profile: self.profile.name.to_owned(),
+            hz: self.profile.hz,
+            abilities: Abilities {
+                virtual_time: true,
+                reasons: true,
+                events: true,
+                table: true,
+                own_host: true,
+            },
+        }
+    }
+
+    fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        self.engine = Engine::new(self.profile);
+        self.engine.listen();
+        config.settings.iter().try_for_each(|setting| self.set(setting))
+    }
+
+    fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
+        self.engine
+            .set_by_name(&setting.name, setting.value)
+            .map_err(|error| Refusal::Wrong(error.to_string()))?;
+        Ok(())
+    }
+
+    fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
+        let outcome = self.outcome(arrival);
+        let events = self.events();
+        let (entry, destroyed) = match outcome.conn {
+            None => (None, false),
+            Some(id) => match self.engine.conn(id) {
+                Some(conn) => (Some(self.entry(&conn)), false),
+                // Ended by this packet: its last state is in the event.
+                None => {
+                    let ends = |event: &&Happening| {
+                        event.kind == EventKind::Destroy && event.entry.id == id.number()
+                    };
+                    let last = events.iter().rfind(ends).map(|event| event.entry.clone());
+                    let destroyed = last.is_some();
+                    (last, destroyed)
+                }
+            },
+        };
+        Ok(Observation {
+            class: outcome.class,
+            verdict: outcome.verdict,
+            attached: outcome.attached,
+            why: Some(Why::Reason(outcome.reason)),
+            entry,
+            destroyed,
+            events,
+        })
+    }
+
+    fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
+        self.engine.handle_timeouts(to);
+        Ok(self.events())
+    }
+
+    fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
+        Ok(self.engine.conns().map(|conn| self.entry(&conn)).collect())
+    }
+}
+
+fn happening(event: &Event, hz: u32) -> Happening {
+    Happening {
+        at: event.at,
+        kind: event.kind,
+        changes: event.changes.names().map(Cow::Borrowed).collect(),
+        entry: Entry::seen(&event.conn, event.at, hz),
+    }
+}
