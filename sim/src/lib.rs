@@ -1,4 +1,4 @@
-//! The world around a tracker: a virtual [`clock`] and, so far, the packets of a [`capture`].
+//! The world around a tracker: a virtual [`Clock`] and, so far, the packets of a [`capture`].
 //!
 //! It knows nothing of the tracker itself: times are nanoseconds, packets are bytes.
 #![forbid(unsafe_code)]

@@ -55,12 +55,15 @@ enum Format {
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let mut replayer = args.tracker.replayer(tone)?;
     let mut source = Source::open(&args.capture)?;
-    let mut out = BufWriter::with_capacity(1 << 16, anstream::stdout().lock());
-    let mut printer = match args.format {
-        Format::Text => Printer::Text(text::Lines::new(!tone.is_quiet())),
-        Format::Jsonl => Printer::Jsonl,
-        Format::None => Printer::None,
+    // Only text has colours to be taken out of it.
+    let (mut printer, out): (_, Box<dyn Write>) = match args.format {
+        Format::Text => {
+            (Printer::Text(text::Lines::new(!tone.is_quiet())), Box::new(anstream::stdout().lock()))
+        }
+        Format::Jsonl => (Printer::Jsonl, Box::new(std::io::stdout().lock())),
+        Format::None => (Printer::None, Box::new(std::io::sink())),
     };
+    let mut out = BufWriter::with_capacity(1 << 16, out);
     let mut progress = Progress::new(tone);
     let ended = feed(&mut source, &mut replayer, &mut printer, &mut out, &mut progress);
     // What was read before an error is written before the error is told.
