@@ -80,6 +80,28 @@ impl Conn {
         }
     }
 
+    /// A packet in reply direction that the tracker took: from now on the connection is answered.
+    pub fn answer(&mut self, direction: Direction) {
+        if direction == Direction::Reply {
+            self.set_status(Status::SEEN_REPLY, Changes::REPLY);
+        }
+    }
+
+    /// So many ticks to live from `now` on, unless the timeout is fixed. Says whether a deadline that the table knows
+    /// has come nearer.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_ct_refresh_acct`.
+    pub fn renew(&mut self, now: Jiffies, timeout: u64) -> bool {
+        if self.status.has(Status::FIXED_TIMEOUT) {
+            return false;
+        }
+        let confirmed = self.is_confirmed();
+        let expires = Jiffies(if confirmed { now.0 + timeout } else { timeout });
+        let nearer = confirmed && expires < self.expires;
+        self.expires = expires;
+        nearer
+    }
+
     /// Ticks left at `now`.
     pub fn ticks_left(&self, now: Jiffies) -> u64 {
         self.expires.0.saturating_sub(if self.is_confirmed() { now.0 } else { 0 })

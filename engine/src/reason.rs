@@ -313,8 +313,8 @@ reasons! {
     "udp-length" UdpLength { field: u32, length: u32 } "length field {field} does not fit a datagram of {length} bytes", UDP_ERROR;
     /// The checksum of what arrives must be right while `nf_conntrack_checksum` is on; zero says there is none.
     "udp-checksum" UdpChecksum {} "the UDP checksum is wrong", UDP_ERROR;
-    /// A datagram while nothing has answered yet.
-    "udp-unreplied" UdpUnreplied {} "no answer has been seen: the timeout is udp_timeout", UDP;
+    /// A datagram before which nothing has answered.
+    "udp-unreplied" UdpUnreplied {} "no answer was seen before this packet: the timeout is udp_timeout", UDP;
     /// An answered flow that is not yet two seconds old is no stream.
     "udp-replied" UdpReplied {} "answered, but two seconds have not passed since the flow began: the timeout is udp_timeout", UDP;
     /// An answered flow that lives two seconds after it began is a stream, and ASSURED.
@@ -328,8 +328,8 @@ reasons! {
     "udplite-no-checksum" UdpliteNoChecksum {} "a UDP-Lite checksum of zero is none, and one is needed", UDPLITE_ERROR;
     /// The checksum is verified over the whole datagram with UDP's protocol number, so a rightly sealed one fails.
     "udplite-checksum" UdpliteChecksum {} "the checksum, taken as if the protocol were UDP's, is wrong", UDPLITE_ERROR;
-    /// A UDP-Lite datagram while nothing has answered yet.
-    "udplite-unreplied" UdpliteUnreplied {} "no answer has been seen: the timeout is udp_timeout", UDPLITE;
+    /// A UDP-Lite datagram before which nothing has answered.
+    "udplite-unreplied" UdpliteUnreplied {} "no answer was seen before this packet: the timeout is udp_timeout", UDPLITE;
     /// An answered UDP-Lite flow is a stream at once.
     "udplite-stream" UdpliteStream {} "answered: a stream at once", UDPLITE;
 
@@ -382,8 +382,8 @@ reasons! {
     // --- GRE, SCTP, all others -------------------------------------------------------------------------------
     /// GRE version 1 carries PPP (PPTP) and nothing else.
     "gre-protocol" GreProtocol { protocol: u16 } "GRE version 1 carries protocol 0x{protocol:04x}, not PPP", GRE_TUPLE;
-    /// GRE while nothing has answered yet.
-    "gre-unreplied" GreUnreplied {} "no answer has been seen: the timeout is gre_timeout", GRE;
+    /// GRE before which nothing has answered.
+    "gre-unreplied" GreUnreplied {} "no answer was seen before this packet: the timeout is gre_timeout", GRE;
     /// Answered GRE is a stream at once.
     "gre-stream" GreStream {} "answered: a stream at once", GRE;
     /// A protocol without a tracker of its own is tracked by its addresses.

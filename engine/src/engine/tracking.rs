@@ -117,17 +117,21 @@ impl Engine {
             match proto::track(conn, direction, segment, &rules) {
                 Decision::Renew(timeout, reason) => {
                     conn.count(direction, length);
-                    self.renew(slot, timeout);
-                    self.answered(slot, direction);
+                    conn.answer(direction);
+                    if conn.renew(self.tick, timeout) {
+                        self.table.shortened(slot);
+                    }
                     return attached(id, slot, info, if reopened { reason.reopened() } else { reason });
                 }
                 Decision::Keep(reason) => {
-                    self.answered(slot, direction);
+                    conn.answer(direction);
                     return attached(id, slot, info, reason);
                 }
                 Decision::Invalid(reason) if confirmed => return invalid(id, reason),
                 Decision::InvalidCut(timeout, reason) => {
-                    self.renew(slot, timeout);
+                    if conn.renew(self.tick, timeout) {
+                        self.table.shortened(slot);
+                    }
                     return invalid(id, reason);
                 }
                 Decision::Invalid(reason) => {
@@ -146,29 +150,6 @@ impl Engine {
                     reopened = true;
                 }
             }
-        }
-    }
-
-    /// So many ticks to live from now on, unless the timeout is fixed.
-    ///
-    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_ct_refresh_acct`.
-    fn renew(&mut self, slot: u32, timeout: u64) {
-        let now = self.tick;
-        let conn = self.table.conn_mut(slot);
-        if conn.status.has(Status::FIXED_TIMEOUT) {
-            return;
-        }
-        if conn.is_confirmed() {
-            self.table.set_deadline(slot, Jiffies(now.0 + timeout));
-        } else {
-            conn.expires = Jiffies(timeout);
-        }
-    }
-
-    /// A packet in reply direction that the tracker took: from now on the connection is answered.
-    fn answered(&mut self, slot: u32, direction: Direction) {
-        if direction == Direction::Reply {
-            self.table.conn_mut(slot).set_status(Status::SEEN_REPLY, Changes::REPLY);
         }
     }
 
@@ -258,9 +239,11 @@ impl Engine {
             // It died between the hooks.
             return outcome;
         }
-        if !conn.is_confirmed()
-            && let Some(other) = self.rival(slot)
-        {
+        let confirmed = conn.is_confirmed();
+        if confirmed && conn.changes.is_empty() && conn.expires > self.tick {
+            return outcome;
+        }
+        if !confirmed && let Some(other) = self.rival(slot) {
             return self.clash(slot, other, outcome);
         }
         let now = self.now;

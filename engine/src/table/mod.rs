@@ -149,12 +149,10 @@ impl ConnTable {
         self.slab.remove(slot);
     }
 
-    /// Gives a confirmed connection a new deadline. A later one costs nothing: the wheel learns of it when it looks.
-    pub fn set_deadline(&mut self, slot: u32, deadline: Jiffies) {
-        let old = std::mem::replace(&mut self.slab.get_mut(slot).expires, deadline);
-        if deadline < old {
-            self.wheel.shortened(&mut self.slab, slot);
-        }
+    /// A confirmed connection's deadline has come nearer. A later one costs nothing: the wheel learns of it when it
+    /// looks.
+    pub fn shortened(&mut self, slot: u32) {
+        self.wheel.shortened(&mut self.slab, slot);
     }
 
     /// Whether nothing dies up to and including `now`.

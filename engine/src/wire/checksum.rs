@@ -43,9 +43,10 @@ pub(crate) fn fold(sum: u64) -> u16 {
     sum as u16
 }
 
-/// Whether what was summed, its checksum included, is intact.
+/// Whether what was summed, its checksum included, is intact: whether it would fold to 0xffff. Folding keeps a sum's
+/// remainder by 0xffff, and makes zero only of zero.
 pub(crate) fn is_intact(sum: u64) -> bool {
-    fold(sum) == 0xffff
+    sum != 0 && sum % 0xffff == 0
 }
 
 /// The two bytes to write into a header whose checksum field was zero when it was summed.

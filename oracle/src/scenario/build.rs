@@ -119,7 +119,7 @@ pub(crate) fn icmp(
     forth: bool,
     quoted: &[u8],
     span: Span,
-) -> Result<(u8, Vec<u8>, String), Message> {
+) -> Result<(u8, Vec<u8>, String), Box<Message>> {
     let family = said.version.unwrap_or(family_of(ip.src));
     let [request, reply] = if family == Family::Ipv4 { [8, 0] } else { [128, 129] };
     let (kind, code, words) = match said.kind {

@@ -11,7 +11,12 @@ use super::build::Built;
 ///
 /// # Errors
 /// When a piece is asked for that there is not.
-pub(crate) fn pieces(built: &Built, cut: &Cut, pokes: &[Poke], span: Span) -> Result<Vec<Vec<u8>>, Message> {
+pub(crate) fn pieces(
+    built: &Built,
+    cut: &Cut,
+    pokes: &[Poke],
+    span: Span,
+) -> Result<Vec<Vec<u8>>, Box<Message>> {
     let built = &read(built, cut);
     let mut packets = match cut {
         Cut::Whole => vec![built.whole()],
@@ -25,7 +30,8 @@ pub(crate) fn pieces(built: &Built, cut: &Cut, pokes: &[Poke], span: Span) -> Re
             let (from, to) = (*from as usize, *to as usize);
             if from > to || to > length {
                 return Err(Message::new(format!("there is no `{from}..{to}` in {length} bytes"), span)
-                    .help("offsets count from the first byte after the network header"));
+                    .help("offsets count from the first byte after the network header")
+                    .into());
             }
             let offset = at.unwrap_or(from as u32) as u16;
             vec![piece(built, from..to, offset, more.unwrap_or(to < length))]
@@ -47,7 +53,12 @@ pub(crate) fn pieces(built: &Built, cut: &Cut, pokes: &[Poke], span: Span) -> Re
     Ok(packets)
 }
 
-fn fragments(built: &Built, size: u32, order: Option<&[u16]>, span: Span) -> Result<Vec<Vec<u8>>, Message> {
+fn fragments(
+    built: &Built,
+    size: u32,
+    order: Option<&[u16]>,
+    span: Span,
+) -> Result<Vec<Vec<u8>>, Box<Message>> {
     // Fragments begin at multiples of eight, so all but the last have such a length.
     let size = ((size & !7) as usize).max(8);
     let length = built.payload.len();
@@ -59,10 +70,8 @@ fn fragments(built: &Built, size: u32, order: Option<&[u16]>, span: Span) -> Res
         .map(|number| {
             let index = usize::from(*number).wrapping_sub(1);
             if index >= count {
-                return Err(Message::new(
-                    format!("there is no fragment {number}: {length} bytes make {count}"),
-                    span,
-                ));
+                let title = format!("there is no fragment {number}: {length} bytes make {count}");
+                return Err(Message::new(title, span).into());
             }
             let from = index * size;
             let to = (from + size).min(length);

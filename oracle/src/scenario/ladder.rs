@@ -63,13 +63,7 @@ pub fn of_packet(
 }
 
 fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Detail, paint: Paint) -> String {
-    let wide = plan
-        .moves
-        .iter()
-        .filter_map(|step| shown(&step.act))
-        .map(|shown| arrow_width(shown))
-        .max()
-        .unwrap_or(0);
+    let wide = plan.moves.iter().filter_map(|step| shown(&step.act)).map(arrow_width).max().unwrap_or(0);
     let mut rows = Vec::new();
     for index in range {
         let (step, seen) = (&plan.moves[index], &record.seen[index]);
@@ -179,8 +173,7 @@ impl Row {
 /// `client ── S 0:0(0) win 64240 ──▶ server`, all arrows of one length.
 fn arrow(shown: &Shown, wide: usize, line: char) -> String {
     let (left, right) = hosts(shown);
-    let label = shown.label.as_ref().map(|label| format!("{label}: ")).unwrap_or_default();
-    let text = format!("{label}{}", shown.text);
+    let text = caption(shown);
     let used = arrow_width(shown);
     let rest: String = std::iter::repeat_n(line, wide.saturating_sub(used) + 1).collect();
     let begin: String = std::iter::repeat_n(line, 2).collect();
@@ -198,8 +191,14 @@ fn hosts(shown: &Shown) -> (&str, &str) {
 }
 
 fn arrow_width(shown: &Shown) -> usize {
-    let label = shown.label.as_ref().map_or(0, |label| label.chars().count() + 2);
-    shown.from.chars().count() + shown.to.chars().count() + label + shown.text.chars().count()
+    shown.from.chars().count() + shown.to.chars().count() + caption(shown).chars().count()
+}
+
+/// `A: dns (40)`
+fn caption(shown: &Shown) -> String {
+    let label = shown.label.as_ref().map(|label| format!("{label}: ")).unwrap_or_default();
+    let flow = shown.flow.as_ref().map(|flow| format!("{flow} ")).unwrap_or_default();
+    format!("{label}{flow}{}", shown.text)
 }
 
 /// A moment since the world began: `0.010`, `5d 0:00:00.020`.

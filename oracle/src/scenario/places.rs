@@ -63,7 +63,7 @@ impl Places {
     ///
     /// # Errors
     /// When a name is unknown or has no address of the family.
-    pub fn ends(&self, from: &Endpoint, to: &Endpoint) -> Result<[Spot; 2], Message> {
+    pub fn ends(&self, from: &Endpoint, to: &Endpoint) -> Result<[Spot; 2], Box<Message>> {
         let literal = [from, to].into_iter().find_map(|end| match end.host {
             HostRef::Address(address) => Some(family_of(address)),
             HostRef::Name(_) => None,
@@ -81,12 +81,12 @@ impl Places {
         self.hosts.iter().find(|host| host.addresses.contains(&address)).map(|host| host.name.as_str())
     }
 
-    fn known(&self, end: &Endpoint, family: Family) -> Result<Vec<Spot>, Message> {
+    fn known(&self, end: &Endpoint, family: Family) -> Result<Vec<Spot>, Box<Message>> {
         match &end.host {
             HostRef::Address(address) => Ok(vec![self.spot(*address)]),
             HostRef::Name(name) => {
                 let spots = self.named(&name.value, family);
-                if spots.is_empty() { Err(self.missing(name, family)) } else { Ok(spots) }
+                if spots.is_empty() { Err(self.missing(name, family).into()) } else { Ok(spots) }
             }
         }
     }

@@ -99,6 +99,8 @@ pub(crate) struct Shown {
     pub talk: Option<usize>,
     pub way: Way,
     pub label: Option<String>,
+    /// The flow's name, where there are several.
+    pub flow: Option<String>,
 }
 
 impl Plan {
@@ -120,7 +122,7 @@ impl Plan {
                     Ok(plan) => plans.push(plan),
                     // The same mistake in every variant is one mistake.
                     Err(message) if messages.iter().any(|other| other.title == message.title) => {}
-                    Err(message) => messages.push(message),
+                    Err(message) => messages.push(*message),
                 }
             }
         }
@@ -130,7 +132,7 @@ impl Plan {
         Err(Messages { name: script.name.clone(), text: script.text.clone(), list: messages })
     }
 
-    fn of(id: Id, script: &Arc<Script>, index: usize, family: Family, hz: u32) -> Result<Plan, Message> {
+    fn of(id: Id, script: &Arc<Script>, index: usize, family: Family, hz: u32) -> Result<Plan, Box<Message>> {
         let story = &script.stories[index];
         let mut planner = Planner {
             talks: Talks::new(story, family)?,
@@ -191,6 +193,9 @@ impl Plan {
     }
 }
 
+/// What a packet is sent in: itself, or its fragments.
+type Pieces = Vec<Vec<u8>>;
+
 struct Planner {
     talks: Talks,
     moves: Vec<Move>,
@@ -199,7 +204,7 @@ struct Planner {
 }
 
 impl Planner {
-    fn step(&mut self, number: usize, step: &Step) -> Result<(), Message> {
+    fn step(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
         if let Some(after) = step.after {
             self.now = self.now.plus(Time(after.value.nanos(self.tick)));
         }
@@ -229,7 +234,7 @@ impl Planner {
         Ok(())
     }
 
-    fn send(&mut self, number: usize, step: &Step) -> Result<(), Message> {
+    fn send(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
         let first = self.moves.len();
         for (built, pieces) in self.built(step)? {
             let count = pieces.len();
@@ -248,14 +253,15 @@ impl Planner {
             Some(claims) if claims.each.len() > 1 && claims.each.len() != sent => {
                 let said = claims.each.len();
                 Err(Message::new(format!("{said} claims for {sent} packet{}", plural(sent)), claims.span)
-                    .help("one claim holds for all packets of its step; otherwise there is one for each"))
+                    .help("one claim holds for all packets of its step; otherwise there is one for each")
+                    .into())
             }
             _ => Ok(()),
         }
     }
 
     /// The packets of a step, each with the pieces that it is sent in.
-    fn built(&mut self, step: &Step) -> Result<Vec<(Built, Vec<Vec<u8>>)>, Message> {
+    fn built(&mut self, step: &Step) -> Result<Vec<(Built, Pieces)>, Box<Message>> {
         let span = step.span;
         let (times, packet) = match &step.action {
             Action::Opened { flow } => {
@@ -266,7 +272,7 @@ impl Planner {
             _ => return Ok(Vec::new()),
         };
         if self.moves.len() + times > MOST_PACKETS {
-            return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span));
+            return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span).into());
         }
         let arrives = packet.lost.is_none();
         let mut all = Vec::with_capacity(times);
@@ -284,12 +290,7 @@ impl Planner {
     fn shown(&self, built: &Built, step: &Step) -> Shown {
         let name = |index: usize| {
             let spot = built.route.spots[index];
-            let host = self
-                .talks
-                .places
-                .name_of(spot.address)
-                .map_or_else(|| spot.address.to_string(), str::to_owned);
-            host
+            self.talks.places.name_of(spot.address).map_or_else(|| spot.address.to_string(), str::to_owned)
         };
         Shown {
             text: built.shown.clone(),
@@ -298,6 +299,7 @@ impl Planner {
             talk: built.route.talk,
             way: built.route.way,
             label: step.label.as_ref().map(|label| label.value.clone()),
+            flow: built.route.talk.and_then(|talk| self.talks.talks[talk].name.clone()),
         }
     }
 

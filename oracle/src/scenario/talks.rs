@@ -104,7 +104,7 @@ impl Talks {
     ///
     /// # Errors
     /// When a host is unknown, or a port is missing.
-    pub fn new(story: &Story, family: Family) -> Result<Talks, Message> {
+    pub fn new(story: &Story, family: Family) -> Result<Talks, Box<Message>> {
         let mut talks = Talks {
             places: Places::new(story, family),
             talks: Vec::new(),
@@ -127,7 +127,7 @@ impl Talks {
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub fn find(&self, name: Option<&Name>, span: Span) -> Result<usize, Message> {
+    pub fn find(&self, name: Option<&Name>, span: Span) -> Result<usize, Box<Message>> {
         let Some(name) = name else {
             let written: Vec<usize> =
                 (0..self.talks.len()).filter(|index| self.talks[*index].written).collect();
@@ -135,14 +135,18 @@ impl Talks {
                 ([only], _) => Ok(*only),
                 ([], 1) => Ok(0),
                 ([], _) => Err(Message::new("there is no flow", span)
-                    .help("declare one: `flow tcp client:40000 > server:80`")),
-                _ => Err(Message::new("which flow?", span).help(format!("there are {}", self.names()))),
+                    .help("declare one: `flow tcp client:40000 > server:80`")
+                    .into()),
+                _ => {
+                    Err(Message::new("which flow?", span).help(format!("there are {}", self.names())).into())
+                }
             };
         };
         let found = self.talks.iter().position(|talk| talk.name.as_ref() == Some(&name.value));
         found.ok_or_else(|| {
             Message::new(format!("there is no flow `{}`", name.value), name.span)
                 .help(format!("there are {}", self.names()))
+                .into()
         })
     }
 
@@ -155,7 +159,13 @@ impl Talks {
     ///
     /// # Errors
     /// When something is not known: a host, a flow, a label.
-    pub fn packet(&mut self, said: &Packet, at: Time, arrives: bool, span: Span) -> Result<Built, Message> {
+    pub fn packet(
+        &mut self,
+        said: &Packet,
+        at: Time,
+        arrives: bool,
+        span: Span,
+    ) -> Result<Built, Box<Message>> {
         if let Body::Again(label) = &said.body {
             return self.again(said, label);
         }
@@ -185,12 +195,12 @@ impl Talks {
     ///
     /// # Errors
     /// When there is no such flow, or it speaks something else.
-    pub fn opened(&mut self, flow: Option<&Name>, at: Time, span: Span) -> Result<[Built; 3], Message> {
+    pub fn opened(&mut self, flow: Option<&Name>, at: Time, span: Span) -> Result<[Built; 3], Box<Message>> {
         let talk = self.find(flow, span)?;
         if self.talks[talk].protocol != Protocol::Tcp {
-            return Err(Message::new("only TCP is opened", span));
+            return Err(Message::new("only TCP is opened", span).into());
         }
-        let mut segment = |way: Way, flags: u8| {
+        let mut segment = |way: Way, flags: u8| -> Result<Built, Box<Message>> {
             let body = Body::Tcp(Tcp { flags, ..Tcp::default() });
             let route = self.along(talk, way);
             let id = self.next_id;
@@ -206,7 +216,7 @@ impl Talks {
         ])
     }
 
-    fn again(&mut self, said: &Packet, label: &Name) -> Result<Built, Message> {
+    fn again(&mut self, said: &Packet, label: &Name) -> Result<Built, Box<Message>> {
         let mut built = self.labelled(label)?.clone();
         if said.path != SaidPath::Same {
             built.route = self.route(said, label.span)?;
@@ -216,10 +226,11 @@ impl Talks {
         Ok(built)
     }
 
-    fn labelled(&self, label: &Name) -> Result<&Built, Message> {
+    fn labelled(&self, label: &Name) -> Result<&Built, Box<Message>> {
         self.labels.get(&label.value).ok_or_else(|| {
             Message::new(format!("no packet is labelled `{}` up to here", label.value), label.span)
                 .help("write `NAME:` in front of the packet's line")
+                .into()
         })
     }
 
@@ -231,7 +242,7 @@ impl Talks {
         at: Time,
         arrives: bool,
         span: Span,
-    ) -> Result<(u8, Vec<u8>, String), Message> {
+    ) -> Result<(u8, Vec<u8>, String), Box<Message>> {
         let quoted = match body {
             Body::Icmp(icmp) => self.quoted(icmp, at, span)?,
             _ => Vec::new(),
@@ -280,7 +291,7 @@ impl Talks {
         })
     }
 
-    fn quoted(&mut self, icmp: &SaidIcmp, at: Time, span: Span) -> Result<Vec<u8>, Message> {
+    fn quoted(&mut self, icmp: &SaidIcmp, at: Time, span: Span) -> Result<Vec<u8>, Box<Message>> {
         let Some(quote) = &icmp.quote else { return Ok(Vec::new()) };
         let bytes = match &quote.what {
             Quoted::Raw(bytes) => bytes.clone(),
@@ -292,14 +303,14 @@ impl Talks {
         Ok(most.of(&bytes).to_vec())
     }
 
-    fn route(&mut self, said: &Packet, span: Span) -> Result<Route, Message> {
+    fn route(&mut self, said: &Packet, span: Span) -> Result<Route, Box<Message>> {
         match &said.path {
             SaidPath::Flow { flow, way } => {
                 let talk = self.find(flow.as_ref(), span)?;
                 Ok(self.along(talk, *way))
             }
             SaidPath::Hosts { from, to } => self.between(said, from, to, span),
-            SaidPath::Same => Err(Message::new("only `again` goes where another packet went", span)),
+            SaidPath::Same => Err(Message::new("only `again` goes where another packet went", span).into()),
         }
     }
 
@@ -319,7 +330,7 @@ impl Talks {
         from: &Endpoint,
         to: &Endpoint,
         span: Span,
-    ) -> Result<Route, Message> {
+    ) -> Result<Route, Box<Message>> {
         let Some(protocol) = protocol_of(&said.body) else {
             let spots = self.places.ends(from, to)?;
             return Ok(Route { spots, ports: [0; 2], talk: None, way: Way::Forth });
@@ -350,13 +361,15 @@ impl Talks {
         to: &Endpoint,
         protocol: Protocol,
         span: Span,
-    ) -> Result<([Spot; 2], [u16; 2]), Message> {
+    ) -> Result<([Spot; 2], [u16; 2]), Box<Message>> {
         let spots = self.places.ends(from, to)?;
         let has_ports =
             matches!(protocol, Protocol::Tcp | Protocol::Udp | Protocol::UdpLite | Protocol::Sctp);
         let ports = [from.port, to.port];
         if has_ports && ports.contains(&None) {
-            return Err(Message::new("a port is missing", span).help("write `HOST:PORT` on both sides"));
+            return Err(Message::new("a port is missing", span)
+                .help("write `HOST:PORT` on both sides")
+                .into());
         }
         Ok((spots, ports.map(Option::unwrap_or_default)))
     }

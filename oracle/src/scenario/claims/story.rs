@@ -14,7 +14,7 @@ use super::{Found, Mismatch, Silence, entry, is_of, packet, words};
 /// Makes the check of a step.
 pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move) -> Result<Found, Silence> {
     let node = world.plan.step(step);
-    let span = node.span;
+    let span = node.action_span;
     let Action::Check(check) = &node.action else {
         return Ok(Found { mismatches: Vec::new(), until: step.at });
     };
@@ -111,7 +111,7 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
         block,
         &expected,
         &got,
-        &format!("a table of {}", self::entries(claims.len() as u64)),
+        &format!("these {}", self::entries(claims.len() as u64)),
         "(empty)",
     )]
 }
@@ -156,8 +156,11 @@ fn block_mismatch<T>(
     let diff = TextDiff::from_lines(&left, &right);
     let detail: String =
         diff.iter_all_changes().map(|change| format!("{} {}", change.tag(), change.value())).collect();
-    let found =
-        if got.is_empty() { nothing.to_owned() } else { format!("{} line{}", got.len(), plural(got.len())) };
+    let found = match got.len() {
+        0 => nothing.to_owned(),
+        lines if lines == expected.len() => "as many, but others".to_owned(),
+        lines => format!("{lines}"),
+    };
     let fix = if got.is_empty() { nothing.to_owned() } else { got.join("\n") };
     Mismatch { detail: Some(detail), ..Mismatch::new(block.span, what, found).fix(fix) }
 }
@@ -171,7 +174,8 @@ fn one_entry(claim: &EntryClaim, entries: &[Entry], span: Span, world: &World<'_
     let mut candidates =
         entries.iter().filter(|entry| talk.is_none_or(|talk| is_of(entry, world.plan.talk(talk))));
     let Some(first) = candidates.next() else {
-        return vec![Mismatch::new(span, "an entry", "no entry").fix("no entry")];
+        let flow = claim.flow.as_ref().map(|flow| format!(" {}", flow.value)).unwrap_or_default();
+        return vec![Mismatch::new(span, "an entry", "no entry").fix(format!("no entry{flow}"))];
     };
     let mut best = entry::compare(claim, first, world);
     for other in candidates {
@@ -251,7 +255,7 @@ fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> 
         block,
         &expected,
         &got,
-        &format!("{} event{}", expected.len(), plural(expected.len())),
+        &format!("these {} event{}", expected.len(), plural(expected.len())),
         "(none)",
     )]
 }

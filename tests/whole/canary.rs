@@ -1,0 +1,129 @@
+//! Things that must be noticed: a claim that is wrong, a tracker that is wrong, a scenario that proves nothing.
+
+use conntruth::scenario::Verdict;
+use conntruth::target::Reference;
+use conntruth_engine::{Direction, LINUX_6_18, Next, Segment, TcpState};
+use conntruth_tests::{embedded, mutant, plans, run};
+
+/// How the worlds of a text end.
+#[track_caller]
+fn verdicts(text: &str) -> Vec<Verdict> {
+    let mut target = Reference::new(&LINUX_6_18);
+    let ended = plans("canary", text).into_iter().map(|plan| {
+        let record = plan.run(&mut target);
+        plan.verdict(&record)
+    });
+    ended.collect::<Vec<_>>()
+}
+
+#[track_caller]
+fn check(text: &str, expected: Verdict) {
+    let verdicts = verdicts(text);
+    assert!(
+        !verdicts.is_empty() && verdicts.iter().all(|verdict| *verdict == expected),
+        "{text}\n{verdicts:?}"
+    );
+}
+
+#[test]
+fn the_suite_itself_passes() {
+    let totals = run(&embedded(), &LINUX_6_18).totals();
+    assert_eq!(totals.failed, 0);
+    assert!(totals.passed > 0 && totals.claims > totals.passed);
+}
+
+#[test]
+fn each_part_of_a_claim_can_be_wrong() {
+    let story = |claims: &str| format!("set acct 1\nflow tcp client:1 > server:2\n> S\n    = {claims}\n");
+    check(
+        &story(
+            "new SYN_SENT 120s [UNREPLIED] because tcp-new-syn end=1001 event new accepted attached mark 0",
+        ),
+        Verdict::Passed,
+    );
+    for wrong in [
+        "established",
+        "new reply",
+        "SYN_RECV",
+        "new 119s",
+        "new 2min+1tick",
+        "new []",
+        "new [UNREPLIED ASSURED]",
+        "because tcp-pick-up",
+        "because tcp-new-syn end=1000",
+        "event none",
+        "event update",
+        "event new event update",
+        "status SEEN_REPLY",
+        "mark 1",
+        "zone 1",
+        "helper ftp",
+        "dropped",
+        "unattached",
+        "no entry",
+    ] {
+        check(&story(wrong), Verdict::Failed);
+    }
+}
+
+#[test]
+fn each_check_can_be_wrong() {
+    let story = |check: &str| format!("flow tcp client:1 > server:2\n> S\n{check}\n");
+    for right in [
+        "count 1",
+        "entry SYN_SENT 120s [UNREPLIED] sport=1 reply sport=2",
+        "states SYN_SENT",
+        "states *",
+        "classes new",
+        "events new SYN_SENT 120s",
+        "expires 120s",
+        "table\n    tcp 6 120 SYN_SENT src=client dst=10.0.1.1 sport=1 dport=* [UNREPLIED] src=server",
+    ] {
+        check(&story(right), Verdict::Passed);
+    }
+    for wrong in [
+        "count 0",
+        "entry SYN_RECV",
+        "entry 119s",
+        "entry []",
+        "entry sport=2",
+        "entry sport=1 reply sport=1",
+        "no entry",
+        "states SYN_RECV",
+        "states SYN_SENT SYN_RECV",
+        "states * SYN_RECV",
+        "classes established",
+        "classes new, new",
+        "events (none)",
+        "events new SYN_RECV",
+        "events update",
+        "expires 119s",
+        "expires 121s",
+        "expires 120s+1tick",
+        "table (empty)",
+        "table tcp 6 119",
+        "table udp 17",
+        "table\n    tcp 6 120 SYN_SENT src=server",
+        "table\n    tcp 6 120 SYN_SENT\n    tcp 6 120 SYN_SENT",
+    ] {
+        check(&story(wrong), Verdict::Failed);
+    }
+}
+
+#[test]
+fn a_scenario_that_claims_nothing_fails() {
+    check("flow tcp client:1 > server:2\n> S\n< S.\n", Verdict::Failed);
+}
+
+#[test]
+fn one_wrong_cell_is_noticed() {
+    let files = embedded();
+    for (direction, segment, state, next) in [
+        (Direction::Original, Segment::Syn, TcpState::None, Next::To(TcpState::SynRecv)),
+        (Direction::Reply, Segment::SynAck, TcpState::SynSent, Next::Ignore),
+        (Direction::Original, Segment::Ack, TcpState::SynRecv, Next::To(TcpState::SynRecv)),
+    ] {
+        let totals = run(&files, mutant(direction, segment, state, next)).totals();
+        assert!(totals.failed > 0, "nothing noticed {direction:?} {segment} in {state}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole that are no scenarios: what is printed, what must be noticed, and what must never change.
+
+mod canary;
+mod determinism;
+mod diagnostics;
+mod tables;
+mod transcripts;
