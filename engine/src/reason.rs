@@ -218,8 +218,6 @@ reasons! {
     // --- finding the tuple -----------------------------------------------------------------------------------
     /// Rules or the protocol itself say that this packet is not to be tracked.
     "untracked" Untracked {} "a rule says notrack", CORE;
-    /// The packet has come with its entry from another hook of the same host.
-    "loopback" Loopback {} "already tracked on its way out of this host", CORE;
     /// A fragment that is not the first has no transport header to find.
     "l4-fragment" L4Fragment { offset: u32 } "a fragment at offset {offset} has no transport header", L4PROTO;
     /// The chain of IPv6 extension headers must lead to a transport protocol.

@@ -117,6 +117,7 @@ knobs! {
     Udp "net.netfilter.nf_conntrack_udp_timeout" 30 SECONDS Seconds "UDP that is no stream", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
     UdpStream "net.netfilter.nf_conntrack_udp_timeout_stream" 120 SECONDS Seconds "UDP streams", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
     IpfragHigh "net.ipv4.ipfrag_high_thresh" 4194304 ANY Bytes "memory for IPv4 fragments; over it every fragment is dropped", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
+    IpfragLow "net.ipv4.ipfrag_low_thresh" 3145728 ANY Bytes "kept for programs that set it; today's kernel does not use it", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
     IpfragMaxDist "net.ipv4.ipfrag_max_dist" 64 ANY Count "so many fragments of one source in between empty a datagram; 0 is off", "net/ipv4/ip_fragment.c ip4_frags_ctl_table";
     IpfragTime "net.ipv4.ipfrag_time" 30 SECONDS Seconds "how long an incomplete IPv4 datagram is kept", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
 }
@@ -221,12 +222,14 @@ impl Sysctls {
         Ok(())
     }
 
-    /// The two thresholds for IPv6 fragments bound each other.
+    /// The two thresholds for fragments bound each other.
     fn range(&self, knob: Knob) -> Range {
         let KnobInfo { min, max, .. } = *knob.info();
         match knob {
             Knob::Frag6High => (self.get(Knob::Frag6Low), max),
             Knob::Frag6Low => (min, self.get(Knob::Frag6High)),
+            Knob::IpfragHigh => (self.get(Knob::IpfragLow), max),
+            Knob::IpfragLow => (min, self.get(Knob::IpfragHigh)),
             _ => (min, max),
         }
     }

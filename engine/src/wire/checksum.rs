@@ -46,7 +46,7 @@ pub(crate) fn fold(sum: u64) -> u16 {
 /// Whether what was summed, its checksum included, is intact: whether it would fold to 0xffff. Folding keeps a sum's
 /// remainder by 0xffff, and makes zero only of zero.
 pub(crate) fn is_intact(sum: u64) -> bool {
-    sum != 0 && sum % 0xffff == 0
+    sum != 0 && sum.is_multiple_of(0xffff)
 }
 
 /// The two bytes to write into a header whose checksum field was zero when it was summed.

@@ -11,8 +11,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod capture;
+mod check;
 mod completions;
 mod explain;
+mod format;
 mod profiles;
 mod replay;
 mod run;
@@ -42,6 +44,8 @@ enum Command {
     Try(try_::Args),
     Replay(replay::Args),
     Explain(explain::Args),
+    Check(check::Args),
+    Fmt(format::Args),
     Profiles(profiles::Args),
     Completions(completions::Args),
 }
@@ -92,6 +96,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Try(args) => try_::run(args, &tone),
         Command::Replay(args) => replay::run(args, &tone),
         Command::Explain(args) => explain::run(args, &tone),
+        Command::Check(args) => check::run(args, &tone),
+        Command::Fmt(args) => format::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

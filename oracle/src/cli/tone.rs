@@ -7,6 +7,8 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::language::Messages;
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -78,6 +80,12 @@ impl Tone {
             cause = inner.source();
         }
         self.say("error", AnsiColor::Red.on_default().bold(), &text);
+    }
+
+    /// What is wrong with a file, with carets.
+    pub fn mistakes(&self, messages: &Messages) {
+        // Nothing can be done about an stderr that does not take it.
+        let _ = writeln!(anstream::stderr(), "{}\n", messages.render(self.colors_stderr()));
     }
 
     /// Something the user should know about the result.

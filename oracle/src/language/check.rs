@@ -60,7 +60,7 @@ impl<'s> Sense<'s> {
         if let Some(label) = &step.label {
             match self.labels.iter().find(|other| other.value == label.value) {
                 Some(other) => self.mistakes.push(
-                    Message::new(format!("there is a label `{}` already", label.value), label.span)
+                    Message::new(format!("there is already a label `{}`", label.value), label.span)
                         .label("expected another name")
                         .other(other.span, "the first one"),
                 ),

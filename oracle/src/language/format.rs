@@ -13,7 +13,7 @@
 //! ```
 
 use super::message::Messages;
-use super::parse::{is_block_word, is_later_line, is_left_word, parse};
+use super::parse::{is_block_word, is_left_word, parse};
 use super::print::{ACTION_COLUMN, DEEPER};
 use super::source::{RawLine, closing_quote, lines, row_value};
 
@@ -148,18 +148,30 @@ fn rows_below(raw: &[RawLine<'_>], start: usize) -> usize {
 
 /// The line after the body of an `each`. Lines in column 8 that are there for want of a time are no body.
 fn each_body(raw: &[RawLine<'_>], start: usize, indent: usize) -> usize {
-    let is_inside = |line: &RawLine<'_>| line.code.is_empty() || line.indent() > indent;
-    let mut end = start + raw[start..].iter().take_while(|line| is_inside(line)).count();
+    let is_deeper = |line: &RawLine<'_>| line.indent() > indent;
+    if !raw[start..].iter().find(|line| !line.code.is_empty()).is_some_and(is_deeper) {
+        return start;
+    }
+    // What has no time stands in column 8, so behind a body it cannot be told from it, and joins it.
+    let belongs = |line: &RawLine<'_>| line.code.is_empty() || is_deeper(line) || stands_in_column(line.code);
+    let mut end = start + raw[start..].iter().take_while(|line| belongs(line)).count();
     while end > start && raw[end - 1].code.is_empty() {
         end -= 1;
     }
-    let code = || raw[start..end].iter().filter(|line| !line.code.is_empty());
-    let least = code().map(RawLine::indent).min().unwrap_or(0);
-    let only_column = code().filter(|line| line.indent() == least).all(|line| {
-        let shape = Shape::of(line.code);
-        matches!(shape, Shape::Claim) || matches!(shape, Shape::Step { action_at: 0, .. })
-    });
+    // Claims stand where the step above them says.
+    let steps = || raw[start..end].iter().filter(|line| !line.code.is_empty() && !line.code.starts_with('='));
+    let least = steps().map(RawLine::indent).min().unwrap_or(indent + ACTION_COLUMN);
+    let only_column = steps().filter(|line| line.indent() == least).all(|line| stands_in_column(line.code));
     if least == indent + ACTION_COLUMN && only_column { start } else { end }
+}
+
+/// Whether a line's code begins in column 8: a claim, or a step without label and time.
+fn stands_in_column(code: &str) -> bool {
+    match Shape::of(code) {
+        Shape::Claim => true,
+        Shape::Step { action_at, .. } => action_at == 0,
+        Shape::Left => false,
+    }
 }
 
 /// The line after a block's body.
@@ -168,11 +180,13 @@ fn body_below(raw: &[RawLine<'_>], start: usize, header: &RawLine<'_>, is_header
         return start;
     }
     let code = |line: &&RawLine<'_>| !line.code.is_empty();
-    let Some(first) = raw[start..].iter().find(code).filter(|line| line.indent() > header.indent()) else {
+    let is_inside = |line: &&RawLine<'_>| line.indent() > header.indent() && !line.is_each();
+    let Some(first) = raw[start..].iter().find(code).filter(is_inside) else {
         return start;
     };
     let belongs = |line: &RawLine<'_>| {
-        line.code.is_empty() || (line.indent() == first.indent() && !line.code.starts_with('='))
+        line.code.is_empty()
+            || (line.indent() == first.indent() && !line.code.starts_with('=') && !line.is_each())
     };
     let mut end = start + raw[start..].iter().take_while(|line| belongs(line)).count();
     while end > start && raw[end - 1].code.is_empty() {
@@ -242,11 +256,6 @@ fn one_blank(code: &str) -> String {
 fn code_line(line: &RawLine<'_>, base: usize) -> (Out, bool) {
     let comment = line.comment.map(str::to_owned);
     let out = match Shape::of(line.code) {
-        // What cannot be run yet may stand in either place.
-        _ if is_later_line(line.code) => {
-            let column = if line.indent() < base + ACTION_COLUMN { base } else { base + ACTION_COLUMN };
-            Out { column, code: one_blank(line.code), comment, ..Out::default() }
-        }
         Shape::Left => Out { column: base, code: one_blank(line.code), comment, ..Out::default() },
         Shape::Claim => Out {
             column: base + ACTION_COLUMN,

@@ -23,6 +23,8 @@ pub struct Message {
     pub other: Option<(Span, String)>,
     /// What to do about it.
     pub help: Option<String>,
+    /// It is about a name that is not there: nothing new where the line that gives names was wrong itself.
+    pub(super) is_about_a_name: bool,
 }
 
 /// What reading gives: a message is large and rare, so it is boxed.
@@ -31,7 +33,14 @@ pub(super) type Parse<T> = Result<T, Box<Message>>;
 impl Message {
     /// A mistake and where it is.
     pub fn new(title: impl Into<String>, span: Span) -> Message {
-        Message { title: title.into(), span, label: String::new(), other: None, help: None }
+        Message {
+            title: title.into(),
+            span,
+            label: String::new(),
+            other: None,
+            help: None,
+            is_about_a_name: false,
+        }
     }
 
     /// Says under the caret what was expected.
@@ -62,6 +71,13 @@ impl Message {
             Some(word) => self.help(format!("did you mean `{word}`?")),
             None => self,
         }
+    }
+
+    /// It may only follow from another mistake.
+    #[must_use]
+    pub(super) fn about_a_name(mut self) -> Message {
+        self.is_about_a_name = true;
+        self
     }
 
     /// As the reader returns it.

@@ -39,3 +39,6 @@ pub fn command_line(steps: &[String]) -> String {
     };
     steps.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests;

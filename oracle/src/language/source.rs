@@ -109,6 +109,8 @@ pub(super) struct Line {
     pub(super) code: String,
     /// Where the code stands in the source.
     pub(super) span: Span,
+    /// Whether an `each` stood between this line and the one before: a block ends there.
+    pub(super) follows_each: bool,
     pieces: Vec<Piece>,
 }
 
@@ -173,7 +175,17 @@ pub(super) fn variants(text: &str) -> Result<Vec<Variant>, Vec<Message>> {
             mistakes.push(Message::new(format!("a line takes at most {LONGEST_LINE} bytes"), line.span()));
         } else if line.is_each() {
             match read_each(&lines, index) {
-                Ok(each) => eaches.push(each),
+                Ok(each) => {
+                    match eaches.iter().find(|other| each.names.iter().any(|name| other.names.contains(name)))
+                    {
+                        Some(other) => mistakes.push(
+                            Message::new("this variable has values already", line.span())
+                                .label("expected another name")
+                                .other(lines[other.line].span(), "here they are"),
+                        ),
+                        None => eaches.push(each),
+                    }
+                }
                 Err(mistake) => mistakes.push(*mistake),
             }
         }
@@ -213,14 +225,15 @@ fn variant(
     }
     bindings.reverse();
     let mut out = Vec::new();
-    let mut in_rows = false;
+    let (mut in_rows, mut follows_each) = (false, false);
     for (index, line) in lines.iter().enumerate() {
+        follows_each |= line.is_each();
         in_rows = line.is_each() || (in_rows && (line.is_row() || line.code.is_empty()));
         if line.code.is_empty() || in_rows {
             continue;
         }
         match replace(line, index, &bindings) {
-            Ok(line) => out.push(line),
+            Ok(line) => out.push(Line { follows_each: std::mem::take(&mut follows_each), ..line }),
             Err(mistake) => mistakes.push(*mistake),
         }
     }
@@ -235,6 +248,7 @@ fn replace(raw: &RawLine<'_>, index: usize, bindings: &[(usize, &str, &str)]) ->
         indent: raw.indent(),
         code: String::with_capacity(raw.code.len()),
         span: raw.span(),
+        follows_each: false,
         pieces: vec![Piece { at: 0, source: raw.code_start, variable: None }],
     };
     let mut rest = raw.code;
@@ -307,6 +321,9 @@ fn read_each(lines: &[RawLine<'_>], index: usize) -> Parse<Each> {
                     .help(shape)
                     .fail();
             }
+            _ if names.iter().any(|name| name == word) => {
+                return Message::new(format!("there is already a variable `{word}`"), span).fail();
+            }
             _ => names.push(word.to_owned()),
         }
     }
@@ -325,7 +342,7 @@ fn read_each(lines: &[RawLine<'_>], index: usize) -> Parse<Each> {
 fn read_rows(text: &str, line: &RawLine<'_>, width: usize, rows: &mut Vec<Vec<String>>) -> Parse<()> {
     let offset = line.code_start + (line.code.len() - text.len());
     let mut row: Vec<String> = Vec::new();
-    let mut row_start = offset;
+    let mut row_start = offset + (text.len() - text.trim_start().len());
     let mut at = 0;
     let bytes = text.as_bytes();
     loop {
@@ -337,12 +354,9 @@ fn read_rows(text: &str, line: &RawLine<'_>, width: usize, rows: &mut Vec<Vec<St
             if !row.is_empty() {
                 if row.len() != width {
                     let span = Span::new(row_start, offset + text[..at].trim_end().len());
-                    return Message::new(
-                        format!("{width} names, but {} values in this row", row.len()),
-                        span,
-                    )
-                    .help("`|` separates rows; a value with blanks in it stands in quotes")
-                    .fail();
+                    return Message::new(format!("{} for {width} names", count(row.len())), span)
+                        .help("`|` separates rows; a value with blanks in it stands in quotes")
+                        .fail();
                 }
                 rows.push(std::mem::take(&mut row));
             }
@@ -352,13 +366,17 @@ fn read_rows(text: &str, line: &RawLine<'_>, width: usize, rows: &mut Vec<Vec<St
             if bytes[at] == b'|' {
                 at += 1;
             }
-            row_start = offset + at;
+            row_start = offset + at + (text[at..].len() - text[at..].trim_start().len());
             continue;
         }
         let (value, length) = row_value(&text[at..]);
         row.push(value.to_owned());
         at += length;
     }
+}
+
+fn count(values: usize) -> String {
+    if values == 1 { "1 value".to_owned() } else { format!("{values} values") }
 }
 
 /// A value: a word, or what stands in quotes.

@@ -174,7 +174,8 @@ pub fn nearest<'w>(word: &str, among: impl IntoIterator<Item = &'w str>) -> Opti
         .filter(|known| !known.is_empty() && *known != word)
         .map(|known| {
             let known_lower = known.to_lowercase();
-            let prefix = lower.len() >= 3 && known_lower.starts_with(&lower);
+            let begins = |long: &str, short: &str| short.len() >= 3 && long.starts_with(short);
+            let prefix = begins(&known_lower, &lower) || begins(&lower, &known_lower);
             let distance = strsim::osa_distance(&lower, &known_lower);
             (if prefix { distance.min(far) } else { distance }, known)
         })

@@ -95,18 +95,40 @@ fn collect_embedded(dir: &Dir<'static>, found: &mut Vec<(String, &'static str)>)
 /// # Errors
 /// When a path cannot be read, or a file has mistakes.
 pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<File>, Unreadable> {
+    let mut files = Vec::new();
+    for (id, path) in found(paths)? {
+        let text = text(&path)?;
+        files.push((path.display().to_string(), id, Origin::Disk(path), text));
+    }
+    read(files.into_iter())
+}
+
+/// The files that [`from_paths`] reads, and their texts, well written or not.
+///
+/// # Errors
+/// When a path cannot be read, or there is no scenario at all.
+pub fn texts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, Unreadable> {
+    let found = found(paths)?;
+    if let (true, Some(path)) = (found.is_empty(), paths.first()) {
+        let error = std::io::Error::other(format!("no file in it ends with .{ENDING}"));
+        return Err(Unreadable::Path(path.clone(), error));
+    }
+    found.into_iter().map(|(_, path)| Ok((path.clone(), text(&path)?))).collect()
+}
+
+fn text(path: &Path) -> Result<String, Unreadable> {
+    std::fs::read_to_string(path).map_err(|error| Unreadable::Path(path.to_owned(), error))
+}
+
+/// Ids and paths, in the order of the ids.
+fn found(paths: &[PathBuf]) -> Result<Vec<(String, PathBuf)>, Unreadable> {
     let mut found = Vec::new();
     for path in paths {
         collect(path, true, &mut found)?;
     }
     found.sort();
     found.dedup();
-    let mut files = Vec::with_capacity(found.len());
-    for (id, path) in found {
-        let text = std::fs::read_to_string(&path).map_err(|error| Unreadable::Path(path.clone(), error))?;
-        files.push((path.display().to_string(), id, Origin::Disk(path), text));
-    }
-    read(files.into_iter())
+    Ok(found)
 }
 
 fn collect(path: &Path, named: bool, found: &mut Vec<(String, PathBuf)>) -> Result<(), Unreadable> {

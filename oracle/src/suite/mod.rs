@@ -15,7 +15,7 @@ mod tests;
 
 pub use bless::{Blessing, bless, replace};
 pub use count::{Ended, Suite, Totals};
-pub use find::{File, Origin, Unreadable, embedded, from_paths};
+pub use find::{File, Origin, Unreadable, embedded, from_paths, texts};
 pub use jsonl::jsonl;
 pub use junit::junit;
 pub use tap::tap;

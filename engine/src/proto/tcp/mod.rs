@@ -129,6 +129,7 @@ pub(super) fn track(
     let mut reason = Reason::TcpRst { seq: header.seq, ack: header.ack };
     if must_fit {
         match window::check(tcp, direction, &header, rules) {
+            Window::Inside(_) if old_state != tcp.state => reason = Reason::TcpResync { ack: header.ack },
             Window::Inside(inside) => reason = inside,
             Window::Ignored(reason) => return Decision::Keep(reason),
             Window::Outside(reason) => return outside(conn, direction, header.kind, reason, rules),

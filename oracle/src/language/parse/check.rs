@@ -299,7 +299,7 @@ fn key(cursor: &mut Cursor<'_>, entry: &mut EntryClaim, in_reply: &mut bool) -> 
     let (name, text) = word.value.split_once('=').unwrap_or((&word.value, ""));
     let Some((_, of)) = KEYS.iter().find(|(known, _)| *known == name) else {
         return Message::new(format!("there is no key `{name}`"), word.span)
-            .label("expected a key of `conntrack -L`")
+            .label("expected a key of `conntrack -L`: src, dst, sport, dport, packets, ...")
             .did_you_mean(nearest(name, KEYS.iter().map(|(known, _)| *known)))
             .fail();
     };

@@ -271,5 +271,9 @@ pub(super) fn state(cursor: &mut Cursor<'_>) -> Parse<Name> {
     if matches!(&*word.value, "UNREPLIED" | "ASSURED") {
         return message.help(format!("flags stand in brackets: `[{}]`", word.value)).fail();
     }
+    let lower = word.value.to_lowercase();
+    if CLASSES.iter().any(|(class, _)| *class == lower) {
+        return message.help(format!("classes are written small: `{lower}`")).fail();
+    }
     message.label("expected a state of TCP or SCTP").did_you_mean(nearest(&word.value, states())).fail()
 }

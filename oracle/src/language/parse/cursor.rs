@@ -232,6 +232,20 @@ const UNITS: &[(&str, u64)] = &[
     ("h", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
 ];
+/// What other languages call them.
+const OTHER_UNITS: &[(&str, &str)] = &[
+    ("m", "min"),
+    ("mins", "min"),
+    ("minutes", "min"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("seconds", "s"),
+    ("msec", "ms"),
+    ("usec", "us"),
+    ("hours", "h"),
+    ("days", "d"),
+    ("jiffies", "tick"),
+];
 /// Hundred years.
 const LONGEST: u64 = 100 * 365 * 86_400_000_000_000;
 const MOST_TICKS: u64 = 1_000_000_000;
@@ -282,7 +296,7 @@ pub(super) fn parse_length(word: &str, span: Span) -> Parse<(Length, bool)> {
         }
     }
     if length.nanos > LONGEST {
-        return Message::new(format!("`{word}` is more than a hundred years"), span).fail();
+        return too_long(word, span).fail();
     }
     Ok((length, exact))
 }
@@ -301,18 +315,18 @@ fn parse_quantity(number: &str, unit: &str, word: &str, span: Span) -> Parse<(u6
     let Some((_, nanos)) = UNITS.iter().find(|(known, _)| *known == unit) else {
         return Message::new(format!("there is no unit of time `{unit}`"), span)
             .label("expected ns, us, ms, s, min, h, d or tick")
-            .did_you_mean(nearest(unit, UNITS.iter().map(|(known, _)| *known).chain(["tick"])))
+            .did_you_mean(OTHER_UNITS.iter().find(|(other, _)| *other == unit).map(|(_, unit)| *unit))
             .fail();
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole_nanos =
-        parse_number(whole).flatten().and_then(|whole| whole.checked_mul(*nanos)).filter(|&n| n <= LONGEST);
     let fraction_ok =
         fraction.len() <= 15 && fraction.bytes().all(|byte| byte.is_ascii_digit()) && !number.ends_with('.');
-    let Some(whole_nanos) = whole_nanos.filter(|_| fraction_ok) else {
-        return not_a_length(word, span)
-            .help("at most a hundred years, with at most 15 digits after the point")
-            .fail();
+    let Some(whole) = parse_number(whole).filter(|_| fraction_ok) else {
+        return not_a_length(word, span).fail();
+    };
+    let whole_nanos = whole.and_then(|whole| whole.checked_mul(*nanos)).filter(|&nanos| nanos <= LONGEST);
+    let Some(whole_nanos) = whole_nanos else {
+        return too_long(word, span).fail();
     };
     let scale = 10_u128.pow(fraction.len() as u32);
     let part = u128::from(parse_number(fraction).flatten().unwrap_or(0)) * u128::from(*nanos);
@@ -321,6 +335,10 @@ fn parse_quantity(number: &str, unit: &str, word: &str, span: Span) -> Parse<(u6
     }
     let fine = *nanos < 1_000_000_000 || !fraction.is_empty();
     Ok((whole_nanos + (part / scale) as u64, fine))
+}
+
+fn too_long(word: &str, span: Span) -> Message {
+    Message::new(format!("`{word}` is more than a hundred years"), span)
 }
 
 fn not_a_length(word: &str, span: Span) -> Message {

@@ -92,6 +92,9 @@ impl Reader<'_> {
                 continue;
             }
             let Some(address) = cursor.eat_known(parse_address) else {
+                if let Some(word) = cursor.peek_word().filter(|word| word.contains(['.', ':'])) {
+                    return Message::new(format!("`{word}` is no address"), cursor.here()).fail();
+                }
                 return cursor.unexpected("an address, `inside` or `outside`", ["inside", "outside"]).fail();
             };
             if addresses.iter().any(|other: &std::net::IpAddr| other.is_ipv4() == address.value.is_ipv4()) {

@@ -58,7 +58,7 @@ fn kind(cursor: &mut Cursor<'_>) -> Parse<Option<IcmpKind>> {
     cursor.next();
     let Some(second) = cursor.peek_word().filter(|second| second_words.contains(second)) else {
         return cursor
-            .unexpected(&format!("which `{first}`: {}", second_words.join(", ")), second_words)
+            .unexpected(&format!("the kind of `{first}`: {}", second_words.join(", ")), second_words)
             .fail();
     };
     cursor.next();

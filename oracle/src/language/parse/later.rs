@@ -3,7 +3,6 @@
 
 use super::cursor::{Cursor, is_name};
 use super::names::Names;
-use crate::language::source::Line;
 
 /// Lines by their first word.
 const LINES: &[(&str, &str, u8)] = &[
@@ -47,8 +46,7 @@ pub(super) fn given_names(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a line belongs to a block of a later issue, whose words are not read.
-pub(super) fn is_body(below: &Line, line: &Line) -> bool {
-    let is_block = matches!(line.code.as_str(), "rules" | "expectations");
-    is_block && below.indent > line.indent && !below.code.starts_with(['=', '+'])
+/// Whether a line is a block of a later issue, with lines below it that are not read.
+pub(super) fn is_block(code: &str) -> bool {
+    matches!(code, "rules" | "expectations")
 }

@@ -73,20 +73,17 @@ fn once<T>(slot: &mut Option<T>, value: T, what: &str, span: Span) -> Parse<()> 
     Ok(())
 }
 
-/// Whether a line that begins with this word stands at the margin, for `fmt`.
-pub(super) fn is_left_word(word: &str) -> bool {
-    HEADINGS.contains(&word)
-        || CHECKS.contains(&word)
-        || later::line(word).is_some()
-        || matches!(word, "each" | "set")
+/// The words of all fields of all packets.
+#[cfg(test)]
+pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
+    let bodies = [tcp::FIELDS, icmp::FIELDS, sctp::FIELDS, packet::COMMON_FIELDS, packet::OTHER_FIELDS];
+    bodies.into_iter().flatten().copied()
 }
 
-/// Whether a line belongs to a later issue and has neither label nor time, for `fmt`.
-pub(super) fn is_later_line(code: &str) -> bool {
-    let mut words = code.split_whitespace();
-    let first = words.next().unwrap_or("");
-    let is_action = is_name(first) && words.next().is_some_and(|verb| is_name(verb) && verb != "opened");
-    later::line(first).is_some() || (is_action && !is_left_word(first))
+/// Whether a line that begins with this word stands at the margin, for `fmt`.
+pub(super) fn is_left_word(word: &str) -> bool {
+    let is_later = later::line(word).is_some() && !matches!(word, "run" | "believe");
+    HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || word == "each"
 }
 
 /// Whether a line of these words may have a body below it, for `fmt`.
@@ -112,6 +109,8 @@ struct Reader<'l> {
     mistakes: Vec<Message>,
     /// The words after `=` of the latest step, over all its lines.
     claim: Vec<Token>,
+    /// Whether a flow or a host was read wrongly, so that its name is missing below.
+    heading_failed: bool,
     /// Whether a step was read wrongly, so that a claim below it has lost its step.
     step_failed: bool,
 }
@@ -125,13 +124,14 @@ impl<'l> Reader<'l> {
             story: Story { variant: variant.bindings.clone(), ..Story::default() },
             mistakes: Vec::new(),
             claim: Vec::new(),
+            heading_failed: false,
             step_failed: false,
         };
         while let Some(line) = reader.lines.get(reader.next) {
             reader.next += 1;
             if let Err(mistake) = reader.line(line) {
-                reader.mistakes.push(*mistake);
                 reader.step_failed = true;
+                reader.say(line, *mistake);
             }
         }
         reader.settle_claim();
@@ -139,6 +139,15 @@ impl<'l> Reader<'l> {
             reader.story.families.push(conntruth_engine::Family::Ipv4);
         }
         if reader.mistakes.is_empty() { Ok(reader.story) } else { Err(reader.mistakes) }
+    }
+
+    /// Keeps a mistake, unless it only follows from one before it.
+    fn say(&mut self, line: &Line, mistake: Message) {
+        if mistake.is_about_a_name && self.heading_failed {
+            return;
+        }
+        self.heading_failed |= line.code.starts_with("flow") || line.code.starts_with("host");
+        self.mistakes.push(mistake);
     }
 
     fn line(&mut self, line: &Line) -> Parse<()> {
@@ -215,6 +224,7 @@ impl<'l> Reader<'l> {
         let Some(step) = self.story.steps.last_mut().filter(|_| !tokens.is_empty()) else { return };
         match claim::claims(&tokens, &self.names) {
             Ok(claims) => step.claims = Some(claims),
+            Err(mistake) if mistake.is_about_a_name && self.heading_failed => {}
             Err(mistake) => self.mistakes.push(*mistake),
         }
     }
@@ -300,6 +310,14 @@ impl<'l> Reader<'l> {
         let Some(word) = cursor.peek_word() else { return Ok(()) };
         let arrow_next = cursor.peek_second().is_some_and(|next| next.is_mark('>') || next.is_mark('<'));
         let counted = word.strip_suffix('x').is_some_and(|count| cursor::parse_number(count).is_some());
+        let is_time = word.starts_with(|c: char| c.is_ascii_digit())
+            && cursor::parse_length(word, cursor.here()).is_ok();
+        if is_time && !counted {
+            return Message::new(format!("`{word}` does not begin a step"), cursor.here())
+                .label("expected a packet, a check or a setting")
+                .help(format!("time passes with a plus: `+{word}`"))
+                .fail();
+        }
         if arrow_next || counted || word == "again" || word.contains(':') || self.names.flow(word).is_some() {
             return Ok(());
         }
@@ -351,10 +369,12 @@ impl<'l> Reader<'l> {
         later::given_names(code).for_each(|name| self.names.add_later(name));
         let mut lines = vec![code.to_owned()];
         let mut span = line.span;
-        while let Some(below) = self.lines.get(self.next).filter(|below| later::is_body(below, line)) {
-            self.next += 1;
-            lines.push(below.code.clone());
-            span = span.to(below.span);
+        if later::is_block(code) {
+            for below in lines_below(self.lines, self.next, line.indent) {
+                self.next += 1;
+                lines.push(below.code.clone());
+                span = span.to(below.span);
+            }
         }
         NotYet { what, issue, lines, span }
     }
@@ -379,18 +399,23 @@ impl<'l> Reader<'l> {
     }
 }
 
-/// The lines below a block's first, which stand under each other and deeper than it.
-fn body(lines: &[Line], mut next: usize, indent: usize) -> Parse<(Lines, usize)> {
-    let mut body = Vec::new();
+/// The lines of a block's body: those that stand under each other, deeper than its first line.
+fn lines_below(lines: &[Line], next: usize, indent: usize) -> impl Iterator<Item = &Line> {
     let column = lines.get(next).map_or(0, |line| line.indent);
-    while let Some(line) = lines.get(next).filter(|line| line.indent == column && column > indent) {
-        if line.code.starts_with('=') {
-            break;
-        }
-        next += 1;
-        body.push((tokens(line)?, line.span.end));
-    }
-    Ok((body, next))
+    let is_inside = move |line: &&Line| {
+        line.indent == column && column > indent && !line.code.starts_with('=') && !line.follows_each
+    };
+    lines[next.min(lines.len())..].iter().take_while(is_inside)
+}
+
+/// The words of a block's body, and the line after it.
+fn body(lines: &[Line], next: usize, indent: usize) -> Parse<(Lines, usize)> {
+    let body: Parse<Lines> =
+        lines_below(lines, next, indent).map(|line| Ok((tokens(line)?, line.span.end))).collect();
+    body.map(|body| {
+        let after = next + body.len();
+        (body, after)
+    })
 }
 
 fn entry_step(entry: EntryClaim, span: Span) -> Step {

@@ -51,7 +51,7 @@ impl Names {
     fn check_free(&self, name: &Name) -> Parse<()> {
         let flows = self.flows.iter().filter_map(|(other, ..)| other.as_ref());
         match self.hosts.iter().chain(flows).find(|other| other.value == name.value) {
-            Some(other) => Message::new(format!("there is a `{}` already", name.value), name.span)
+            Some(other) => Message::new(format!("there is already a `{}`", name.value), name.span)
                 .label("expected another name")
                 .other(other.span, "the first one")
                 .fail(),
@@ -80,8 +80,10 @@ impl Names {
             [] => Message::new("there is no flow yet", span)
                 .label("expected the sender of this packet")
                 .help("begin with a line such as `flow tcp client:40000 > server:80`")
+                .about_a_name()
                 .fail(),
             flows => Message::new("which flow?", span)
+                .about_a_name()
                 .label(format!(
                     "expected a flow's name: {}",
                     list(flows.iter().filter_map(|(name, ..)| name.as_ref()))
@@ -122,7 +124,7 @@ impl Names {
         span: Span,
         known: impl Iterator<Item = &'n str>,
     ) -> Message {
-        Message::new(title, span).did_you_mean(nearest(name, known))
+        Message::new(title, span).did_you_mean(nearest(name, known)).about_a_name()
     }
 
     fn flow_names(&self) -> impl Iterator<Item = &str> {

@@ -41,6 +41,11 @@ pub(super) const COMMON_FIELDS: &[&str] = &[
     "lost",
 ];
 
+/// The fields of UDP, UDP-Lite and GRE.
+#[cfg(test)]
+pub(super) const OTHER_FIELDS: &[&str] =
+    &["len", "coverage", "version", "call", "carries", "order", "more", "last", "at"];
+
 /// `100x web > P. (1460)`: how often, and what.
 pub(super) fn send(cursor: &mut Cursor<'_>, names: &Names) -> Parse<(u32, Packet)> {
     let times = times(cursor)?;
@@ -214,6 +219,12 @@ fn body(cursor: &mut Cursor<'_>, path: &Path, context: Option<Protocol>, start: 
             Some("hex") => {
                 Message::new("`hex` is the payload of a protocol, and none is named", cursor.here())
                     .help("a whole packet, its IP header included, is `raw 45 00 ...`")
+                    .fail()
+            }
+            Some(word) if tcp::are_flags(word) => {
+                Message::new(format!("`{word}` of which protocol?"), cursor.here())
+                    .label("expected a protocol, since there is no flow to know it from")
+                    .help(format!("`tcp {word}`"))
                     .fail()
             }
             _ => cursor

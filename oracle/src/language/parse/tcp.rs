@@ -25,6 +25,11 @@ pub(super) fn start(cursor: &mut Cursor<'_>) -> Parse<Tcp> {
     Ok(tcp)
 }
 
+/// Whether a word is written as flags are.
+pub(super) fn are_flags(word: &str) -> bool {
+    word.chars().all(|letter| TCP_FLAGS.iter().any(|(known, _)| *known == letter))
+}
+
 fn no_flags(cursor: &Cursor<'_>) -> Message {
     cursor.unexpected("the flags of a segment: letters of `SFRP.UEW`, or `-` for none", [])
 }

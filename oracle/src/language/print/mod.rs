@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use conntruth_engine::Family;
 
 use super::ast::{Action, Flow, Grade, Host, Length, Setting, Side, Step, Story};
+use super::parse::is_left_word;
 use super::words::{GRADES, word_of};
 
 /// Where what happens begins: the column after label and time.
@@ -135,7 +136,11 @@ impl Display for Step {
     /// Its lines, without a line break at the end.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let prefix = prefix(self);
-        let stands_left = matches!(self.action, Action::Check(_) | Action::Set(_) | Action::NotYet(_));
+        let stands_left = match &self.action {
+            Action::Check(_) | Action::Set(_) => true,
+            Action::NotYet(not_yet) => is_left_word(not_yet.lines[0].split(' ').next().unwrap_or("")),
+            _ => false,
+        };
         if matches!(self.action, Action::Wait) {
             f.write_str(prefix.trim_end())?;
         } else if prefix.is_empty() && stands_left {

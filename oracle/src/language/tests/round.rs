@@ -1,0 +1,174 @@
+//! There and back: what is printed is read again as the same tree, and laying out twice changes nothing more.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::HEADING;
+use crate::language::ast::Story;
+use crate::language::parse::field_words;
+use crate::language::{format, parse, read};
+
+/// Lines of every kind, canonical and not. They follow [`HEADING`].
+const LINES: &[&str] = &[
+    "+0 web > S win 64240 <mss 1460,sackOK,wscale 7,nop,nop,TS val 4294967295 ecr 0>",
+    "A: +10ms web < S. 0:0(0) ack 1 <> = established reply SYN_RECV 60s []",
+    "+1tick web > . <sack 1001:2001 next:next+1,eol,hex fe 04 aa bb,TS,sack abs 4294967290:10>",
+    "+1h30min-2ticks web > P. 1:1461(1460) ack 1 win 0 urg 5 doff 15 checksum bad",
+    "+0.5s web > FPU. seq next-1 ack abs 4294967295 \"GET / $$5\\r\\n\\x00\" checksum 0",
+    "web > - seq -1 hex 0102 ff doff 0 cut 12 checksum 0x1234",
+    "100x web > P. (1460) notrack zone 7 lost in forward",
+    "web opened = new, established reply, established",
+    "+5d",
+    "again A = *",
+    "+0 dns > (3000) len 20 fragments 1200 order 3,1,1 ipid 7 dontfrag 0 ttl 1 tos 0x10",
+    "dns < fragment 0..1200 more at 8 = held",
+    "dns > \"\" ipopt 94 04 00 00 iplen 20 ihl 15 ipversion 5 ipchecksum bad nexthdr 59 poke 13 hex 50 poke 0 hex 00",
+    "lite > (8) coverage 8 checksum 0 = new 30s [UNREPLIED ASSURED]",
+    "ping > = new 30.0s because icmp-query kind=8 id=7 unattached no entry",
+    "ping < id 7 seq 1 (56) lost",
+    "ping > timestamp request checksum bad = * event new new+reply event update reply+assured event destroy",
+    "web < icmp unreachable port quote A bytes 28 = related reply ESTABLISHED 119.996s [ASSURED] event none status SEEN_REPLY+CONFIRMED",
+    "10.9.9.9 > client icmpv4 type 3 code 4 rest 1280 quote (client:1 > server:9 udp (40) len 3) bytes 20 (4)",
+    "fd00::9 > client icmpv6 echo request quote hex 60 00",
+    "client > server raw 45 00 00 14 cut 3",
+    "client:5000 > [fd00:b::1]:53 udp (40) ext hop ext dest hex 00 01 04 00 ext 200",
+    "client > server proto 8 (20)",
+    "box > server proto 99 hex 00 = new dropped mark 4294967295 zone 5 helper ftp master web accepted attached",
+    "s > INIT tag 1 (12) vtag 0 checksum bad",
+    "s < COOKIE_ECHO (4) + DATA flags 3 length 3 \"x\" + chunk 77 tag 5",
+    "s > - vtag 4294967295",
+    "tunnel > version 1 call 7 carries 0x880b (20)",
+    "hidden web > P. (10)",
+    "hidden\n    +1s web > P. (10)\n    web opened\n    +2s",
+    "set tcp_timeout_established 1h",
+    "table (empty)",
+    "table\n    tcp 6 120 SYN_SENT src=client dst=10.0.1.1 sport=* [UNREPLIED] src=10.0.1.1 td_end=5 packets=1 [ASSURED] mark=0 use=1\n    unknown 8 600 src=10.0.0.1\n    reply td_scale=7",
+    "+1s table web udp 17 30",
+    "entry web ESTABLISHED 5d [] original_is_not_a_key",
+    "entry web ESTABLISHED 5d [] timeout=30, stream_timeout=180 helper none",
+    "entry 119.996s",
+    "= web CLOSE 10s",
+    "no entry web",
+    "count 3",
+    "states web SYN_SENT * TIME_WAIT",
+    "states web\n    SYN_SENT\n    CLOSE",
+    "classes web new, established reply, *, invalid",
+    "events (none)",
+    "events\n    new web SYN_SENT 120s\n    update reply+protoinfo\n    destroy tcp 6",
+    "events update assured dns 120s [ASSURED]",
+    "expires web 120s-1tick",
+    "rules\n    filter forward ct state invalid drop",
+    "client connects server:7 as c",
+    "entry c ESTABLISHED",
+];
+
+fn without_variant(mut story: Story) -> Story {
+    story.variant.clear();
+    story
+}
+
+/// The property: if a text can be read, so can what is printed, as the same; and `fmt` is idempotent and keeps meaning.
+#[track_caller]
+fn check(text: &str) {
+    let Ok(script) = parse("case.ct", text) else { return };
+    let laid_out = format("case.ct", text).unwrap();
+    let twice = format("case.ct", &laid_out).unwrap();
+    assert!(twice == laid_out, "fmt is not idempotent:\n{text}\n-- once\n{laid_out}\n-- twice\n{twice}");
+    let again = parse("case.ct", &laid_out).unwrap_or_else(|messages| panic!("{messages}\n{laid_out}"));
+    assert_eq!(again.stories, script.stories, "fmt changes the meaning:\n{text}\nbecomes\n{laid_out}");
+    for story in script.stories {
+        let story = without_variant(story);
+        let printed = story.to_string();
+        let again =
+            parse("printed.ct", &printed).unwrap_or_else(|messages| panic!("{messages}\nin\n{printed}"));
+        assert_eq!(again.stories, [story], "in\n{printed}");
+        assert_eq!(again.stories[0].to_string(), printed);
+        assert_eq!(format("printed.ct", &printed).unwrap(), printed, "what is printed is not laid out");
+    }
+}
+
+#[test]
+fn every_line_is_read_and_comes_back() {
+    let mut unread = Vec::new();
+    for line in LINES {
+        let text = format!("{HEADING}A: web > S\nclient makes as c\n{line}\n");
+        match parse("case.ct", &text) {
+            Ok(_) => check(&text),
+            Err(messages) => unread.push(messages.list[0].title.clone()),
+        }
+    }
+    // One line is wrong on purpose, so that this test is seen to see.
+    assert_eq!(unread, ["`original_is_not_a_key` does not belong here"]);
+}
+
+#[test]
+fn every_word_keeps_its_distance_from_hexadecimal() {
+    // After `hex` come words of an even number of digits; a field that looks so would be swallowed.
+    for word in field_words() {
+        assert!(!(word.len() % 2 == 0 && word.bytes().all(|byte| byte.is_ascii_hexdigit())), "{word}");
+    }
+}
+
+#[test]
+fn rows_of_each_multiply_and_fill_in_anywhere() {
+    let text = "\
+flow tcp client:40000 > server:80
+each flags state in S SYN_SENT | P. ESTABLISHED
+each time in
+    | \"120s [UNREPLIED]\"
+    | *
+    +${flags}0s     > S   # nothing is replaced in a $comment
++0      > $flags \"$$flags $ 5\"  = new $state $time
+";
+    let text = text.replace("+${flags}0s     > S ", "+0      > S ");
+    let script = read("case.ct", &text).unwrap();
+    let claims: Vec<String> =
+        script.stories.iter().map(|story| story.steps[1].claims.as_ref().unwrap().to_string()).collect();
+    assert_eq!(
+        claims,
+        [
+            "new SYN_SENT 120s [UNREPLIED]",
+            "new SYN_SENT *",
+            "new ESTABLISHED 120s [UNREPLIED]",
+            "new ESTABLISHED *"
+        ]
+    );
+    // A part that a variable gave is found where the variable stands.
+    let span = script.stories[0].steps[1].claims.as_ref().unwrap().each[0].state.as_ref().unwrap().span;
+    assert_eq!(&text[span.range()], "$state");
+    assert!(script.stories[0].steps[1].action.to_string().ends_with(r#""$$flags $$ 5""#));
+    check(&text);
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let comment = select(&["", "", "  # a remark", "   "][..]);
+    let indent = select(&["", "", "    ", "        "][..]);
+    (indent, select(LINES), comment).prop_map(|(indent, line, comment)| {
+        let line = line.replace('\n', &format!("\n{indent}"));
+        format!("{indent}{line}{comment}")
+    })
+}
+
+fn other_line() -> impl Strategy<Value = String> {
+    let lines = [
+        "",
+        "  # a remark of its own",
+        "    = established *  # known",
+        "= 120s",
+        "each n in 1 2",
+        "each m o in 1 2 | 3 4",
+        "each k in\n    | \"a b\"\n    | c",
+        "        web > S win $n",
+        "        opened",
+    ];
+    select(Vec::from(lines)).prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_is_printed_and_read_again(lines in prop::collection::vec(prop_oneof![3 => line(), 2 => other_line()], 1..8)) {
+        check(&format!("# About.\n{HEADING}A: web > S\nclient makes as c\n{}\n", lines.join("\n")));
+    }
+}
