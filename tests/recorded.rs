@@ -57,7 +57,8 @@ fn check(path: &Path) -> Result<(), Failed> {
 
 /// Our answer, with what a kernel shows at another time taken out: it notices late that an entry has aged.
 fn shown(mut answer: Value, record: &Record<'_>) -> Value {
-    let of_packet = record.events.iter().filter(|event| event.kind != EventKind::Destroy || event.conn.timeout > 0);
+    let of_packet =
+        record.events.iter().filter(|event| event.kind != EventKind::Destroy || event.conn.timeout > 0);
     answer["events"] = of_packet.map(|event| value!({ "type": event.kind })).collect();
     answer
 }

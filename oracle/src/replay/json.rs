@@ -103,8 +103,13 @@ pub struct ConnectionObject<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Beside {
-    Tcp { wscale: [u8; 2], flags: [u8; 2] },
-    Sctp { vtag: [u32; 2] },
+    Tcp {
+        wscale: [u8; 2],
+        flags: [u8; 2],
+    },
+    Sctp {
+        vtag: [u32; 2],
+    },
     #[serde(untagged)]
     Nothing {},
 }
