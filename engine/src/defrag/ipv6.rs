@@ -55,7 +55,7 @@ pub(super) fn take(queue: &mut Queue, datagram: &Datagram<'_>, fragment: Fragmen
     if end > LARGEST_PAYLOAD {
         return Step::Refused(Reason::FragmentOversize { length: end });
     }
-    if more && end % 8 != 0 {
+    if more && !end.is_multiple_of(8) {
         return Step::Passed;
     }
     if !queue.pieces.agree_on_end(end, !more) {

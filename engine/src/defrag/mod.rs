@@ -16,6 +16,8 @@ mod ipv4;
 mod ipv6;
 mod pieces;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -114,6 +114,15 @@ impl Kinds {
     }
 }
 
+/// What all chunks of a packet share.
+struct Arrival<'a> {
+    direction: Direction,
+    tag: u32,
+    kinds: Kinds,
+    is_new: bool,
+    rules: &'a Rules<'a>,
+}
+
 /// Lets a packet have its effect on an association.
 pub(super) fn track(
     conn: &mut Conn,
@@ -143,11 +152,12 @@ fn take(
         sctp = start(bytes, tag, &kinds, rules)?;
     }
     check_tag(&sctp, direction, tag, &kinds)?;
+    let arrival = Arrival { direction, tag, kinds, is_new, rules };
     let mut kept = None;
     let mut run = Ok(());
     for chunk in chunks(bytes) {
         let before = sctp.state;
-        run = sctp.take(chunk, direction, tag, &kinds, is_new, &mut kept, rules);
+        run = sctp.take(chunk, &arrival, &mut kept);
         if run.is_err() {
             break;
         }
@@ -246,18 +256,15 @@ fn must_equal(tag: u32, expected: u32) -> Result<(), Reason> {
 }
 
 impl Sctp {
-    /// One chunk: its tag's rule, the table, and what an INIT or its answer announces.
-    #[allow(clippy::too_many_arguments)]
+    /// One chunk: its tag's rule, the table, and what an INIT or its answer announces. `kept` says why the packet will
+    /// not renew the timeout, if so.
     fn take(
         &mut self,
         chunk: Chunk<'_>,
-        direction: Direction,
-        tag: u32,
-        kinds: &Kinds,
-        is_new: bool,
+        arrival: &Arrival<'_>,
         kept: &mut Option<Reason>,
-        rules: &Rules<'_>,
     ) -> Result<(), Reason> {
+        let &Arrival { direction, tag, is_new, rules, .. } = arrival;
         let (own, peer) = (direction as usize, !direction as usize);
         match chunk.kind {
             kind::INIT => must_equal(tag, 0)?,
@@ -267,7 +274,7 @@ impl Sctp {
             kind::COOKIE_ECHO => must_equal(tag, self.tags[own])?,
             kind::COOKIE_ACK => self.inits = [false; 2],
             kind::HEARTBEAT => {
-                if let Some(reason) = self.heartbeat(direction, tag, kinds, kept.is_some())? {
+                if let Some(reason) = self.heartbeat(arrival, kept.is_some())? {
                     *kept = Some(reason);
                     return Ok(());
                 }
@@ -295,13 +302,8 @@ impl Sctp {
 
     /// A heartbeat teaches the tag of a direction that has none. One with a strange tag is let pass, in case the peer
     /// has a new address; `Some` says so.
-    fn heartbeat(
-        &mut self,
-        direction: Direction,
-        tag: u32,
-        kinds: &Kinds,
-        is_second: bool,
-    ) -> Result<Option<Reason>, Reason> {
+    fn heartbeat(&mut self, arrival: &Arrival<'_>, is_second: bool) -> Result<Option<Reason>, Reason> {
+        let &Arrival { direction, tag, ref kinds, .. } = arrival;
         let expected = &mut self.tags[direction as usize];
         if *expected == 0 {
             *expected = tag;
@@ -347,11 +349,10 @@ impl Sctp {
 
     /// An INIT ACK that answers an INIT that was given up must not change the tags.
     fn init_ack(&self, direction: Direction, announced: u32) -> Result<u32, Reason> {
-        let (own, peer) = (direction as usize, !direction as usize);
+        let peer = !direction as usize;
         let known = self.tags[peer];
         let is_unasked = !self.inits[peer] && known != 0;
         let is_collision = self.inits == [true; 2];
-        debug_assert!(own != peer);
         if (is_unasked || is_collision) && announced != known {
             return Err(Reason::SctpCollision { tag: announced, known });
         }
@@ -395,3 +396,6 @@ fn timeout(state: SctpState) -> Knob {
         SctpState::HeartbeatSent => Knob::SctpHeartbeatSent,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use crate::wire::ip::Datagram;
 /// but the last has an even length.
 ///
 /// Source: RFC 1071; linux 6.18 lib/checksum.c `do_csum`.
+#[inline]
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
     // Four lanes of 32-bit words in 64-bit sums: no carry is lost below 16 GiB, and the compiler makes vectors of it.
     let (blocks, rest) = bytes.as_chunks::<32>();
@@ -59,15 +60,17 @@ pub(crate) fn seal(sum: u64) -> [u8; 2] {
 /// The protocol is given because UDP-Lite is not verified with its own.
 /// Source: RFC 9293 section 3.1, RFC 8200 section 8.1.
 pub(crate) fn pseudo_header(datagram: &Datagram<'_>, protocol: u8, length: u32) -> u64 {
-    let addresses = match datagram.family {
-        Family::Ipv4 => &datagram.bytes[12..20],
-        Family::Ipv6 => &datagram.bytes[8..40],
-    };
+    let halves = |word: u64| (word.swap_bytes() & 0xffff_ffff) + (word.swap_bytes() >> 32);
+    let mut addresses = halves(datagram.src.lo) + halves(datagram.dst.lo);
+    if datagram.family == Family::Ipv6 {
+        addresses += halves(datagram.src.hi) + halves(datagram.dst.hi);
+    }
     // Zero and protocol as one big-endian word, then the length: in little-endian order.
-    sum(addresses) + (u64::from(protocol) << 8) + u64::from(length.swap_bytes())
+    addresses + (u64::from(protocol) << 8) + u64::from(length.swap_bytes())
 }
 
 /// Whether the transport part that begins at `offset` is intact under the pseudo header; `length` bytes of it count.
+#[inline]
 pub(crate) fn is_transport_intact(datagram: &Datagram<'_>, protocol: u8, segment: &[u8]) -> bool {
     is_intact(sum(segment) + pseudo_header(datagram, protocol, segment.len() as u32))
 }

@@ -396,7 +396,7 @@ fn common_field(cursor: &mut Cursor<'_>, packet: &mut Packet) -> Parse<bool> {
         "tos" => once(&mut ip.tos, cursor.fit(&what, 255)?, &what, span)?,
         "ipid" => once(&mut ip.id, cursor.fit(&what, u64::from(u32::MAX))?, &what, span)?,
         "dontfrag" => {
-            let on = cursor.eat_known(|word| Some(matches!(word, "1" | "0").then_some(word == "1")?));
+            let on = cursor.eat_known(|word| matches!(word, "1" | "0").then_some(word == "1"));
             once(&mut ip.dont_fragment, on.is_none_or(|on| on.value), &what, span)?;
         }
         "ipopt" => once(&mut ip.options, cursor.hex()?, &what, span)?,

@@ -53,7 +53,7 @@ impl Display for ClassWord {
 
 impl Display for Timeout {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let whole = self.left.nanos % 1_000_000_000 == 0 && self.left.ticks == 0;
+        let whole = self.left.nanos.is_multiple_of(1_000_000_000) && self.left.ticks == 0;
         if self.exact && whole {
             // Exact, and said so by the fraction.
             return write!(f, "{}.0s", self.left.nanos / 1_000_000_000);
