@@ -3,5 +3,6 @@
 mod canary;
 mod determinism;
 mod diagnostics;
+mod language;
 mod tables;
 mod transcripts;

@@ -279,7 +279,7 @@ impl Sctp {
                     return Ok(());
                 }
             }
-            kind::HEARTBEAT_ACK => self.heartbeat_ack(direction, tag)?,
+            kind::HEARTBEAT_ACK => self.heartbeat_ack(arrival)?,
             _ => {}
         }
         let old = self.state;
@@ -318,14 +318,16 @@ impl Sctp {
         Ok(None)
     }
 
-    /// The answer to a heartbeat with a strange tag makes its own tag the right one; the other has to be learnt anew.
-    fn heartbeat_ack(&mut self, direction: Direction, tag: u32) -> Result<(), Reason> {
+    /// The answer to a heartbeat with a strange tag makes its own tag the right one, unless it carries data, too; the
+    /// other tag has to be learnt anew.
+    fn heartbeat_ack(&mut self, arrival: &Arrival<'_>) -> Result<(), Reason> {
+        let &Arrival { direction, tag, ref kinds, .. } = arrival;
         let expected = self.tags[direction as usize];
         if expected == 0 {
             self.tags[direction as usize] = tag;
         } else if tag == expected {
             self.strange = None;
-        } else if self.strange == Some(!direction) {
+        } else if self.strange == Some(!direction) && !kinds.has(kind::DATA) {
             self.strange = None;
             self.tags[direction as usize] = tag;
             self.tags[!direction as usize] = 0;

@@ -42,6 +42,11 @@ impl TrackerArgs {
         self.profile
     }
 
+    /// Whether more than the profile was asked for.
+    pub(super) fn sets_something(&self) -> bool {
+        !self.set.is_empty() || !self.helper.is_empty()
+    }
+
     /// The arguments again, as they are typed.
     pub(super) fn as_typed(&self) -> String {
         let mut typed = String::new();

@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 
 use super::capture::{Source, TrackerArgs, tell};
 use super::{Error, Exit, Tone};
-use crate::explain::Explainer;
+use crate::explain::{Explainer, Stopped, explain_plan};
+use crate::suite::{File, Suite};
 
 const EXAMPLES: &str = "\
 Examples:
   conntruth explain web.pcap               each packet: the rule, its numbers, its source, what it changed
-  conntruth explain web.pcap --packet 7    one packet, after those before it";
+  conntruth explain web.pcap --packet 7    one packet, after those before it
+  conntruth explain my-case.ct             the packets of a scenario
+  conntruth explain tcp/opening/handshake  the packets of one that the program carries";
 
 /// Say why the tracker answers as it does, packet by packet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A pcap or pcapng file; `-` is standard input.
-    #[arg(value_name = "CAPTURE")]
+    /// A pcap or pcapng file (`-` is standard input), or a scenario.
+    #[arg(value_name = "CAPTURE|SCENARIO")]
     subject: PathBuf,
     /// Only this packet, by its number in the capture.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -28,15 +31,49 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if is_scenario(&args.subject) {
-        return Err(
-            format!("{}: scenarios cannot be explained yet, captures can", args.subject.display()).into()
-        );
+        return explain_scenario(args, tone);
     }
     explain_capture(args, tone)
 }
 
+/// A scenario's file, or the id of one that the program carries.
 fn is_scenario(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "ct")
+    path.extension().is_some_and(|extension| extension == "ct") || !path.exists() && carried(path).is_some()
+}
+
+fn carried(path: &Path) -> Option<File> {
+    crate::suite::embedded().ok()?.into_iter().find(|file| Path::new(&file.id) == path)
+}
+
+fn explain_scenario(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    if args.tracker.sets_something() {
+        return Err("`--set` and `--helper` are for captures: a scenario says so itself".into());
+    }
+    let profile = args.tracker.profile();
+    let files = match carried(&args.subject).filter(|_| !args.subject.exists()) {
+        Some(file) => vec![file],
+        None => crate::suite::from_paths(std::slice::from_ref(&args.subject))
+            .map_err(|error| super::run::located(error, tone))?,
+    };
+    let plans = Suite::plans(&files, profile.hz).map_err(|error| super::run::located(error, tone))?;
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    for (index, plan) in plans.iter().enumerate() {
+        if plans.len() > 1 {
+            let gap = if index > 0 { "\n" } else { "" };
+            writeln!(out, "{gap}{}", plan.id)?;
+        }
+        let packets = match explain_plan(&mut out, plan, profile, args.packet) {
+            Ok(packets) => packets,
+            Err(Stopped::Io(error)) => return Err(error.into()),
+            Err(Stopped::Refused(refusal)) => return Err(refusal.into()),
+        };
+        if let Some(packet) = args.packet.filter(|packet| *packet > packets) {
+            out.flush()?;
+            return Err(format!("there is no packet {packet}, the last is {packets}").into());
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Fine)
 }
 
 fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {

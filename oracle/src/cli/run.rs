@@ -128,7 +128,7 @@ fn quoted(patterns: &[String]) -> String {
 }
 
 /// Mistakes of a file in colour, where there is colour.
-fn located(error: Unreadable, tone: &Tone) -> Error {
+pub(super) fn located(error: Unreadable, tone: &Tone) -> Error {
     match error {
         Unreadable::Mistakes(files) if tone.colors_stderr() => {
             let text = files.iter().map(|messages| messages.render(true)).collect::<Vec<_>>().join("\n\n");

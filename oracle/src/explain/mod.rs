@@ -2,6 +2,8 @@
 //!
 //! It works on [`Record`]s, wherever they come from; to say what changed it remembers each connection as it stood.
 
+mod story;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -12,6 +14,8 @@ use conntruth_engine::{
 
 use crate::replay::text::{class_style, class_words, flag_words, tuple_words};
 use crate::replay::{Connection, Record, Summary};
+
+pub use story::{Stopped, explain_plan};
 
 const LABEL: Style = Style::new().dimmed();
 const HEADING: Style = Style::new().bold();

@@ -161,7 +161,8 @@ fn contradiction(family: Option<Family>, bytes: &[u8]) -> Option<Outcome> {
     })
 }
 
-fn connection(engine: &Engine, outcome: &Outcome, events: &[Event]) -> Option<Connection> {
+/// The connection that an outcome is about, as it stands, or as it last stood when these events tell of its end.
+pub(crate) fn connection(engine: &Engine, outcome: &Outcome, events: &[Event]) -> Option<Connection> {
     let id = outcome.conn?;
     if let Some(snapshot) = engine.conn(id) {
         return Some(Connection { snapshot, destroyed: false });

@@ -5,7 +5,8 @@ use conntruth_engine::Family;
 use crate::language::Message;
 use crate::language::ast::Span;
 use crate::language::ast::packet::{
-    Body, Checksum, Gre as SaidGre, Icmp as SaidIcmp, IcmpKind, Ip as SaidIp, Payload, Udp as SaidUdp,
+    Body, Checksum, Extension as SaidExtension, Gre as SaidGre, Icmp as SaidIcmp, IcmpKind, Ip as SaidIp,
+    Payload, Udp as SaidUdp,
 };
 use crate::packet::{Check, Extension, Gre, Icmp, Ip, Udp, UdpLite};
 
@@ -56,22 +57,30 @@ pub(crate) fn payload(said: Option<&Payload>) -> Vec<u8> {
 
 /// The network header: what was said over what is honest.
 pub(crate) fn header(route: &Route, said: &SaidIp, id: u32) -> Ip {
+    let honest = Ip { id, ..Ip::new(route.spots[0].address, route.spots[1].address) };
+    changed(&honest, said)
+}
+
+/// A network header with what was said in place of what it had.
+pub(crate) fn changed(ip: &Ip, said: &SaidIp) -> Ip {
+    let extension = |said: &SaidExtension| Extension { kind: said.kind, body: said.body.clone() };
+    let extensions = if said.extensions.is_empty() {
+        ip.extensions.clone()
+    } else {
+        said.extensions.iter().map(extension).collect()
+    };
     Ip {
-        ttl: said.ttl.unwrap_or(64),
-        tos: said.tos.unwrap_or(0),
-        id: said.id.unwrap_or(id),
-        dont_fragment: said.dont_fragment.unwrap_or(false),
-        options: said.options.clone().unwrap_or_default(),
-        extensions: said
-            .extensions
-            .iter()
-            .map(|ext| Extension { kind: ext.kind, body: ext.body.clone() })
-            .collect(),
-        version: said.version,
-        header_words: said.header_words,
-        length: said.length,
-        check: said.checksum.map_or(Check::Right, check),
-        ..Ip::new(route.spots[0].address, route.spots[1].address)
+        ttl: said.ttl.unwrap_or(ip.ttl),
+        tos: said.tos.unwrap_or(ip.tos),
+        id: said.id.unwrap_or(ip.id),
+        dont_fragment: said.dont_fragment.unwrap_or(ip.dont_fragment),
+        options: said.options.clone().unwrap_or_else(|| ip.options.clone()),
+        extensions,
+        version: said.version.or(ip.version),
+        header_words: said.header_words.or(ip.header_words),
+        length: said.length.or(ip.length),
+        check: said.checksum.map_or(ip.check, check),
+        ..ip.clone()
     }
 }
 
@@ -150,12 +159,34 @@ pub(crate) fn icmp(
         }
         None => 0,
     };
-    let mut body = quoted.to_vec();
+    let mut body = match (family, kind, quoted) {
+        (Family::Ipv6, REDIRECT, [_, ..]) => redirected(ip, quoted),
+        _ => quoted.to_vec(),
+    };
     body.extend(payload(said.payload.as_ref()));
     let message = Icmp { kind, code, rest, check: said.checksum.map_or(Check::Right, check) };
     // Sealed as its own family does, whatever carries it.
     let protocol = if family == Family::Ipv4 { 1 } else { 58 };
     Ok((protocol, message.bytes(ip, &body), shown))
+}
+
+/// ICMPv6's redirect has two addresses, and quotes inside an option.
+const REDIRECT: u8 = 137;
+
+/// What stands in a redirect (RFC 4861 4.5): the better router, here the sender itself; the destination; and the packet, as
+/// a Redirected Header option.
+fn redirected(ip: &Ip, quoted: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(48 + quoted.len());
+    if let std::net::IpAddr::V6(router) = ip.src {
+        body.extend(router.octets());
+    }
+    body.extend(quoted.get(24..40).unwrap_or(&[0; 16]));
+    let mut option = vec![4, 0, 0, 0, 0, 0, 0, 0];
+    option.extend(quoted);
+    option.resize(option.len().next_multiple_of(8), 0);
+    option[1] = (option.len() / 8) as u8;
+    body.extend(option);
+    body
 }
 
 /// Identifier and sequence number: requests count up, a reply answers the last request.

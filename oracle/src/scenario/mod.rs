@@ -23,6 +23,6 @@ pub use claims::Mismatch;
 pub use diagnose::diagnose;
 pub(crate) use diagnose::line_and_column;
 pub use ladder::{Detail, ladder, of_packet};
-pub use plan::{Id, Plan};
+pub use plan::{Happening, Happens, Id, Plan};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};

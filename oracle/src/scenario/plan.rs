@@ -57,6 +57,30 @@ impl fmt::Display for Id {
     }
 }
 
+/// One thing that happens to the tracker, with the line that says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Happening<'a> {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub what: Happens<'a>,
+    /// The line of the file, counted from one.
+    pub line: usize,
+    /// The step as it is written.
+    pub text: &'a str,
+}
+
+/// What can happen to a tracker.
+#[derive(Clone, Copy, Debug)]
+pub enum Happens<'a> {
+    /// A packet comes.
+    Packet(&'a Arrival),
+    /// A sysctl changes.
+    Set(&'a Setting),
+    /// Time has passed.
+    Time,
+}
+
 /// One thing that happens at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Move {
@@ -184,6 +208,29 @@ impl Plan {
         self.moves.iter().filter(|step| matches!(step.act, Act::Packet(_))).count()
     }
 
+    /// How the tracker is set up before the first step.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// All that happens to the tracker, in order.
+    pub fn happens(&self) -> impl Iterator<Item = Happening<'_>> {
+        self.moves.iter().map(|step| {
+            let text = &self.script.text;
+            let span = self.step(step).action_span;
+            Happening {
+                at: step.at,
+                what: match &step.act {
+                    Act::Packet(sent) => Happens::Packet(&sent.arrival),
+                    Act::Set(setting) => Happens::Set(setting),
+                    Act::Hidden(_) | Act::Check | Act::Wait => Happens::Time,
+                },
+                line: super::line_and_column(text, span.start).0,
+                text: text.get(span.range()).unwrap_or_default(),
+            }
+        })
+    }
+
     pub(crate) fn step(&self, step: &Move) -> &Step {
         &self.story().steps[step.step]
     }
@@ -281,8 +328,8 @@ impl Planner {
             let pieces = cut::pieces(&built, &packet.cut, &packet.pokes, span)?;
             all.push((built, pieces));
         }
-        if let (Some(label), Some((built, _))) = (&step.label, all.last()) {
-            self.talks.label(label, built);
+        if let (Some(label), Some((built, pieces))) = (&step.label, all.last()) {
+            self.talks.label(label, built, pieces.first().map_or(&[], |piece| piece));
         }
         Ok(all)
     }

@@ -89,12 +89,21 @@ pub(crate) fn number(protocol: Protocol, family: Family) -> u8 {
     }
 }
 
+/// A packet that can be sent again, or quoted.
+#[derive(Clone, Debug)]
+struct Labelled {
+    /// As it was before it was cut up.
+    built: Built,
+    /// The first piece that went out.
+    sent: Vec<u8>,
+}
+
 /// All flows of one world.
 #[derive(Clone, Debug)]
 pub(crate) struct Talks {
     pub places: Places,
     pub talks: Vec<Talk>,
-    labels: BTreeMap<String, Built>,
+    labels: BTreeMap<String, Labelled>,
     /// The IP identification of the next packet.
     next_id: u32,
 }
@@ -151,8 +160,8 @@ impl Talks {
     }
 
     /// Keeps a packet to be quoted or sent again.
-    pub fn label(&mut self, name: &Name, built: &Built) {
-        self.labels.insert(name.value.clone(), built.clone());
+    pub fn label(&mut self, name: &Name, built: &Built, sent: &[u8]) {
+        self.labels.insert(name.value.clone(), Labelled { built: built.clone(), sent: sent.to_vec() });
     }
 
     /// Builds a packet, and lets the honest stacks know of it. `arrives`: the receiver will see it.
@@ -217,7 +226,9 @@ impl Talks {
     }
 
     fn again(&mut self, said: &Packet, label: &Name) -> Result<Built, Box<Message>> {
-        let mut built = self.labelled(label)?.clone();
+        let mut built = self.labelled(label)?.built.clone();
+        built.ip = build::changed(&built.ip, &said.ip);
+        built.protocol = said.ip.protocol.unwrap_or(built.protocol);
         if said.path != SaidPath::Same {
             built.route = self.route(said, label.span)?;
         }
@@ -226,7 +237,7 @@ impl Talks {
         Ok(built)
     }
 
-    fn labelled(&self, label: &Name) -> Result<&Built, Box<Message>> {
+    fn labelled(&self, label: &Name) -> Result<&Labelled, Box<Message>> {
         self.labels.get(&label.value).ok_or_else(|| {
             Message::new(format!("no packet is labelled `{}` up to here", label.value), label.span)
                 .help("write `NAME:` in front of the packet's line")
@@ -285,7 +296,7 @@ impl Talks {
             }
             Body::Raw(bytes) => (0, Vec::new(), format!("raw ({})", bytes.len())),
             Body::Again(label) => {
-                let built = self.labelled(label)?;
+                let built = &self.labelled(label)?.built;
                 (built.protocol, built.payload.clone(), built.shown.clone())
             }
         })
@@ -295,9 +306,15 @@ impl Talks {
         let Some(quote) = &icmp.quote else { return Ok(Vec::new()) };
         let bytes = match &quote.what {
             Quoted::Raw(bytes) => bytes.clone(),
-            Quoted::Label(label) => self.labelled(label)?.whole(),
+            Quoted::Label(label) => self.labelled(label)?.sent.clone(),
             // Never sent: the hosts do not come to know of it.
-            Quoted::Packet(said) => self.clone().packet(said, at, false, span)?.whole(),
+            Quoted::Packet(said) => {
+                let built = self.clone().packet(said, at, false, span)?;
+                super::cut::pieces(&built, &said.cut, &said.pokes, span)?
+                    .into_iter()
+                    .next()
+                    .unwrap_or_default()
+            }
         };
         let most = quote.bytes.map_or(Quote::Usual, |bytes| Quote::Bytes(bytes as usize));
         Ok(most.of(&bytes).to_vec())

@@ -1,8 +1,11 @@
 //! The reference as a target: our engine, asked directly.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use conntruth_engine::{ConnSnapshot, Engine, Event, EventKind, Hook, Outcome, Packet, Profile, Time};
+use conntruth_engine::{
+    ConnId, ConnSnapshot, Engine, Event, EventKind, Hook, Knob, Outcome, Packet, Profile, Time,
+};
 
 use super::{
     Abilities, Arrival, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
@@ -14,12 +17,19 @@ use super::{
 pub struct Reference {
     profile: &'static Profile,
     engine: Engine,
+    /// Entries as they last stood, while there are no events that would tell of their end.
+    known: BTreeMap<u64, Entry>,
 }
 
 impl Reference {
     /// A reference with these semantics.
     pub fn new(profile: &'static Profile) -> Reference {
-        Reference { profile, engine: Engine::new(profile) }
+        Reference { profile, engine: Engine::new(profile), known: BTreeMap::new() }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
     }
 
     fn events(&mut self) -> Vec<Happening> {
@@ -31,7 +41,24 @@ impl Reference {
         Entry::seen(conn, self.engine.now(), self.profile.hz)
     }
 
-    fn outcome(&mut self, arrival: &Arrival) -> Outcome {
+    /// The entry as it stands after a packet, or as it last stood, and whether the packet ended it.
+    fn after(&mut self, id: ConnId, events: &[Happening]) -> (Option<Entry>, bool) {
+        if let Some(conn) = self.engine.conn(id) {
+            let entry = self.entry(&conn);
+            if self.engine.sysctls().get(Knob::Events) == 0 {
+                self.known.insert(entry.id, entry.clone());
+            }
+            return (Some(entry), false);
+        }
+        let ends = |event: &&Happening| event.kind == EventKind::Destroy && event.entry.id == id.number();
+        let told = events.iter().rfind(ends).map(|event| event.entry.clone());
+        let last = told.or_else(|| self.known.remove(&id.number()));
+        let destroyed = last.is_some();
+        (last, destroyed)
+    }
+
+    /// Lets a packet pass, and answers in the engine's own words.
+    pub fn pass(&mut self, arrival: &Arrival) -> Outcome {
         let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
         let hook = match arrival.path {
             Path::Forward | Path::Input => Hook::Prerouting,
@@ -64,6 +91,7 @@ impl Target for Reference {
 
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
         self.engine = Engine::new(self.profile);
+        self.known.clear();
         self.engine.listen();
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
@@ -76,23 +104,9 @@ impl Target for Reference {
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        let outcome = self.outcome(arrival);
+        let outcome = self.pass(arrival);
         let events = self.events();
-        let (entry, destroyed) = match outcome.conn {
-            None => (None, false),
-            Some(id) => match self.engine.conn(id) {
-                Some(conn) => (Some(self.entry(&conn)), false),
-                // Ended by this packet: its last state is in the event.
-                None => {
-                    let ends = |event: &&Happening| {
-                        event.kind == EventKind::Destroy && event.entry.id == id.number()
-                    };
-                    let last = events.iter().rfind(ends).map(|event| event.entry.clone());
-                    let destroyed = last.is_some();
-                    (last, destroyed)
-                }
-            },
-        };
+        let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
         Ok(Observation {
             class: outcome.class,
             verdict: outcome.verdict,

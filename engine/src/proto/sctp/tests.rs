@@ -162,6 +162,7 @@ fn a_heartbeat_with_a_strange_tag_and_its_answer() {
         < 4 HEARTBEAT_ACK = INVALID, ESTABLISHED 5 6 210s, sctp-tag
         > 8 HEARTBEAT = ESTABLISHED, ESTABLISHED 5 6 210s, sctp-heartbeat
         > 8 HEARTBEAT = ESTABLISHED, ESTABLISHED 5 6 210s, sctp-heartbeat
+        < 4 DATA HEARTBEAT_ACK = INVALID, ESTABLISHED 5 6 210s, sctp-tag
         < 4 HEARTBEAT_ACK = ESTABLISHED_REPLY, ESTABLISHED 0 4 210s, sctp-accepted
         > 8 HEARTBEAT = ESTABLISHED, ESTABLISHED 8 4 210s, sctp-accepted
         ",

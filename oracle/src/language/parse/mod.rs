@@ -20,6 +20,8 @@ use names::Names;
 
 use heading::HEADINGS;
 
+pub(super) use cursor::is_name as can_name;
+
 use super::ast::claim::{Check, EntryClaim};
 use super::ast::{Action, Name, NotYet, Script, Span, Step, Story};
 use super::lexer::{Token, located, tokens};
@@ -84,6 +86,11 @@ pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
 pub(super) fn is_left_word(word: &str) -> bool {
     let is_later = later::line(word).is_some() && !matches!(word, "run" | "believe");
     HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || word == "each"
+}
+
+/// Whether a word begins a check, for `fmt`.
+pub(super) fn is_check_word(word: &str) -> bool {
+    CHECKS.contains(&word)
 }
 
 /// Whether a line of these words may have a body below it, for `fmt`.

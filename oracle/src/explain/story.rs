@@ -1,0 +1,89 @@
+//! Why, for the packets of a scenario: the same sentences as for those of a capture, each under the line it comes from.
+
+use std::io;
+
+use anstyle::Style;
+use conntruth_engine::{Event, Profile};
+
+use crate::replay::{Connection, Record, connection};
+use crate::scenario::{Happens, Plan};
+use crate::target::{Reference, Refusal, Target};
+
+use super::Explainer;
+
+const DIM: Style = Style::new().dimmed();
+
+/// What stops an explanation.
+#[derive(Debug)]
+pub enum Stopped {
+    /// The scenario asks for what there is not.
+    Refused(Refusal),
+    /// Nobody takes the text.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Stopped {
+        Stopped::Io(error)
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Stopped {
+        Stopped::Refused(refusal)
+    }
+}
+
+/// Explains the packets of a plan, or the one with a number; returns how many there are.
+///
+/// # Errors
+/// Those of `out`, and of a setting that is refused.
+pub fn explain_plan(
+    out: &mut impl io::Write,
+    plan: &Plan,
+    profile: &'static Profile,
+    only: Option<u64>,
+) -> Result<u64, Stopped> {
+    let mut target = Reference::new(profile);
+    target.begin(plan.config())?;
+    let mut explainer = Explainer::default();
+    let mut events: Vec<Event> = Vec::new();
+    let (mut number, mut written) = (0, 0);
+    for happens in plan.happens() {
+        let engine = target.engine();
+        engine.handle_timeouts(happens.at);
+        events.extend(std::iter::from_fn(|| engine.poll_event()));
+        match happens.what {
+            Happens::Time => {}
+            Happens::Set(setting) => target.set(setting)?,
+            Happens::Packet(arrival) => {
+                number += 1;
+                let outcome = target.pass(arrival);
+                let engine = target.engine();
+                events.extend(std::iter::from_fn(|| engine.poll_event()));
+                let connection: Option<Connection> = connection(engine, &outcome, &events);
+                let record = Record {
+                    number,
+                    time: happens.at,
+                    bytes: &arrival.bytes,
+                    truncated: false,
+                    outcome,
+                    connection,
+                    events: &events,
+                };
+                if only.is_none_or(|only| only == number) {
+                    if written > 0 {
+                        writeln!(out)?;
+                    }
+                    written += 1;
+                    writeln!(out, "{DIM}{}:{}: {}{DIM:#}", plan.script().name, happens.line, happens.text)?;
+                    explainer.explain(out, &record)?;
+                } else {
+                    explainer.pass(&record);
+                }
+                events.clear();
+            }
+        }
+    }
+    Ok(number)
+}
