@@ -16,7 +16,12 @@ fn folder(name: &str, text: &str) -> PathBuf {
 }
 
 fn conntruth(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_conntruth")).args(arguments).arg(".").current_dir(folder).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_conntruth"))
+        .args(arguments)
+        .arg(".")
+        .current_dir(folder)
+        .output()
+        .unwrap()
 }
 
 #[track_caller]
