@@ -293,12 +293,16 @@ impl Engine {
     }
 
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.
+    #[inline]
     pub fn handle_timeouts(&mut self, now: Time) {
         self.now = self.now.max(now);
-        if self.now < self.tick_ends {
-            // Deadlines are ticks, so within one nothing more comes due.
-            return;
+        // Deadlines are ticks, so within one nothing more comes due.
+        if self.now >= self.tick_ends {
+            self.next_tick();
         }
+    }
+
+    fn next_tick(&mut self) {
         self.tick = self.ticks.at(self.now);
         self.tick_ends = self.ticks.start(Jiffies(self.tick.0 + 1));
         self.defrag.handle_timeouts(self.now);

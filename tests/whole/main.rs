@@ -3,6 +3,7 @@
 mod canary;
 mod determinism;
 mod diagnostics;
+mod language;
 mod robust;
 mod tables;
 mod transcripts;

@@ -106,7 +106,8 @@ fn take(text: &str) {
         Ok(Blessing::Nothing) => {}
         Ok(Blessing::Text { text: blessed, left, .. }) => {
             let again = language::read("blessed", &blessed);
-            let again = again.unwrap_or_else(|messages| panic!("what was blessed cannot be read: {messages}\n{text}"));
+            let again = again
+                .unwrap_or_else(|messages| panic!("what was blessed cannot be read: {messages}\n{text}"));
             let twice = bless("mutant", &Arc::new(again), &mut target).unwrap();
             let settled = twice == Blessing::Nothing || !left.is_empty();
             assert!(settled, "blessed\n{blessed}\nwants to be blessed again: {twice:?}");

@@ -48,6 +48,7 @@ proptest! {
     ) {
         let mut sysctls = Sysctls::new();
         sysctls.set(Knob::IpfragMaxDist, distance).unwrap();
+        sysctls.set(Knob::IpfragLow, 0).unwrap();
         sysctls.set(Knob::Frag6Low, 0).unwrap();
         for knob in [Knob::IpfragHigh, Knob::Frag6High] {
             sysctls.set(knob, limit).unwrap();

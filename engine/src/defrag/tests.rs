@@ -383,6 +383,7 @@ fn an_ipv4_datagram_is_emptied_when_too_many_others_of_its_source_come_in_betwee
 fn memory_is_bounded_and_given_back() {
     for (family, knob, fit) in [(Family::Ipv4, Knob::IpfragHigh, 969), (Family::Ipv6, Knob::Frag6High, 985)] {
         let mut sysctls = Sysctls::new();
+        sysctls.set(Knob::IpfragLow, 0).unwrap();
         sysctls.set(Knob::Frag6Low, 0).unwrap();
         sysctls.set(knob, 1_000_000).unwrap();
         let mut defrag = Defrag::new(Ticks::new(250));

@@ -19,6 +19,7 @@ impl Engine {
     /// Finds the packet's tuple, or why it has none.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_conntrack_in`.
+    #[inline(always)]
     pub(super) fn prepare<'a>(
         &self,
         packet: &Packet<'_>,
@@ -56,6 +57,7 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
     pub(super) fn track(&mut self, prepared: &Prepared<'_>) -> Passage {
         match *prepared {
             Prepared::Keyed { ref segment, ref tuple, hash, zone } => {
@@ -96,59 +98,51 @@ impl Engine {
     }
 
     fn track_keyed(&mut self, segment: &Segment<'_>, tuple: &Tuple, hash: u32, zone: u16) -> Passage {
-        let length = segment.datagram.bytes.len();
-        let mut reopened = false;
-        loop {
-            let (slot, direction) = match self.table.find(hash, tuple, zone) {
-                Some(Found { slot, direction }) => (slot, direction),
-                None => match self.create(tuple, hash, zone) {
-                    Ok(slot) => (slot, Direction::Original),
-                    Err((verdict, reason)) => {
-                        let class = Class::Invalid;
-                        return settled(class, verdict, reason);
-                    }
-                },
-            };
-            let rules =
-                Rules { profile: self.profile, sysctls: &self.sysctls, ticks: self.ticks, now: self.tick };
-            let conn = self.table.conn_mut(slot);
-            let (id, confirmed) = (conn.id, conn.is_confirmed());
-            let info = info(conn, direction);
-            match proto::track(conn, direction, segment, &rules) {
-                Decision::Renew(timeout, reason) => {
-                    conn.count(direction, length);
-                    conn.answer(direction);
-                    if conn.renew(self.tick, timeout) {
-                        self.table.shortened(slot);
-                    }
-                    return attached(id, slot, info, if reopened { reason.reopened() } else { reason });
+        let (slot, direction) = match self.table.find(hash, tuple, zone) {
+            Some(Found { slot, direction }) => (slot, direction),
+            None => match self.create(tuple, hash, zone) {
+                Ok(slot) => (slot, Direction::Original),
+                Err((verdict, reason)) => return settled(Class::Invalid, verdict, reason),
+            },
+        };
+        let rules =
+            Rules { profile: self.profile, sysctls: &self.sysctls, ticks: self.ticks, now: self.tick };
+        let conn = self.table.conn_mut(slot);
+        let (id, info) = (conn.id, info(conn, direction));
+        match proto::track(conn, direction, segment, &rules) {
+            Decision::Renew(timeout, reason) => {
+                conn.count(direction, segment.datagram.bytes.len());
+                conn.answer(direction);
+                if conn.renew(self.tick, timeout) {
+                    self.table.shortened(slot);
                 }
-                Decision::Keep(reason) => {
-                    conn.answer(direction);
-                    return attached(id, slot, info, reason);
+                attached(id, slot, info, reason)
+            }
+            Decision::Keep(reason) => {
+                conn.answer(direction);
+                attached(id, slot, info, reason)
+            }
+            Decision::Invalid(reason) if conn.is_confirmed() => invalid(id, reason),
+            Decision::Invalid(reason) => {
+                self.table.forget(slot);
+                settled(Class::Invalid, Verdict::Accept, reason)
+            }
+            Decision::InvalidCut(timeout, reason) => {
+                if conn.renew(self.tick, timeout) {
+                    self.table.shortened(slot);
                 }
-                Decision::Invalid(reason) if confirmed => return invalid(id, reason),
-                Decision::InvalidCut(timeout, reason) => {
-                    if conn.renew(self.tick, timeout) {
-                        self.table.shortened(slot);
-                    }
-                    return invalid(id, reason);
-                }
-                Decision::Invalid(reason) => {
-                    self.table.forget(slot);
-                    return settled(Class::Invalid, Verdict::Accept, reason);
-                }
-                Decision::Destroy(reason) => {
-                    conn.count(direction, length);
-                    self.destroy(slot, self.now);
-                    let mut passage = attached(id, slot, info, reason);
-                    passage.slot = None;
-                    return passage;
-                }
-                Decision::Reopen => {
-                    self.destroy(slot, self.now);
-                    reopened = true;
-                }
+                invalid(id, reason)
+            }
+            Decision::Destroy(reason) => {
+                conn.count(direction, segment.datagram.bytes.len());
+                self.destroy(slot, self.now);
+                Passage { slot: None, ..attached(id, slot, info, reason) }
+            }
+            Decision::Reopen => {
+                self.destroy(slot, self.now);
+                let mut passage = self.track_keyed(segment, tuple, hash, zone);
+                passage.outcome.reason = passage.outcome.reason.reopened();
+                passage
             }
         }
     }
@@ -231,18 +225,21 @@ impl Engine {
     /// The last hook.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
+    #[inline(always)]
     pub(super) fn finish(&mut self, passage: Passage) -> Outcome {
         let Passage { outcome, slot } = passage;
         let Some(slot) = slot else { return outcome };
         let conn = self.table.conn(slot);
-        if Some(conn.id) != outcome.conn {
-            // It died between the hooks.
+        // It may have died between the hooks. And most packets change nothing that anyone must be told of.
+        let is_there = Some(conn.id) == outcome.conn;
+        if !is_there || (conn.is_confirmed() && conn.changes.is_empty() && conn.expires > self.tick) {
             return outcome;
         }
-        let confirmed = conn.is_confirmed();
-        if confirmed && conn.changes.is_empty() && conn.expires > self.tick {
-            return outcome;
-        }
+        self.confirm_entry(slot, outcome)
+    }
+
+    fn confirm_entry(&mut self, slot: u32, outcome: Outcome) -> Outcome {
+        let confirmed = self.table.conn(slot).is_confirmed();
         if !confirmed && let Some(other) = self.rival(slot) {
             return self.clash(slot, other, outcome);
         }

@@ -50,10 +50,11 @@ pub(crate) fn error_stage(segment: &Segment<'_>) -> ErrorStage {
 }
 
 fn invalid(segment: &Segment<'_>, reason: Reason) -> ErrorStage {
-    let quoted_at = match (segment.datagram.family, segment.bytes.first()) {
-        (Family::Ipv4, Some(kind)) if ERRORS.contains(kind) => HEADER,
-        (Family::Ipv6, Some(&REDIRECT)) => REDIRECT_HEADER + HEADER,
-        (Family::Ipv6, Some(..128)) => HEADER,
+    let quoted_at = match (segment.datagram.family, segment.bytes) {
+        (Family::Ipv4, [kind, ..]) if ERRORS.contains(kind) => HEADER,
+        // A redirect is about something only if what it was caused by comes first of its options.
+        (Family::Ipv6, [REDIRECT, 0, ..]) if quotes(segment) => REDIRECT_HEADER + HEADER,
+        (Family::Ipv6, [..128, ..]) => HEADER,
         _ => {
             return ErrorStage::Invalid(
                 reason,
@@ -114,6 +115,10 @@ fn redirect(segment: &Segment<'_>, code: u8) -> Result<ErrorStage, Reason> {
         }
         _ => Ok(ErrorStage::Normal),
     }
+}
+
+fn quotes(redirect: &Segment<'_>) -> bool {
+    redirect.bytes.get(REDIRECT_HEADER) == Some(&OPTION_REDIRECTED)
 }
 
 /// The tuple of what an error quotes, turned round: so it is the one that packets have which travel as the error does.

@@ -64,6 +64,7 @@ impl ConnTable {
         self.index.len() / 2
     }
 
+    #[inline]
     pub fn hash(&self, tuple: &Tuple, zone: u16) -> u32 {
         let keys = u64::from(tuple.src_id) << 48
             | u64::from(tuple.dst_id) << 32
@@ -79,6 +80,7 @@ impl ConnTable {
     }
 
     /// The confirmed connection that has this tuple in one of its directions.
+    #[inline]
     pub fn find(&self, hash: u32, tuple: &Tuple, zone: u16) -> Option<Found> {
         for place in self.index.find(hash) {
             let (slot, direction) = (place.slot(), place.direction());
@@ -102,10 +104,12 @@ impl ConnTable {
         conn.expires.0 ^ u64::from(conn.hashes[0]) ^ conn.proto.touch()
     }
 
+    #[inline]
     pub fn conn(&self, slot: u32) -> &Conn {
         self.slab.get(slot)
     }
 
+    #[inline]
     pub fn conn_mut(&mut self, slot: u32) -> &mut Conn {
         self.slab.get_mut(slot)
     }

@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`ast`] what can be said, [`words`] the vocabulary; then `source` (lines, and the variants of
 //! `each`), `lexer` (words of a line), `parse` (from words to the tree), `message` (what is shown when that fails); `print` (from
-//! the tree to words), [`check`] (does it make sense), [`format`] (one layout for all).
+//! the tree to words), [`check`] (does it make sense), [`format()`] (one layout for all).
 
 pub mod ast;
 mod check;

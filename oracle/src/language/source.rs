@@ -70,13 +70,16 @@ pub(super) fn lines(text: &str) -> Vec<RawLine<'_>> {
     lines
 }
 
-/// Where the comment of a line starts: a `#` at the beginning of a word, outside of quotes.
+/// Where the comment of a line starts: a `#` at the beginning of a word, outside of quotes. In a line of `source` a
+/// number may follow it: `source openvswitch/ovs-issues #232`.
 fn comment_start(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
+    let is_source = line.split_whitespace().next() == Some("source");
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
             b'"' => at = closing_quote(line, at).unwrap_or(at),
+            b'#' if is_source && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) => {}
             b'#' if at == 0 || bytes[at - 1].is_ascii_whitespace() => return Some(at),
             _ => {}
         }

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use conntruth_engine::{
-    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Family, Hook, Reason, Tuple, Verdict,
-    protocol,
+    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Family, Hook, ProtoInfo, Reason, Tuple,
+    Verdict, protocol,
 };
 use serde::{Serialize, Serializer};
 
@@ -94,6 +94,37 @@ pub struct ConnectionObject<'a> {
     attached: bool,
     #[serde(skip_serializing_if = "is_false")]
     destroyed: bool,
+    #[serde(flatten)]
+    beside: Beside,
+}
+
+/// What a protocol's tracker keeps beside the state, as the kernel's netlink messages show it: of the original and of
+/// the reply direction.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Beside {
+    Tcp {
+        wscale: [u8; 2],
+        flags: [u8; 2],
+    },
+    Sctp {
+        vtag: [u32; 2],
+    },
+    #[serde(untagged)]
+    Nothing {},
+}
+
+impl Beside {
+    fn new(info: &ProtoInfo) -> Beside {
+        match info {
+            ProtoInfo::Tcp { sides: [original, reply], .. } => Beside::Tcp {
+                wscale: [original.td_scale, reply.td_scale],
+                flags: [original.flags, reply.flags],
+            },
+            ProtoInfo::Sctp { tags, .. } => Beside::Sctp { vtag: *tags },
+            ProtoInfo::Gre { .. } | ProtoInfo::Stateless => Beside::Nothing {},
+        }
+    }
 }
 
 impl<'a> ConnectionObject<'a> {
@@ -115,6 +146,7 @@ impl<'a> ConnectionObject<'a> {
             master: conn.master.map(|id| id.number()),
             attached: true,
             destroyed: false,
+            beside: Beside::new(&conn.info),
         }
     }
 }

@@ -27,7 +27,7 @@ fn the_first_packet_looks_as_the_contract_shows_it() {
         r#","connection":{"id":1,"family":"ipv4","protocol":"tcp","number":6,"state":"SYN_SENT","timeout":120,"#,
         r#""status":["CONFIRMED"],"original":{"src":"10.0.0.1","dst":"10.0.1.1","sport":40000,"dport":80},"#,
         r#""reply":{"src":"10.0.1.1","dst":"10.0.0.1","sport":80,"dport":40000},"mark":0,"zone":0,"helper":null,"#,
-        r#""master":null},"events":[{"type":"new","connection":1}]}"#,
+        r#""master":null,"tcp":{"wscale":[0,0],"flags":[0,0]}},"events":[{"type":"new","connection":1}]}"#,
     );
     assert_eq!(format!("{}{}", &first[..why], &first[connection..]), expected);
     let why: Value = serde_json::from_str(&first[why + 6..connection]).unwrap();

@@ -9,7 +9,7 @@ use crate::language::ast::claim::{
     Block, Check, ClassWord, EntryClaim, EventLine, Flags, Key, KeyValue, Pattern, Timeout,
 };
 use crate::language::ast::packet::Protocol;
-use crate::language::ast::{Length, Located, Name, Span};
+use crate::language::ast::{Length, Located, Name};
 use crate::language::lexer::{Token, located};
 use crate::language::message::{Message, Parse};
 use crate::language::words::{CLASSES, KEYS, KeyOf, PROTOCOLS, nearest};
@@ -56,17 +56,12 @@ pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Bo
 /// The name of a flow; where it is left out there must be only one.
 fn optional_flow(cursor: &mut Cursor<'_>, names: &Names) -> Parse<Option<Name>> {
     match cursor.peek_word() {
-        Some(word) if names.flow(word).is_some() => Ok(Some(located(word, next_span(cursor)))),
+        Some(word) if names.flow(word).is_some() => cursor.word("a flow").map(Some),
         Some(word) if is_name(word) && word.contains(|c: char| c.is_ascii_lowercase()) && !is_other(word) => {
             names.unknown_flow(word, cursor.here()).fail()
         }
         _ => names.only_flow(cursor.here()).map(|_| None),
     }
-}
-
-fn next_span(cursor: &mut Cursor<'_>) -> Span {
-    cursor.next();
-    cursor.before()
 }
 
 /// Whether a word is, or is meant to be, a class or a state rather than a flow.
@@ -183,8 +178,8 @@ fn event_line(cursor: &mut Cursor<'_>, names: &Names) -> Parse<EventLine> {
 /// An entry in the words of `conntrack -L`.
 pub(super) fn entry(cursor: &mut Cursor<'_>, names: &Names) -> Parse<EntryClaim> {
     let mut entry = EntryClaim::default();
-    if let Some(word) = cursor.peek_word().filter(|word| names.flow(word).is_some()) {
-        entry.flow = Some(located(word, next_span(cursor)));
+    if cursor.peek_word().is_some_and(|word| names.flow(word).is_some()) {
+        entry.flow = Some(cursor.word("a flow")?);
     }
     if cursor.is_at_end() && entry.flow.is_none() {
         return cursor.unexpected("an entry, in the words of `conntrack -L`", []).fail();

@@ -357,7 +357,7 @@ pub(super) fn is_ipv6(word: &str) -> bool {
 }
 
 /// Whether a word can name something: letters, digits, `_` and `-`, beginning with a letter.
-pub(super) fn is_name(word: &str) -> bool {
+pub(in crate::language) fn is_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_alphabetic())
         && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }

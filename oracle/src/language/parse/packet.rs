@@ -1,45 +1,20 @@
-//! Packets: who sends what to whom, and the fields that every protocol shares.
+//! Packets: who sends what to whom, and in which protocol.
 
 use super::cursor::{Cursor, is_ipv6, is_name, parse_address, parse_number};
 use super::names::Names;
-use super::{icmp, once, sctp, tcp};
+use super::{header, icmp, once, sctp, tcp};
 use crate::language::ast::packet::{
-    Body, Checksum, Cut, Endpoint, Extension, Gre, HostRef, Lost, Packet, Path, Payload, Poke, Protocol, Udp,
-    Way,
+    Body, Checksum, Cut, Endpoint, Gre, HostRef, Packet, Path, Payload, Protocol, Udp, Way,
 };
 use crate::language::ast::{Located, Span};
 use crate::language::lexer::{Kind, located};
 use crate::language::message::{Message, Parse};
-use crate::language::words::{EXTENSIONS, HOOKS, PROTOCOLS};
+use crate::language::words::PROTOCOLS;
 
 /// `100x` at most this often.
 const MOST_TIMES: u64 = 100_000;
 /// A quote in a quote in a quote.
 const DEEPEST: usize = 3;
-/// So many fragments, pokes or extension headers has a packet at most.
-const MOST_PARTS: usize = 10_000;
-
-/// The fields that any packet has.
-pub(super) const COMMON_FIELDS: &[&str] = &[
-    "ttl",
-    "tos",
-    "ipid",
-    "dontfrag",
-    "ipopt",
-    "iplen",
-    "ihl",
-    "ipversion",
-    "ipchecksum",
-    "nexthdr",
-    "ext",
-    "cut",
-    "fragments",
-    "fragment",
-    "poke",
-    "notrack",
-    "zone",
-    "lost",
-];
 
 /// The fields of UDP, UDP-Lite and GRE.
 #[cfg(test)]
@@ -275,9 +250,9 @@ fn fields(cursor: &mut Cursor<'_>, names: &Names, depth: usize, mut packet: Pack
             Body::Other { payload, .. } => payload_field(cursor, payload)?,
             Body::Raw(_) | Body::Again(_) => false,
         };
-        if !known && !common_field(cursor, &mut packet)? {
+        if !known && !header::field(cursor, &mut packet)? {
             let (what, own) = vocabulary(&packet.body);
-            return cursor.unexpected(what, own.iter().chain(COMMON_FIELDS).copied()).fail();
+            return cursor.unexpected(what, own.iter().chain(header::FIELDS).copied()).fail();
         }
     }
     Ok(packet)
@@ -335,7 +310,7 @@ pub(super) fn checksum_field(
     Ok(true)
 }
 
-fn checksum_value(cursor: &mut Cursor<'_>, most: u64) -> Parse<Checksum> {
+pub(super) fn checksum_value(cursor: &mut Cursor<'_>, most: u64) -> Parse<Checksum> {
     if cursor.eat("bad").is_some() {
         return Ok(Checksum::Bad);
     }
@@ -382,140 +357,4 @@ fn gre_field(cursor: &mut Cursor<'_>, gre: &mut Gre) -> Parse<bool> {
         _ => return payload_field(cursor, &mut gre.payload),
     }
     Ok(true)
-}
-
-/// The fields of the network header, and what happens to the finished packet.
-fn common_field(cursor: &mut Cursor<'_>, packet: &mut Packet) -> Parse<bool> {
-    let span = cursor.here();
-    let Some(word) = cursor.peek_word().filter(|word| COMMON_FIELDS.contains(word)) else { return Ok(false) };
-    cursor.next();
-    let what = format!("`{word}`");
-    let ip = &mut packet.ip;
-    match word {
-        "ttl" => once(&mut ip.ttl, cursor.fit(&what, 255)?, &what, span)?,
-        "tos" => once(&mut ip.tos, cursor.fit(&what, 255)?, &what, span)?,
-        "ipid" => once(&mut ip.id, cursor.fit(&what, u64::from(u32::MAX))?, &what, span)?,
-        "dontfrag" => {
-            let on = cursor.eat_known(|word| matches!(word, "1" | "0").then_some(word == "1"));
-            once(&mut ip.dont_fragment, on.is_none_or(|on| on.value), &what, span)?;
-        }
-        "ipopt" => once(&mut ip.options, cursor.hex()?, &what, span)?,
-        "iplen" => once(&mut ip.length, cursor.fit(&what, 65_535)?, &what, span)?,
-        "ihl" => once(&mut ip.header_words, cursor.fit(&what, 15)?, &what, span)?,
-        "ipversion" => once(&mut ip.version, cursor.fit(&what, 15)?, &what, span)?,
-        "ipchecksum" => once(&mut ip.checksum, checksum_value(cursor, 65_535)?, &what, span)?,
-        "nexthdr" => once(&mut ip.protocol, cursor.fit(&what, 255)?, &what, span)?,
-        "ext" => {
-            let extension = extension(cursor)?;
-            push(&mut ip.extensions, extension, span)?;
-        }
-        "cut" => cut_once(&mut packet.cut, Cut::Short(cursor.fit(&what, 65_535)?), span)?,
-        "fragments" => cut_once(&mut packet.cut, fragments(cursor)?, span)?,
-        "fragment" => cut_once(&mut packet.cut, fragment(cursor)?, span)?,
-        "poke" => {
-            let offset = cursor.fit("an offset", 65_535)?;
-            if cursor.eat("hex").is_none() {
-                return cursor.unexpected("`hex` and the bytes to write", ["hex"]).fail();
-            }
-            let bytes = cursor.hex()?;
-            push(&mut packet.pokes, Poke { offset, bytes }, span)?;
-        }
-        "notrack" => packet.notrack = true,
-        "zone" => once(&mut packet.zone, cursor.fit(&what, 65_535)?, &what, span)?,
-        _ => once(&mut packet.lost, lost(cursor)?, &what, span)?,
-    }
-    Ok(true)
-}
-
-fn push<T>(list: &mut Vec<T>, value: T, span: Span) -> Parse<()> {
-    if list.len() >= MOST_PARTS {
-        return Message::new(format!("at most {MOST_PARTS} of these"), span).fail();
-    }
-    list.push(value);
-    Ok(())
-}
-
-fn cut_once(slot: &mut Cut, cut: Cut, span: Span) -> Parse<()> {
-    if *slot != Cut::Whole {
-        return Message::new("a packet is cut up once: `cut`, `fragments` or `fragment`", span).fail();
-    }
-    *slot = cut;
-    Ok(())
-}
-
-/// `ext hop`, `ext 60 hex 00 01 04 00`
-fn extension(cursor: &mut Cursor<'_>) -> Parse<Extension> {
-    let kind = match cursor.eat_from(EXTENSIONS) {
-        Some(kind) => kind.value,
-        None if cursor.peek_word().and_then(parse_number).is_some() => {
-            cursor.fit("an extension header", 255)?
-        }
-        None => {
-            let words = EXTENSIONS.iter().map(|(word, _)| *word);
-            return cursor
-                .unexpected("an extension header: hop, routing, dest, ..., or a number", words)
-                .fail();
-        }
-    };
-    let body = if cursor.eat("hex").is_some() { Some(cursor.hex()?) } else { None };
-    Ok(Extension { kind, body })
-}
-
-/// `1200 order 3,2,1`
-fn fragments(cursor: &mut Cursor<'_>) -> Parse<Cut> {
-    let size = cursor.number("the size of a fragment", 1..=65_535)?.value as u32;
-    if cursor.eat("order").is_none() {
-        return Ok(Cut::Fragments { size, order: None });
-    }
-    let mut order = Vec::new();
-    loop {
-        let number = cursor.number("a fragment", 1..=8192)?;
-        push(&mut order, number.value as u16, number.span)?;
-        if cursor.eat_mark(',').is_none() {
-            return Ok(Cut::Fragments { size, order: Some(order) });
-        }
-    }
-}
-
-/// `0..1200 more at 8`
-fn fragment(cursor: &mut Cursor<'_>) -> Parse<Cut> {
-    let range = cursor.eat_known(|word| {
-        let (from, to) = word.split_once("..")?;
-        Some((parse_number(from)?, parse_number(to)?))
-    });
-    let Some(Located { value: (from, to), span }) = range else {
-        return cursor.unexpected("the bytes of the fragment, such as `0..1200`", []).fail();
-    };
-    let (Some(from), Some(to)) = (from.filter(|&n| n <= 65_535), to.filter(|&n| n <= 65_535)) else {
-        return Message::new("a datagram has at most 65535 bytes", span).fail();
-    };
-    if from > to {
-        return Message::new("this fragment ends before it begins", span).fail();
-    }
-    let (mut at, mut more) = (None, None);
-    loop {
-        let span = cursor.here();
-        if cursor.eat("more").is_some() {
-            once(&mut more, true, "`more` or `last`", span)?;
-        } else if cursor.eat("last").is_some() {
-            once(&mut more, false, "`more` or `last`", span)?;
-        } else if cursor.eat("at").is_some() {
-            let offset = cursor.number("an offset", 0..=65_528)?;
-            if offset.value % 8 != 0 {
-                return Message::new("a fragment's offset is a multiple of 8", offset.span).fail();
-            }
-            once(&mut at, offset.value as u32, "`at`", span)?;
-        } else {
-            return Ok(Cut::Fragment { from: from as u32, to: to as u32, at, more });
-        }
-    }
-}
-
-/// `lost in forward`
-fn lost(cursor: &mut Cursor<'_>) -> Parse<Lost> {
-    if cursor.eat("in").is_none() {
-        return Ok(Lost { hook: None });
-    }
-    let hook = cursor.word_from(HOOKS, "a hook: prerouting, input, forward, output or postrouting")?;
-    Ok(Lost { hook: Some(hook.value) })
 }

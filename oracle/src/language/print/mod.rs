@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use conntruth_engine::Family;
 
 use super::ast::{Action, Flow, Grade, Host, Length, Setting, Side, Step, Story};
+use super::format::lay_out;
 use super::parse::is_left_word;
 use super::words::{GRADES, word_of};
 
@@ -52,14 +53,16 @@ impl Display for Length {
 }
 
 impl Display for Story {
-    /// As a file of its own, without `each`.
+    /// As a file of its own, without `each`, laid out.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let heading = heading(self);
-        f.write_str(&heading)?;
-        if !heading.is_empty() && !self.steps.is_empty() {
-            f.write_char('\n')?;
+        let mut text = heading(self);
+        if !text.is_empty() && !self.steps.is_empty() {
+            text.push('\n');
         }
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+        for step in &self.steps {
+            writeln!(text, "{step}")?;
+        }
+        f.write_str(&lay_out(&text))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The language as its users meet it: every mistake with its message, every step there and back, and noise.
 
-mod examples;
 mod mistakes;
 mod noise;
 mod round;

@@ -102,6 +102,14 @@ fn every_line_is_read_and_comes_back() {
 }
 
 #[test]
+fn a_source_may_be_a_numbered_issue() {
+    let text = "source openvswitch/ovs-issues #232  # on Windows\nflow tcp client:1 > server:2\n> S\n";
+    let script = read("case.ct", text).unwrap();
+    assert_eq!(script.stories[0].sources, ["openvswitch/ovs-issues #232"]);
+    check(text);
+}
+
+#[test]
 fn every_word_keeps_its_distance_from_hexadecimal() {
     // After `hex` come words of an even number of digits; a field that looks so would be swallowed.
     for word in field_words() {

@@ -1,8 +1,6 @@
 //! Claims about one packet.
 
-use std::cmp::Ordering;
-
-use conntruth_engine::{Changes, Verdict};
+use conntruth_engine::Verdict;
 
 use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
@@ -142,7 +140,7 @@ fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatc
     let expected = if claimed.is_empty() {
         "event none".to_owned()
     } else {
-        claimed.iter().map(|claim| format!("event {}", event_claim(claim))).collect::<Vec<_>>().join(" ")
+        claimed.iter().map(|claim| format!("event {claim}")).collect::<Vec<_>>().join(" ")
     };
     // Written without changes, it is mended without changes.
     let brief = claimed.iter().all(|claim| claim.changes.is_empty());
@@ -157,17 +155,6 @@ fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatc
 pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
     let changed = |name: &str| event.changes.iter().any(|change| change == name);
     claim.kind == event.kind && claim.changes.names().all(changed)
-}
-
-/// `update assured`
-pub(super) fn event_claim(claim: &EventClaim) -> String {
-    let mut text = words::kind(claim.kind).to_owned();
-    if claim.changes.cmp(&Changes::default()) != Ordering::Equal {
-        for name in claim.changes.names() {
-            text = format!("{text} {name}");
-        }
-    }
-    text
 }
 
 fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {

@@ -219,15 +219,28 @@ fn sequence<T, G>(
     vec![Mismatch::new(pattern.span, "another sequence", &got).fix(&got)]
 }
 
-/// Whether a sequence fits a pattern, where `*` is any number of anything.
+/// Whether a sequence fits a pattern, where `*` is any number of anything. Only the latest `*` is ever tried longer: what
+/// fitted before it need not be tried again.
 fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool + Copy) -> bool {
-    match pattern.split_first() {
-        None => got.is_empty(),
-        Some((Pattern::Any, rest)) => (0..=got.len()).any(|skipped| fits(rest, &got[skipped..], same)),
-        Some((Pattern::One(one), rest)) => {
-            got.split_first().is_some_and(|(first, others)| same(one, first) && fits(rest, others, same))
+    let (mut part, mut at) = (0, 0);
+    let mut retry = None;
+    while at < got.len() {
+        match pattern.get(part) {
+            Some(Pattern::Any) => {
+                part += 1;
+                retry = Some((part, at));
+            }
+            Some(Pattern::One(one)) if same(one, &got[at]) => (part, at) = (part + 1, at + 1),
+            _ => match &mut retry {
+                Some((after, from)) => {
+                    *from += 1;
+                    (part, at) = (*after, *from);
+                }
+                None => return false,
+            },
         }
     }
+    pattern[part..].iter().all(|part| matches!(part, Pattern::Any))
 }
 
 fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {

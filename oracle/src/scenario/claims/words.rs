@@ -71,13 +71,13 @@ pub(super) fn events(events: &[Happening]) -> String {
     events.iter().map(|event| format!("event {}", self::event(event))).collect::<Vec<_>>().join(" ")
 }
 
-/// `update assured`
+/// `update reply+assured`
 pub(super) fn event(event: &Happening) -> String {
     let kind = kind(event.kind);
     match event.kind {
         EventKind::Update => {
             let changes: Vec<&str> = event.changes.iter().map(AsRef::as_ref).collect();
-            format!("{kind} {}", changes.join(" ")).trim_end().to_owned()
+            format!("{kind} {}", changes.join("+")).trim_end().to_owned()
         }
         _ => kind.to_owned(),
     }

@@ -2,20 +2,29 @@
 //! Comments stay where they are.
 //!
 //! ```text
-//! flow web tcp client:40000 > server:80        the heading at the margin, words one blank apart
+//! flow web   tcp  client:40000 > server:80             the heading at the margin, flows in columns
+//! flow ping  icmp client > server
 //!
-//! A: +0   web > S   = new SYN_SENT 120s        label and time at the margin, what happens in column 8;
-//!         again A   = new                      claims that follow a packet stand under each other,
-//!         web opened
-//!         = established                        those on a line of their own in column 8
-//! table                                        checks at the margin, their lines four deeper
+//! A: +0   web  > S    = new SYN_SENT  because tcp-new  label and time at the margin, what happens in column 8;
+//!         ping >      = new  # so it goes              arrows, claims, reasons and remarks of lines that follow each
+//!         web  opened                                  other stand under each other
+//!         = established                                claims on a line of their own in column 8
+//! table                                                checks at the margin, their lines four deeper
 //!     tcp 6 120 SYN_SENT
+//! states  SYN_SENT ESTABLISHED
 //! ```
+//!
+//! [`place`] says what each line is and how deep it stands; [`columns`] lines up its parts with those of its neighbours.
+
+mod columns;
+
+use columns::Row;
 
 use super::message::Messages;
-use super::parse::{is_block_word, is_left_word, parse};
+use super::parse::{can_name, is_block_word, is_check_word, is_left_word, parse};
 use super::print::{ACTION_COLUMN, DEEPER};
 use super::source::{RawLine, closing_quote, lines, row_value};
+use super::words::{PROTOCOLS, TCP_FLAGS};
 
 /// Lays a scenario out.
 ///
@@ -23,98 +32,79 @@ use super::source::{RawLine, closing_quote, lines, row_value};
 /// What cannot be read is not touched.
 pub fn format(name: &str, text: &str) -> Result<String, Messages> {
     parse(name, text)?;
-    let raw = lines(text);
-    let mut laid_out: Vec<Out> = place(&raw);
-    align(&mut laid_out);
+    Ok(lay_out(text))
+}
+
+/// Lays out a text that can be read.
+pub(super) fn lay_out(text: &str) -> String {
+    let mut rows = place(&lines(text));
+    columns::align(&mut rows);
     let mut out = String::with_capacity(text.len());
-    for line in laid_out {
-        let mut written = " ".repeat(line.column);
-        written += &line.code;
-        if let Some(claim) = &line.claim {
-            pad(&mut written, line.claim_column);
-            written += claim;
-        }
-        if let Some(comment) = &line.comment {
-            pad(&mut written, line.comment_column);
-            written += comment;
-        }
-        let blank_before = out.is_empty() || out.ends_with("\n\n");
-        if !(written.trim_end().is_empty() && blank_before) {
-            out.push_str(written.trim_end());
+    for row in rows {
+        let written = row.to_string();
+        let is_second_blank = written.is_empty() && (out.is_empty() || out.ends_with("\n\n"));
+        if !is_second_blank {
+            out.push_str(&written);
             out.push('\n');
         }
     }
-    let end = out.trim_end().len();
-    out.truncate(end);
+    out.truncate(out.trim_end().len());
     out.push('\n');
-    Ok(out)
+    out
 }
 
-fn pad(line: &mut String, column: usize) {
-    let width = line.chars().count();
-    line.extend(std::iter::repeat_n(' ', column.saturating_sub(width)));
-}
-
-/// A line with a place for each of its parts.
-#[derive(Debug, Default)]
-struct Out {
-    column: usize,
-    code: String,
-    /// A claim at the end of a step.
-    claim: Option<String>,
-    claim_column: usize,
-    comment: Option<String>,
-    comment_column: usize,
-    /// A claim on a line of its own.
-    is_claim: bool,
-}
-
-impl Out {
-    /// Where the part before the comment ends.
-    fn width(&self) -> usize {
-        match &self.claim {
-            Some(claim) => self.claim_column + claim.chars().count(),
-            None => self.column + self.code.chars().count(),
-        }
-    }
-}
-
-/// Gives every line its column; those of comments on lines of their own follow the line below them.
-fn place(raw: &[RawLine<'_>]) -> Vec<Out> {
-    let mut out: Vec<Out> = Vec::with_capacity(raw.len());
+/// Gives every line its depth; comments on lines of their own follow the line below them.
+fn place(raw: &[RawLine<'_>]) -> Vec<Row> {
+    let flows = flow_names(raw);
+    let mut out: Vec<Row> = Vec::with_capacity(raw.len());
     let mut bases = Bases::default();
     let mut index = 0;
     while index < raw.len() {
         let line = &raw[index];
         let base = bases.at(raw, index);
         if line.code.is_empty() {
-            out.push(Out { comment: line.comment.map(str::to_owned), ..Out::default() });
+            out.push(Row { comment: line.comment.map(str::to_owned), ..Row::default() });
             index += 1;
             continue;
         }
-        let (first, header) = code_line(line, base);
-        out.push(first);
+        let header = row(line, base, &flows);
+        let column = header.column + DEEPER;
+        out.push(header);
         index += 1;
-        let body = if line.is_each() { rows_below(raw, index) } else { body_below(raw, index, line, header) };
-        let column = out.last().map_or(0, |header| header.column) + DEEPER;
+        let body = if line.is_each() { rows_below(raw, index) } else { body_below(raw, index, line) };
         let aligned = if line.is_each() { align_rows(&raw[index..body]) } else { Vec::new() };
         for (number, below) in raw[index..body].iter().enumerate() {
             let code = aligned.get(number).cloned().unwrap_or_else(|| one_blank(below.code));
-            out.push(Out { column, code, comment: below.comment.map(str::to_owned), ..Out::default() });
+            out.push(Row { column, code, comment: below.comment.map(str::to_owned), ..Row::default() });
         }
         index = body;
     }
-    // From the end, so that a comment takes the column of what follows it.
+    // From the end, so that a comment takes the depth of what follows it.
     let mut below = 0;
-    for line in out.iter_mut().rev() {
-        if line.code.is_empty() {
-            line.column = if line.comment.is_some() { below } else { 0 };
-            below = if line.comment.is_some() { below } else { 0 };
+    for row in out.iter_mut().rev() {
+        if !row.is_empty() {
+            below = row.column;
+        } else if row.comment.is_some() {
+            row.column = below;
         } else {
-            below = line.column;
+            below = 0;
         }
     }
     out
+}
+
+/// The names of flows, as far as no variable hides them.
+fn flow_names<'t>(raw: &[RawLine<'t>]) -> Vec<&'t str> {
+    let name = |line: &RawLine<'t>| {
+        let mut words = line.code.split_whitespace();
+        let is_flow = words.next() == Some("flow");
+        words.next().filter(|name| is_flow && can_name(name) && !is_protocol(name))
+    };
+    raw.iter().filter_map(name).collect()
+}
+
+fn is_protocol(word: &str) -> bool {
+    word == "proto" || PROTOCOLS.iter().any(|row| row.0 == word)
 }
 
 /// How deep the lines under `each` stand.
@@ -175,8 +165,11 @@ fn stands_in_column(code: &str) -> bool {
 }
 
 /// The line after a block's body.
-fn body_below(raw: &[RawLine<'_>], start: usize, header: &RawLine<'_>, is_header: bool) -> usize {
-    if !is_header {
+fn body_below(raw: &[RawLine<'_>], start: usize, header: &RawLine<'_>) -> usize {
+    let is_prefix = |word: &str| word.starts_with('+') || word.ends_with(':');
+    let head: Vec<&str> =
+        words(header.code).map(|(_, word)| word).filter(|word| !is_prefix(word)).take(3).collect();
+    if !is_block_word(&head) {
         return start;
     }
     let code = |line: &&RawLine<'_>| !line.code.is_empty();
@@ -252,37 +245,83 @@ fn one_blank(code: &str) -> String {
     words(code).map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
-/// A line of code, and whether lines below may be its body.
-fn code_line(line: &RawLine<'_>, base: usize) -> (Out, bool) {
-    let comment = line.comment.map(str::to_owned);
-    let out = match Shape::of(line.code) {
-        Shape::Left => Out { column: base, code: one_blank(line.code), comment, ..Out::default() },
-        Shape::Claim => Out {
-            column: base + ACTION_COLUMN,
-            code: one_blank(line.code),
-            comment,
-            is_claim: true,
-            ..Out::default()
-        },
-        Shape::Step { action_at, claim_at } => {
-            let prefix = one_blank(&line.code[..action_at]);
-            let action = one_blank(&line.code[action_at..claim_at.unwrap_or(line.code.len())]);
-            let claim = claim_at.map(|at| one_blank(&line.code[at..]));
-            let (column, code) = match (prefix.as_str(), action.as_str()) {
-                ("", _) => (base + ACTION_COLUMN, action),
-                (_, "") => (base, prefix),
-                _ if prefix.len() < ACTION_COLUMN => (base, format!("{prefix:<ACTION_COLUMN$}{action}")),
-                _ => (base, format!("{prefix} {action}")),
-            };
-            Out { column, code, claim, comment, ..Out::default() }
+/// A line of code in its parts.
+fn row(line: &RawLine<'_>, base: usize, flows: &[&str]) -> Row {
+    let mut row = match Shape::of(line.code) {
+        Shape::Left => left(line.code, base),
+        Shape::Claim => {
+            let (claim, reason) = claim(line.code);
+            Row { column: base + ACTION_COLUMN, code: claim, reason, is_claim: true, ..Row::default() }
         }
+        Shape::Step { action_at, claim_at } => step(line.code, base, action_at, claim_at, flows),
     };
-    let last = words(line.code)
-        .filter(|(_, word)| !word.starts_with('+') && !word.ends_with(':'))
-        .map(|(_, word)| word);
-    let body_words: Vec<&str> = last.take(3).collect();
-    let is_header = is_block_word(&body_words);
-    (out, is_header)
+    row.comment = line.comment.map(str::to_owned);
+    row
+}
+
+/// Headings and checks. What a check says begins in column 8, where that leaves a blank.
+fn left(code: &str, base: usize) -> Row {
+    let words: Vec<&str> = words(code).map(|(_, word)| word).collect();
+    let row = Row { column: base, ..Row::default() };
+    match &*words {
+        ["flow", name, protocol, rest @ ..] if !is_protocol(name) => {
+            let heads = vec![format!("flow {name}"), (*protocol).to_owned()];
+            Row { heads, code: rest.join(" "), ..row }
+        }
+        [check, rest @ ..] if is_check_word(check) && *check != "no" && !rest.is_empty() => {
+            Row { code: format!("{check:<7} {}", rest.join(" ")), ..row }
+        }
+        _ => Row { code: words.join(" "), ..row },
+    }
+}
+
+fn step(code: &str, base: usize, action_at: usize, claim_at: Option<usize>, flows: &[&str]) -> Row {
+    let prefix = one_blank(&code[..action_at]);
+    let action = one_blank(&code[action_at..claim_at.unwrap_or(code.len())]);
+    let (claim, reason) = claim_at.map_or((None, None), |at| {
+        let (claim, reason) = claim(&code[at..]);
+        (Some(claim), reason)
+    });
+    let (column, prefix) = match prefix.len() {
+        0 => (base + ACTION_COLUMN, prefix),
+        _ if action.is_empty() => (base, prefix),
+        _ => (base, format!("{prefix:<0$} ", ACTION_COLUMN - 1)),
+    };
+    let row = Row { column, prefix, claim, reason, ..Row::default() };
+    let words: Vec<&str> = action.split(' ').collect();
+    match &*words {
+        [flow, rest @ ..] if flows.contains(flow) && matches!(rest, ["<" | ">" | "opened", ..]) => {
+            let (flags, code) = flags(rest);
+            Row { heads: vec![(*flow).to_owned()], flags, code, ..row }
+        }
+        ["<" | ">", ..] => {
+            let (flags, code) = flags(&words);
+            Row { flags, code, ..row }
+        }
+        _ => Row { code: action, ..row },
+    }
+}
+
+/// An arrow with the flags of a segment behind it, where more follows; and all the rest.
+fn flags(words: &[&str]) -> (Option<String>, String) {
+    let are_flags = |word: &str| word == "-" || word.chars().all(|c| TCP_FLAGS.iter().any(|row| row.0 == c));
+    match words {
+        [arrow @ ("<" | ">"), flags, rest @ ..] if are_flags(flags) && !rest.is_empty() => {
+            (Some(format!("{arrow} {flags}")), rest.join(" "))
+        }
+        _ => (None, words.join(" ")),
+    }
+}
+
+/// A claim, and the reason or events that end it. A list of claims is in one piece.
+fn claim(code: &str) -> (String, Option<String>) {
+    let split = words(code).find(|(_, word)| matches!(*word, "because" | "event")).map(|(at, _)| at);
+    match split.filter(|&at| at > 1 && !code.contains(',')) {
+        Some(at) if !one_blank(&code[..at]).ends_with('=') => {
+            (one_blank(&code[..at]), Some(one_blank(&code[at..])))
+        }
+        _ => (one_blank(code), None),
+    }
 }
 
 /// Rows of `each` in columns.
@@ -295,7 +334,7 @@ fn align_rows(rows: &[RawLine<'_>]) -> Vec<String> {
         .iter()
         .map(|row| {
             let padded = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+            padded.collect::<Vec<_>>().join("  ").replacen("|  ", "| ", 1).trim_end().to_owned()
         })
         .collect()
 }
@@ -310,32 +349,4 @@ fn row_cells(code: &str) -> Vec<&str> {
         rest = rest[length..].trim_start();
     }
     cells
-}
-
-/// Lines up claims and comments of lines that follow each other.
-fn align(lines: &mut [Out]) {
-    for group in lines.split_mut(|line| line.code.is_empty()) {
-        let ends = group
-            .iter()
-            .filter(|line| line.claim.is_some())
-            .map(|line| line.column + line.code.chars().count());
-        if let Some(claims) = ends.max().map(|end| end + 2) {
-            for line in group.iter_mut() {
-                line.claim_column = claims;
-                if line.is_claim {
-                    line.column = claims;
-                }
-            }
-        }
-        let comments = group
-            .iter()
-            .filter(|line| line.comment.is_some())
-            .map(|line| line.width() + 2)
-            .max()
-            .unwrap_or(0);
-        group.iter_mut().for_each(|line| line.comment_column = comments);
-    }
-    for line in lines.iter_mut().filter(|line| line.code.is_empty()) {
-        line.comment_column = line.column;
-    }
 }
