@@ -29,6 +29,8 @@ pub(crate) struct TcpTalk {
 struct Peer {
     /// The number that scenarios count from.
     isn: u32,
+    /// The other side's, as far as this one knows: what its acknowledgements are counted from.
+    peer_isn: u32,
     /// The next number to send.
     next: u32,
     /// The next number expected from the other side, once anything has arrived.
@@ -37,10 +39,16 @@ struct Peer {
     syn: Option<u32>,
     /// Nothing was sent yet.
     fresh: bool,
+    /// A SYN/ACK has answered the last SYN.
+    answered: bool,
     /// Has sent a FIN.
     finished: bool,
-    /// The connection has ended.
+    /// That FIN was acknowledged.
+    finish_acked: bool,
+    /// The connection has ended for this side: closed, reset, or in TIME_WAIT.
     over: bool,
+    /// A SYN came in after the end.
+    greeted: Option<u32>,
     /// The window scale offered with the last SYN.
     scale: Option<u8>,
     /// The last SYN carried timestamps.
@@ -52,7 +60,7 @@ struct Peer {
 impl TcpTalk {
     /// Two ends that have sent nothing.
     pub fn new(mss: u16) -> TcpTalk {
-        TcpTalk { peers: ISN.map(Peer::new), mss }
+        TcpTalk { peers: [Peer::new(ISN[0], ISN[1]), Peer::new(ISN[1], ISN[0])], mss }
     }
 
     /// Fills in what was not said. `now_ms` drives the time stamps.
@@ -63,10 +71,10 @@ impl TcpTalk {
             self.peers[side(way)].reopen();
         }
         let (honest_seq, honest_ack) = (self.seq(way, said), self.ack(way, said));
-        let (_, you) = self.pair(way);
+        let (me, _) = self.pair(way);
         let seq = said.seq.map_or(honest_seq, |seq| number(seq, base, honest_seq));
         let ack = match said.ack {
-            Some(ack) => number(ack, you.isn, honest_ack),
+            Some(ack) => number(ack, me.peer_isn, honest_ack),
             None if said.flags & flag::ACK != 0 => honest_ack,
             None => 0,
         };
@@ -94,10 +102,10 @@ impl TcpTalk {
         }
     }
 
-    /// The first sequence number of the sender of `way`, and of the other side.
+    /// What the sender of `way` counts its own numbers from, and the other side's.
     pub fn bases(&self, way: Way) -> (u32, u32) {
-        let (me, you) = self.pair(way);
-        (me.isn, you.isn)
+        let (me, _) = self.pair(way);
+        (me.isn, me.peer_isn)
     }
 
     fn pair(&self, way: Way) -> (&Peer, &Peer) {
@@ -122,7 +130,7 @@ impl TcpTalk {
             Some(syn) if said.flags & flag::SYN != 0 || (me.fresh && said.flags & flag::RST != 0) => {
                 syn.wrapping_add(1)
             }
-            _ => me.seen.unwrap_or(you.isn.wrapping_add(1)),
+            _ => me.seen.unwrap_or(me.peer_isn.wrapping_add(1)),
         }
     }
 
@@ -151,7 +159,8 @@ impl TcpTalk {
             SaidOption::SackPermitted => TcpOption::SackPermitted,
             SaidOption::WindowScale(shift) => TcpOption::Scale(*shift),
             SaidOption::Sack(blocks) => {
-                let edge = |seq: Seq| number(seq, you.isn, me.seen.unwrap_or(you.isn.wrapping_add(1)));
+                let edge =
+                    |seq: Seq| number(seq, me.peer_isn, me.seen.unwrap_or(me.peer_isn.wrapping_add(1)));
                 TcpOption::Sack(blocks.iter().map(|(left, right)| (edge(*left), edge(*right))).collect())
             }
             SaidOption::Timestamps(Some((value, echo))) => TcpOption::Timestamps(*value, *echo),
@@ -196,31 +205,37 @@ impl TcpTalk {
             None if you.syn.is_none() => Some(end),
             as_it_was => as_it_was,
         };
-        if me.finished && you.finished {
-            (me.over, you.over) = (true, true);
-        }
+        you.finish_acked |= you.finished && segment.has(flag::ACK) && segment.ack == you.next;
+        // Both have finished, and this side knows of both: closed, or in TIME_WAIT.
+        you.over |= you.finish_acked && me.finished && you.seen == Some(me.next);
     }
 }
 
 impl Peer {
-    fn new(isn: u32) -> Peer {
+    fn new(isn: u32, peer_isn: u32) -> Peer {
         Peer {
             isn,
+            peer_isn,
             next: isn.wrapping_add(1),
             seen: None,
             syn: None,
             fresh: true,
+            answered: false,
             finished: false,
+            finish_acked: false,
             over: false,
+            greeted: None,
             scale: None,
             stamps: false,
             echo: 0,
         }
     }
 
-    /// A new connection between the same ports.
+    /// A new connection between the same ports: begun by this side, or greeted by the other.
     fn reopen(&mut self) {
-        *self = Peer { echo: self.echo, ..Peer::new(self.isn.wrapping_add(ISN_STEP)) };
+        let (greeted, echo) = (self.greeted, self.echo);
+        *self = Peer::new(self.isn.wrapping_add(ISN_STEP), greeted.unwrap_or(self.peer_isn));
+        (self.seen, self.echo) = (greeted.map(|syn| syn.wrapping_add(1)), echo);
     }
 
     fn start_at(&mut self, isn: u32) {
@@ -235,6 +250,7 @@ impl Peer {
             if fresh || first_answer {
                 self.start_at(segment.seq);
             }
+            self.answered &= self.syn == Some(segment.seq);
             self.syn = Some(segment.seq);
             self.scale = segment.options.iter().find_map(scale);
             self.stamps = segment.options.iter().any(|option| stamp(option).is_some());
@@ -249,14 +265,18 @@ impl Peer {
 
     /// A SYN or SYN/ACK from `other` arrives.
     fn meet(&mut self, other: &mut Peer, segment: &Tcp) {
+        let after_it = segment.seq.wrapping_add(1);
         if !segment.has(flag::ACK) {
-            if self.seen.is_none() || self.over {
-                self.seen = Some(segment.seq.wrapping_add(1));
+            if self.over {
+                self.greeted = Some(segment.seq);
+            } else if self.seen.is_none() {
+                (self.peer_isn, self.seen) = (segment.seq, Some(after_it));
             }
             return;
         }
+        // An open connection keeps its numbers (RFC 9293 3.10.7.4), and an answer to something else is none.
         let answers = self.syn.is_none_or(|syn| segment.ack == syn.wrapping_add(1));
-        if !answers {
+        if self.answered || !answers {
             return;
         }
         if let Some(syn) = self.syn.filter(|syn| *syn != self.isn) {
@@ -267,7 +287,8 @@ impl Peer {
             other.start_at(segment.seq);
             other.seen = Some(segment.ack);
         }
-        self.seen = Some(segment.seq.wrapping_add(1));
+        other.peer_isn = self.isn;
+        (self.peer_isn, self.seen, self.answered) = (segment.seq, Some(after_it), true);
     }
 }
 

@@ -136,6 +136,7 @@ fn after_the_end_a_syn_begins_with_new_numbers() {
     let mut talk = Talk::opened();
     talk.sends(Way::Forth, "F.", 0);
     talk.sends(Way::Back, "F.", 0);
+    talk.sends(Way::Forth, ".", 0);
     let syn = talk.0.fill(Way::Forth, &Said { flags: flag::SYN, ..Said::default() }, 1000);
     talk.0.sent(Way::Forth, &syn, 0, true);
     assert_eq!(syn.seq, 1_001_000);
@@ -154,6 +155,25 @@ fn a_syn_in_an_open_connection_is_a_late_copy_unless_it_is_answered() {
     // The answer of a stack in SYN_RECV or of one that has forgotten the connection.
     assert_eq!(talk.sends(Way::Back, "S.", 0), (0, 1, 65160));
     assert_eq!(talk.sends(Way::Forth, ".", 0), (1, 1, 64240));
+}
+
+#[test]
+fn an_open_connection_keeps_its_numbers() {
+    let mut talk = Talk::opened();
+    let strange = Said { flags: flag::SYN | flag::ACK, seq: Some(Seq::Absolute(900_000)), ..Said::default() };
+    talk.says(Way::Back, &strange, 0, true);
+    assert_eq!(talk.sends(Way::Forth, ".", 0), (1, 1, 64240));
+    assert_eq!(talk.sends(Way::Back, ".", 0), (1, 1, 65160));
+}
+
+#[test]
+fn who_has_not_seen_the_end_counts_from_the_old_numbers() {
+    let mut talk = Talk::opened();
+    talk.sends(Way::Forth, "F.", 0);
+    talk.sends(Way::Back, "F.", 0);
+    // The client is in TIME_WAIT and opens anew; the server, in LAST_ACK, still waits for the last ACK.
+    assert_eq!(talk.sends(Way::Forth, "S", 0).0, 0);
+    assert_eq!(talk.sends(Way::Back, ".", 0), (2, 2, 65160));
 }
 
 #[test]
