@@ -14,6 +14,21 @@ use conntruth_engine::{
 
 pub mod manual;
 
+/// The rows of SCTP's table.
+pub const SCTP_CHUNKS: [&str; 11] = [
+    "INIT",
+    "INIT_ACK",
+    "ABORT",
+    "SHUTDOWN",
+    "SHUTDOWN_ACK",
+    "ERROR",
+    "COOKIE_ECHO",
+    "COOKIE_ACK",
+    "SHUTDOWN_COMPLETE",
+    "HEARTBEAT",
+    "HEARTBEAT_ACK",
+];
+
 /// The whole suite that the program carries.
 ///
 /// # Panics
@@ -72,7 +87,7 @@ fn told(name: &str, text: &str, tell: impl Fn(&Plan, &conntruth::scenario::Recor
 
 /// Linux 6.18 with one wrong cell in TCP's table.
 #[must_use]
-pub fn mutant(
+pub fn tcp_mutant(
     direction: Direction,
     segment: Segment,
     state: TcpState,
@@ -80,11 +95,15 @@ pub fn mutant(
 ) -> &'static Profile {
     let mut table: TcpTable = *LINUX_6_18.tcp_table;
     table[direction as usize][segment as usize][state as usize] = next;
-    Box::leak(Box::new(Profile {
-        name: LINUX_6_18.name,
-        tcp_table: Box::leak(Box::new(table)),
-        ..LINUX_6_18
-    }))
+    Box::leak(Box::new(Profile { tcp_table: Box::leak(Box::new(table)), ..LINUX_6_18 }))
+}
+
+/// Linux 6.18 with one wrong cell in SCTP's table.
+#[must_use]
+pub fn sctp_mutant(direction: usize, chunk: usize, state: usize, next: Next<SctpState>) -> &'static Profile {
+    let mut table: SctpTable = *LINUX_6_18.sctp_table;
+    table[direction][chunk][state] = next;
+    Box::leak(Box::new(Profile { sctp_table: Box::leak(Box::new(table)), ..LINUX_6_18 }))
 }
 
 /// TCP's table as a protocol engineer reads it.
@@ -102,21 +121,8 @@ pub fn tcp_table(table: &TcpTable) -> String {
 /// SCTP's table as a protocol engineer reads it.
 #[must_use]
 pub fn sctp_table(table: &SctpTable) -> String {
-    const CHUNKS: [&str; 11] = [
-        "INIT",
-        "INIT_ACK",
-        "ABORT",
-        "SHUTDOWN",
-        "SHUTDOWN_ACK",
-        "ERROR",
-        "COOKIE_ECHO",
-        "COOKIE_ACK",
-        "SHUTDOWN_COMPLETE",
-        "HEARTBEAT",
-        "HEARTBEAT_ACK",
-    ];
     let states: Vec<&str> = SctpState::ALL.iter().map(|state| state.word()).collect();
-    printed(&states, &CHUNKS, |direction, row, column| match table[direction][row][column] {
+    printed(&states, &SCTP_CHUNKS, |direction, row, column| match table[direction][row][column] {
         Next::To(state) => state.word(),
         Next::Ignore => "ignored",
         Next::Invalid => "-",

@@ -1,9 +1,10 @@
 //! Things that must be noticed: a claim that is wrong, a tracker that is wrong, a scenario that proves nothing.
 
-use conntruth::scenario::Verdict;
+use conntruth::scenario::{Plan, Verdict};
+use conntruth::suite::Suite;
 use conntruth::target::Reference;
-use conntruth_engine::{Direction, LINUX_6_18, Next, Segment, TcpState};
-use conntruth_tests::{embedded, mutant, plans, run};
+use conntruth_engine::{Direction, LINUX_6_18, Next, Profile, SctpState, Segment, TcpState};
+use conntruth_tests::{SCTP_CHUNKS, embedded, plans, run, sctp_mutant, tcp_mutant};
 
 /// How the worlds of a text end.
 #[track_caller]
@@ -115,15 +116,70 @@ fn a_scenario_that_claims_nothing_fails() {
     check("flow tcp client:1 > server:2\n> S\n< S.\n", Verdict::Failed);
 }
 
-#[test]
-fn one_wrong_cell_is_noticed() {
-    let files = embedded();
-    for (direction, segment, state, next) in [
-        (Direction::Original, Segment::Syn, TcpState::None, Next::To(TcpState::SynRecv)),
-        (Direction::Reply, Segment::SynAck, TcpState::SynSent, Next::Ignore),
-        (Direction::Original, Segment::Ack, TcpState::SynRecv, Next::To(TcpState::SynRecv)),
-    ] {
-        let totals = run(&files, mutant(direction, segment, state, next)).totals();
-        assert!(totals.failed > 0, "nothing noticed {direction:?} {segment} in {state}");
+/// Whether a world of an area fails under a profile.
+struct Area(Vec<Plan>);
+
+impl Area {
+    fn of(name: &str) -> Area {
+        let mut files = embedded();
+        files.retain(|file| file.id.starts_with(name));
+        // Those that are about cells notice a wrong one first.
+        files.sort_by_key(|file| !file.id.contains("/table/"));
+        Area(Suite::plans(&files, LINUX_6_18.hz).unwrap_or_else(|error| panic!("{error}")))
     }
+
+    fn notices(&self, profile: &'static Profile) -> bool {
+        let mut target = Reference::new(profile);
+        self.0.iter().any(|plan| plan.verdict(&plan.run(&mut target)) == Verdict::Failed)
+    }
+}
+
+/// Every cell of TCP's table in turn is wrong, and the suite notices each, but for those that no segment reaches.
+#[test]
+fn each_wrong_cell_of_tcp_is_noticed() {
+    let area = Area::of("tcp/");
+    for direction in [Direction::Original, Direction::Reply] {
+        for segment in Segment::ALL {
+            for state in TcpState::ALL {
+                let wrong = match LINUX_6_18.tcp_next(direction, segment, state) {
+                    Next::Invalid => Next::Ignore,
+                    Next::Ignore => Next::Invalid,
+                    Next::To(TcpState::Established) => Next::To(TcpState::SynRecv),
+                    Next::To(_) => Next::To(TcpState::Established),
+                };
+                // Segments without any flag, and those that open no connection, are INVALID before the table is asked.
+                let opens =
+                    direction == Direction::Original && matches!(segment, Segment::Syn | Segment::Ack);
+                let reached = segment != Segment::None && (state != TcpState::None || opens);
+                let noticed = area.notices(tcp_mutant(direction, segment, state, wrong));
+                assert_eq!(noticed, reached, "{segment} in {state}, {direction:?}");
+            }
+        }
+    }
+}
+
+/// The same for SCTP's: here are the cells that nothing notices.
+#[test]
+fn wrong_cells_of_sctp_are_noticed() {
+    let area = Area::of("sctp/");
+    let mut unnoticed = String::new();
+    for (direction, rows) in LINUX_6_18.sctp_table.iter().enumerate() {
+        for (chunk, row) in rows.iter().enumerate() {
+            for (state, cell) in row.iter().enumerate() {
+                let wrong = match cell {
+                    Next::To(SctpState::Established) => Next::To(SctpState::CookieWait),
+                    _ => Next::To(SctpState::Established),
+                };
+                if !area.notices(sctp_mutant(direction, chunk, state, wrong)) {
+                    let word = ["original", "reply"][direction];
+                    unnoticed.push_str(&format!(
+                        "{word} {} in {}\n",
+                        SCTP_CHUNKS[chunk],
+                        SctpState::ALL[state]
+                    ));
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(unnoticed);
 }

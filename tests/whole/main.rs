@@ -4,5 +4,6 @@ mod canary;
 mod determinism;
 mod diagnostics;
 mod language;
+mod robust;
 mod tables;
 mod transcripts;

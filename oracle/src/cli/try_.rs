@@ -22,7 +22,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Lines of a scenario: a flow, then packets, times, claims.
-    #[arg(value_name = "STEP", required = true, allow_hyphen_values = true)]
+    #[arg(value_name = "STEP", required = true)]
     steps: Vec<String>,
     /// Write the steps as a scenario, with a claim under each packet.
     #[arg(long, value_name = "FILE.ct")]

@@ -36,6 +36,18 @@ pub fn diagnose(plan: &Plan, record: &Record, paint: Paint) -> String {
     text
 }
 
+/// What is wrong with a record in one line: `id: file:line: expected new, got established`.
+pub fn in_a_line(plan: &Plan, record: &Record) -> String {
+    let script = plan.script();
+    match record.failures.first() {
+        Some(failure) => {
+            let line = line_of(plan, failure).unwrap_or_default();
+            format!("{}: {}:{line}: {}", plan.id, script.name, headline(failure))
+        }
+        None => format!("{}: {}: it claims nothing, or not all claims were reached", plan.id, script.name),
+    }
+}
+
 /// One failure in full.
 fn failure(plan: &Plan, record: &Record, failure: &Failure, paint: Paint) -> String {
     let script = plan.script();

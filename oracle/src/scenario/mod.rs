@@ -20,9 +20,10 @@ mod stack;
 mod talks;
 
 pub use claims::Mismatch;
-pub use diagnose::diagnose;
 pub(crate) use diagnose::line_and_column;
+pub use diagnose::{diagnose, in_a_line};
 pub use ladder::{Detail, ladder, of_packet};
 pub use plan::{Happening, Happens, Id, Plan};
+pub(crate) use propose::{Edits, apply};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};

@@ -20,6 +20,8 @@ use super::talks::{Talk, Talks};
 
 /// The most packets that one scenario may send.
 const MOST_PACKETS: usize = 100_000;
+/// The most bytes that all its packets may have.
+const MOST_BYTES: usize = 64 << 20;
 
 /// One world, ready to run.
 #[derive(Clone, Debug)]
@@ -163,6 +165,7 @@ impl Plan {
             moves: Vec::new(),
             now: Time::ZERO,
             tick: 1_000_000_000 / u64::from(hz.max(1)),
+            bytes: 0,
         };
         for (number, step) in story.steps.iter().enumerate() {
             planner.step(number, step)?;
@@ -248,6 +251,8 @@ struct Planner {
     moves: Vec<Move>,
     now: Time,
     tick: u64,
+    /// How many bytes all packets have so far.
+    bytes: usize,
 }
 
 impl Planner {
@@ -326,6 +331,12 @@ impl Planner {
         for _ in 0..times {
             let built = self.talks.packet(packet, self.now, arrives, span)?;
             let pieces = cut::pieces(&built, &packet.cut, &packet.pokes, span)?;
+            self.bytes += pieces.iter().map(Vec::len).sum::<usize>();
+            if self.bytes > MOST_BYTES {
+                return Err(
+                    Message::new(format!("more than {} MiB of packets", MOST_BYTES >> 20), span).into()
+                );
+            }
             all.push((built, pieces));
         }
         if let (Some(label), Some((built, pieces))) = (&step.label, all.last()) {

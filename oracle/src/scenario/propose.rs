@@ -1,5 +1,7 @@
 //! What a file should say instead, according to one world: the parts that do not hold, and the claims that are missing.
 
+use std::collections::BTreeMap;
+
 use crate::language::ast::{Action, Span, Step};
 
 use super::claims::{Mismatch, full_claim};
@@ -19,15 +21,72 @@ pub struct Proposal {
 
 /// All changes that would make this world's claims hold; with `add` also claims for packets that have none.
 pub fn proposals(plan: &Plan, record: &Record, add: bool) -> Vec<Proposal> {
-    let text = &plan.script().text;
-    let wrong = record.failures.iter().flat_map(|failure| &failure.mismatches);
-    let mut all: Vec<Proposal> = wrong.map(|mismatch| mended(mismatch, text)).collect();
+    let mut all = Vec::new();
+    for (number, step) in plan.story().steps.iter().enumerate() {
+        let of_step = |at: &usize| plan.moves.get(*at).is_some_and(|one| one.step == number);
+        let moves: Vec<usize> = (0..plan.moves.len()).filter(of_step).collect();
+        let wrong: Vec<&[Mismatch]> = moves.iter().map(|at| mismatches(record, *at)).collect();
+        all.extend(of_one_step(plan, step, &wrong));
+    }
     if add {
         let same_line = keeps_claims_on_the_line(plan);
         let steps = plan.story().steps.iter().enumerate();
         all.extend(steps.filter_map(|(number, step)| added(plan, record, number, step, same_line)));
     }
     all
+}
+
+fn mismatches(record: &Record, at: usize) -> &[Mismatch] {
+    record.failures.iter().find(|failure| failure.at == at).map_or(&[], |failure| &failure.mismatches)
+}
+
+/// The changes to one step, given what is wrong with each of its packets.
+fn of_one_step(plan: &Plan, step: &Step, wrong: &[&[Mismatch]]) -> Vec<Proposal> {
+    let text = &plan.script().text;
+    let alike = wrong.iter().all(|other| *other == wrong[0]);
+    let one_for_all = step.claims.as_ref().filter(|claims| claims.each.len() == 1 && !alike);
+    let Some(claims) = one_for_all else {
+        let own = if alike { wrong.get(..1).unwrap_or_default() } else { wrong };
+        return own.iter().flat_map(|wrong| wrong.iter()).map(|mismatch| mended(mismatch, text)).collect();
+    };
+    // One claim for packets that differ: each gets its own.
+    let span = claims.each[0].span;
+    let written = text.get(span.range()).unwrap_or_default();
+    let apart: Option<Vec<String>> = wrong.iter().map(|wrong| rewritten(written, span, wrong)).collect();
+    let fits = wrong.len() <= MOST_APART && !written.contains('\n');
+    let text = apart.filter(|_| fits).map(|claims| claims.join(", "));
+    vec![Proposal { span, text, what: "the packets of this step differ".to_owned() }]
+}
+
+/// So many packets of a step get claims of their own; of more, one claim must do.
+const MOST_APART: usize = 8;
+
+/// A claim's text with its wrong parts replaced.
+fn rewritten(written: &str, span: Span, wrong: &[Mismatch]) -> Option<String> {
+    let mut edits = Edits::new();
+    for mismatch in wrong {
+        let (start, end) =
+            (mismatch.span.start.checked_sub(span.start)?, mismatch.span.end.checked_sub(span.start)?);
+        edits.insert((start, end), mismatch.fix.clone()?);
+    }
+    Some(apply(written, &edits))
+}
+
+/// Texts that take the place of others, by where those begin and end.
+pub(crate) type Edits = BTreeMap<(usize, usize), String>;
+
+/// Makes the edits, the last first so that the places of the others stay right.
+pub(crate) fn apply(text: &str, edits: &Edits) -> String {
+    let mut text = text.to_owned();
+    for ((start, end), with) in edits.iter().rev() {
+        let mut range = Span::new(*start, *end).range();
+        if with.is_empty() || with.starts_with('\n') {
+            // The blanks before a part that goes away, or to another line, go with it.
+            range.start = text[..range.start].trim_end_matches([' ', '\t']).len();
+        }
+        text.replace_range(range, with);
+    }
+    text
 }
 
 fn mended(mismatch: &Mismatch, text: &str) -> Proposal {

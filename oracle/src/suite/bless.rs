@@ -8,9 +8,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::language::ast::{Script, Span};
+use crate::language::ast::Script;
 use crate::language::{self, Messages};
-use crate::scenario::{Plan, Proposal, proposals};
+use crate::scenario::{Edits, Plan, Proposal, apply, proposals};
 use crate::target::Target;
 
 /// What blessing has led to.
@@ -82,8 +82,6 @@ pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     written
 }
 
-type Edits = BTreeMap<(usize, usize), String>;
-
 /// What all worlds want, and where they differ.
 fn wanted(plans: &[Plan], target: &mut dyn Target, add: bool) -> (Edits, Vec<String>) {
     let identity = target.identity();
@@ -117,19 +115,4 @@ fn wanted(plans: &[Plan], target: &mut dyn Target, add: bool) -> (Edits, Vec<Str
         }
     }
     (edits, left)
-}
-
-/// Replaces spans, the last first so that the others stay where they are.
-fn apply(text: &str, edits: &Edits) -> String {
-    let mut text = text.to_owned();
-    for ((start, end), with) in edits.iter().rev() {
-        let mut range = Span::new(*start, *end).range();
-        if with.is_empty() {
-            // What stood before a part that goes away goes with it.
-            let gap = text[..range.start].len() - text[..range.start].trim_end_matches([' ', '\t']).len();
-            range.start -= gap;
-        }
-        text.replace_range(range, with);
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use conntruth_engine::Time;
 
 use crate::paint::{Paint, Role};
-use crate::scenario::{Verdict, diagnose};
+use crate::scenario::{Record, Verdict, diagnose, in_a_line};
 
 use super::{Ended, Suite};
 
@@ -41,11 +41,7 @@ pub fn text(suite: &Suite, look: &Look) -> String {
         let _ = writeln!(out, "{}\n", paint.over(Role::Dim, &head));
         areas(suite, look, &mut out);
     }
-    for world in suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed) {
-        if let Some(record) = &world.record {
-            let _ = writeln!(out, "\n{}", diagnose(&world.plan, record, paint).trim_end());
-        }
-    }
+    failures(suite, paint, &mut out);
     if !look.quiet {
         sums(suite, look, &mut out);
     }
@@ -55,48 +51,70 @@ pub fn text(suite: &Suite, look: &Look) -> String {
     out
 }
 
+/// So many failures are told in full.
+const MOST_IN_FULL: usize = 10;
+
+fn failures(suite: &Suite, paint: Paint, out: &mut String) {
+    let failed: Vec<(&Ended, &Record)> = suite
+        .worlds
+        .iter()
+        .filter(|world| world.verdict == Verdict::Failed)
+        .filter_map(|world| Some((world, world.record.as_ref()?)))
+        .collect();
+    for (world, record) in failed.iter().take(MOST_IN_FULL) {
+        let _ = writeln!(out, "\n{}", diagnose(&world.plan, record, paint).trim_end());
+    }
+    if failed.len() > MOST_IN_FULL {
+        let _ = writeln!(out, "\n{} more failed:", failed.len() - MOST_IN_FULL);
+    }
+    for (world, record) in failed.iter().skip(MOST_IN_FULL) {
+        let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), in_a_line(&world.plan, record));
+    }
+}
+
 fn areas(suite: &Suite, look: &Look, out: &mut String) {
     let mut areas: BTreeMap<&str, Vec<&Ended>> = BTreeMap::new();
     for world in &suite.worlds {
-        let id = world.plan.id.scenario.as_str();
-        areas.entry(id.rsplit_once('/').map_or("", |(area, _)| area)).or_default().push(world);
+        areas.entry(area_of(world)).or_default().push(world);
     }
     let wide = areas.keys().map(|area| area.chars().count()).max().unwrap_or(0);
     for (area, worlds) in areas {
         if look.each {
             each(area, &worlds, look.paint, out);
-            continue;
-        }
-        let marks: String = worlds.iter().map(|world| mark(world, look.paint)).collect();
-        let time = worlds
-            .iter()
-            .filter_map(|world| world.record.as_ref())
-            .fold(Time::ZERO, |sum, record| sum.plus(record.time));
-        let count = format!("{:>4}", worlds.len());
-        let area = look.paint.over(Role::Strong, &format!("{area:<wide$}"));
-        let time = look.paint.over(Role::Dim, &format!("{:>12}", span(time)));
-        for (line, row) in rows(&marks, worlds.len(), look.paint).into_iter().enumerate() {
-            let _ = match line {
-                0 => writeln!(out, "  {area} {count} {time}  {row}"),
-                _ => writeln!(out, "  {:wide$} {:4} {:12}  {row}", "", "", ""),
-            };
+        } else {
+            marks(&format!("{area:<wide$}"), &worlds, look.paint, out);
         }
     }
     for world in suite.worlds.iter().filter(|world| world.why().is_some()) {
         let (word, why) = (world.word(), world.why().unwrap_or_default());
-        let _ = writeln!(out, "  {} {}: {why}", look.paint.over(Role::Odd, word), world.plan.id);
+        let _ =
+            writeln!(out, "  {} {}: {why}", look.paint.over(Role::Odd, &format!("{word}:")), world.plan.id);
     }
+}
+
+/// The folder a scenario is in.
+fn area_of(world: &Ended) -> &str {
+    world.plan.id.scenario.rsplit_once('/').map_or("scenarios", |(area, _)| area)
 }
 
 /// So many marks stand on a line.
 const MARKS: usize = 60;
 
-fn rows(marks: &str, count: usize, paint: Paint) -> Vec<String> {
-    if paint.is_on() || count <= MARKS {
-        return vec![marks.to_owned()];
+/// An area in a line: how many worlds, how much time, and a mark for each.
+fn marks(area: &str, worlds: &[&Ended], paint: Paint, out: &mut String) {
+    let records = worlds.iter().filter_map(|world| world.record.as_ref());
+    let time = span(records.fold(Time::ZERO, |sum, record| sum.plus(record.time)));
+    let mut head = format!(
+        "  {} {:>4} {}",
+        paint.over(Role::Strong, area),
+        worlds.len(),
+        paint.over(Role::Dim, &format!("{time:>12}"))
+    );
+    for row in worlds.chunks(MARKS) {
+        let row: String = row.iter().map(|world| mark(world, paint)).collect();
+        let _ = writeln!(out, "{head}  {row}");
+        head = format!("  {:1$} {2:4} {2:12}", "", area.chars().count(), "");
     }
-    let marks: Vec<char> = marks.chars().collect();
-    marks.chunks(MARKS).map(|row| row.iter().collect()).collect()
 }
 
 fn mark(world: &Ended, paint: Paint) -> String {
@@ -110,12 +128,13 @@ fn mark(world: &Ended, paint: Paint) -> String {
 }
 
 fn each(area: &str, worlds: &[&Ended], paint: Paint, out: &mut String) {
-    let _ = writeln!(out, "{}", paint.over(Role::Strong, if area.is_empty() { "scenarios" } else { area }));
+    let _ = writeln!(out, "{}", paint.over(Role::Strong, area));
     for world in worlds {
         let id = world.plan.id.to_string();
         let name = id.strip_prefix(area).map_or(id.as_str(), |name| name.trim_start_matches('/'));
         let about = world.plan.script().about.lines().next().unwrap_or_default().trim();
-        let _ = writeln!(out, "  {} {name:<44} {}", mark(world, paint), paint.over(Role::Dim, about));
+        let line = format!("  {} {name:<44} {}", mark(world, paint), paint.over(Role::Dim, about));
+        let _ = writeln!(out, "{}", line.trim_end());
     }
 }
 

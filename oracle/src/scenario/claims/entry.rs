@@ -204,7 +204,13 @@ fn peer(name: &str, entry: &Entry, index: usize) -> Option<u64> {
 /// An entry as a table's line, with the keys that `like` writes; all of them where there is no line to be like.
 pub(super) fn line(entry: &Entry, like: Option<&EntryClaim>, world: &World<'_>) -> String {
     let Some(like) = like else { return entry.to_string() };
-    let mut words: Vec<String> = like.flow.iter().map(|flow| flow.value.clone()).collect();
+    let mut words: Vec<String> = Vec::new();
+    if like.flow.is_some() {
+        let flow = flow_of(entry, world);
+        // An entry of no flow that has a name can only be written out.
+        let Some(flow) = flow else { return entry.to_string() };
+        words.push(flow.to_owned());
+    }
     if like.protocol.is_some() {
         words.push(format!("{} {}", entry.protocol_name(), entry.original.protocol));
     }
@@ -252,6 +258,11 @@ fn keys(keys: &[Key], entry: &Entry, direction: Option<Direction>, world: &World
         }
     };
     keys.iter().map(written).filter(|word| !word.is_empty()).collect()
+}
+
+/// The name of the flow whose entry it is.
+pub(super) fn flow_of<'w>(entry: &Entry, world: &World<'w>) -> Option<&'w str> {
+    world.plan.talks.talks.iter().find(|talk| is_of(entry, talk)).and_then(|talk| talk.name.as_deref())
 }
 
 /// `web ESTABLISHED 5d [ASSURED]`: what `entry` writes of an entry.

@@ -275,8 +275,7 @@ fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> 
 
 /// `web ESTABLISHED 5d`
 fn flow_and_state(event: &Happening, world: &World<'_>) -> String {
-    let talks = &world.plan.talks.talks;
-    let flow = talks.iter().find(|talk| is_of(&event.entry, talk)).and_then(|talk| talk.name.clone());
+    let flow = entry::flow_of(&event.entry, world).map(str::to_owned);
     let mut parts: Vec<String> = flow.into_iter().collect();
     parts.extend(event.entry.state.as_ref().map(ToString::to_string));
     if event.kind != EventKind::Destroy {
@@ -300,7 +299,7 @@ fn expires(
     let Some(first) = entry_of(target)? else {
         return Ok(vec![Mismatch::new(after.span, expected, "no entry")]);
     };
-    let left = words::seconds(first.left.most);
+    let left = words::precise(first.left.most);
     let before = target.advance(Time(at.as_nanos().saturating_sub(world.plan.tick)))?;
     let lives = entry_of(target)?.is_some_and(|entry| entry.id == first.id);
     let at_last = target.advance(at)?;

@@ -32,15 +32,16 @@ pub(super) fn seconds(time: Time) -> String {
 
 /// A length as it was claimed: `120s`, `30s-1tick`.
 pub(super) fn length(length: Length) -> String {
-    let whole = if length.nanos.is_multiple_of(1_000_000_000) {
-        seconds(Time(length.nanos))
-    } else {
-        exact(Time(length.nanos))
-    };
+    let whole = precise(Time(length.nanos));
     match length.ticks {
         0 => whole,
         ticks => format!("{whole}{ticks:+}tick"),
     }
+}
+
+/// Whole seconds where they are whole, otherwise down to the millisecond.
+pub(super) fn precise(time: Time) -> String {
+    if time.as_nanos().is_multiple_of(1_000_000_000) { seconds(time) } else { exact(time) }
 }
 
 /// Down to the tick, for claims that are exact.

@@ -1,0 +1,198 @@
+//! `run`, `try` and `explain` of scenarios from the outside: exit codes, last lines, files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of our own that goes away.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("conntruth-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn ends(&self, code: i32) -> &Ran {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(&self, text: &str) -> &Ran {
+        assert!(self.out.contains(text), "no `{text}` in\n{}", self.out);
+        self
+    }
+
+    #[track_caller]
+    fn complains(&self, text: &str) -> &Ran {
+        assert!(self.err.contains(text), "no `{text}` in\n{}", self.err);
+        self
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
+    command.args(arguments).env_remove("CI").env("NO_COLOR", "1");
+    command
+}
+
+fn conntruth(arguments: &[&str]) -> Ran {
+    ran(command(arguments).output().unwrap())
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+const HOLDS: &str = "flow udp client:1 > server:2\n> (1)  = new 30s [UNREPLIED]\n";
+const FAILS: &str = "flow udp client:1 > server:2\n> (1)  = new 31s [UNREPLIED]   # why\n";
+
+#[test]
+fn without_arguments_the_suite_runs() {
+    let ran = conntruth(&[]);
+    ran.ends(0).says("profile linux-6.18, seed 0").says("again: conntruth run --profile linux-6.18");
+    let last = ran.out.lines().last().unwrap();
+    let counts: Vec<&str> = last.split(", ").collect();
+    assert!(counts[0].ends_with(" passed") && counts[1..] == ["0 failed", "0 skipped"], "{last}");
+}
+
+#[test]
+fn each_ending_has_its_exit_code() {
+    let folder = Folder::new("endings");
+    let holds = folder.file("holds.ct", HOLDS);
+    let fails = folder.file("fails.ct", FAILS);
+    let later = folder
+        .file("later.ct", "rules\n    filter forward drop\nflow udp client:1 > server:2\n> (1)  = new\n");
+    let silent = folder.file("silent.ct", "flow udp client:1 > server:2\n> (1)\n");
+    conntruth(&["run", text(&holds)]).ends(0).says("1 passed, 0 failed, 0 skipped\n");
+    conntruth(&["run", text(&fails)]).ends(1).says("got 30s").says("0 passed, 1 failed, 0 skipped\n");
+    conntruth(&["run", text(&silent)]).ends(1).says("it claims nothing");
+    conntruth(&["run", text(&later)]).ends(3).says("0 passed, 0 failed, 0 skipped, 1 unsupported\n");
+    conntruth(&["run", text(&folder.0)]).ends(1).says("1 passed, 2 failed, 0 skipped, 1 unsupported\n");
+    conntruth(&["run", "--filter", "**/holds", text(&folder.0)])
+        .ends(0)
+        .says("1 passed, 0 failed, 0 skipped\n");
+}
+
+#[test]
+fn what_selects_nothing_is_no_success() {
+    let folder = Folder::new("nothing");
+    conntruth(&["run", text(&folder.0)]).ends(2).complains("there are no scenarios");
+    conntruth(&["run", "--filter", "no/such/*"]).ends(2).complains("none of ").complains("`no/such/*`");
+    conntruth(&["run", "no-such-file.ct"]).ends(2).complains("no-such-file.ct");
+    conntruth(&["run", "--filter", "a{b"]).ends(2).complains("a{b");
+    conntruth(&["run", "--profile", "linux-9.99"]).ends(2).complains("there is no profile `linux-9.99`");
+    conntruth(&["run", "--target", "linux"]).ends(3).complains("target `linux`");
+}
+
+#[test]
+fn mistakes_are_located_in_every_file() {
+    let folder = Folder::new("mistakes");
+    folder.file("one.ct", "flow udp client:1 > sever:2\n> (1)  = new\n");
+    folder.file("two.ct", "flow udp client:1 > server:2\n> (1)  = now\n");
+    let ran = conntruth(&["run", text(&folder.0)]);
+    ran.ends(2)
+        .complains("one.ct:1:21")
+        .complains("did you mean `server`?")
+        .complains("two.ct:2:")
+        .complains("^^^");
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn blessing_writes_the_file_and_nothing_else() {
+    let folder = Folder::new("bless");
+    let path = folder.file("scenarios/udp/fails.ct", FAILS);
+    let ran = conntruth(&["run", "--bless", text(&path)]);
+    ran.ends(0).says("1 passed, 0 failed, 0 skipped\n").complains("1 part blessed");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), FAILS.replace("31s", "30s"));
+    conntruth(&["run", "--bless", text(&path)]).ends(0);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), FAILS.replace("31s", "30s"));
+    conntruth(&["run", "--bless"]).ends(2).complains("name the files");
+}
+
+#[test]
+fn a_machine_blesses_nothing() {
+    let folder = Folder::new("ci");
+    let path = folder.file("fails.ct", FAILS);
+    let output = command(&["run", "--bless", text(&path)]).env("CI", "true").output().unwrap();
+    ran(output).ends(2).complains("CI is set");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), FAILS);
+}
+
+#[test]
+fn formats_are_for_machines() {
+    let folder = Folder::new("formats");
+    let fails = folder.file("fails.ct", FAILS);
+    let ran = conntruth(&["run", "--format", "jsonl", text(&fails)]);
+    let objects: Vec<serde_json::Value> =
+        ran.ends(1).out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects[0]["failures"][0]["line"], 2);
+    assert_eq!(objects[0]["failures"][0]["got"], "30s");
+    assert_eq!(objects[1]["run"]["failed"], 1);
+    conntruth(&["run", "--format", "tap", text(&fails)]).ends(1).says("TAP version 14\n1..1\nnot ok 1 - ");
+    conntruth(&["run", "--format", "junit", text(&fails)]).ends(1).says("<testsuites").says("failures=\"1\"");
+    let quiet = conntruth(&["run", "--quiet", "--filter", "tcp/opening/*"]);
+    assert_eq!(quiet.ends(0).out.lines().count(), 1);
+}
+
+#[test]
+fn try_answers_and_saves() {
+    let folder = Folder::new("try");
+    let steps = ["try", "tcp client:1 > server:80", "> S", "< S.", "+1h", "> ."];
+    let ran = conntruth(&steps);
+    ran.ends(0).says("tcp-new-syn:").says("is forgotten").says("tcp-pick-up:").says("ESTABLISHED");
+    let path = folder.0.join("saved.ct");
+    let mut save = steps.to_vec();
+    save.extend(["--save", text(&path)]);
+    conntruth(&save).ends(0).complains("written");
+    assert!(std::fs::read_to_string(&path).unwrap().contains("= established reply SYN_RECV 60s []"));
+    conntruth(&["run", text(&path)]).ends(0).says("1 passed");
+    conntruth(&save).ends(2).complains("is there already");
+    conntruth(&["try", "udp client:1 > server:2", "> (1) = established"]).ends(1).says("got new");
+    conntruth(&["try", "udp client:1 > server:2", "> what"]).ends(2).complains("command line:2:");
+}
+
+#[test]
+fn scenarios_are_explained() {
+    conntruth(&["explain", "tcp/opening/handshake", "--packet", "1"])
+        .ends(0)
+        .says("tcp-new-syn")
+        .says("source");
+    conntruth(&["explain", "tcp/opening/handshake", "--packet", "9"])
+        .ends(2)
+        .complains("there is no packet 9");
+    conntruth(&["explain", "no/such/thing.ct"]).ends(2).complains("no/such/thing.ct");
+}
