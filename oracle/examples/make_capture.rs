@@ -2,8 +2,8 @@
 //! interleaved. The same seed gives the same bytes.
 //!
 //! ```text
-//! cargo run --release --example make_capture -- /tmp/million.pcap 1000000
-//! time cargo run --release -- replay --format none /tmp/million.pcap
+//! cargo run --release --example make_capture -- million.pcap 1000000
+//! time cargo run --release -- replay --format none million.pcap
 //! ```
 
 use std::error::Error;
