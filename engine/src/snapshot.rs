@@ -9,7 +9,7 @@ use crate::outcome::ConnId;
 use crate::states::{SctpState, TcpState};
 use crate::status::Status;
 use crate::time::Time;
-use crate::tuple::{Direction, Family, Tuple, protocol};
+use crate::tuple::{Direction, Family, Tuple};
 
 /// What a protocol's tracker keeps beside the tuple, as far as it can be seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,16 +119,7 @@ impl ConnSnapshot {
 
     /// The protocol's name as the kernel lists it, `unknown` for those without a tracker.
     pub fn protocol_name(&self) -> &'static str {
-        match self.original.protocol {
-            protocol::ICMP => "icmp",
-            protocol::TCP => "tcp",
-            protocol::UDP => "udp",
-            protocol::GRE => "gre",
-            protocol::ICMPV6 => "icmpv6",
-            protocol::SCTP => "sctp",
-            protocol::UDPLITE => "udplite",
-            _ => "unknown",
-        }
+        self.original.protocol_name()
     }
 }
 
@@ -233,6 +224,7 @@ mod tests {
 
     use super::*;
     use crate::tuple::Addr;
+    use crate::tuple::protocol;
 
     fn conn(src: &str, dst: &str, number: u8, keys: [u16; 4], info: ProtoInfo, timeout: u64) -> ConnSnapshot {
         let [src, dst]: [IpAddr; 2] = [src, dst].map(|text| text.parse().unwrap());

@@ -153,6 +153,20 @@ impl Tuple {
         self.dst.ip(self.family)
     }
 
+    /// The protocol's name as the kernel lists it, `unknown` for those without a tracker.
+    pub fn protocol_name(&self) -> &'static str {
+        match self.protocol {
+            protocol::ICMP => "icmp",
+            protocol::TCP => "tcp",
+            protocol::UDP => "udp",
+            protocol::GRE => "gre",
+            protocol::ICMPV6 => "icmpv6",
+            protocol::SCTP => "sctp",
+            protocol::UDPLITE => "udplite",
+            _ => "unknown",
+        }
+    }
+
     /// Whether the two keys are ports.
     pub fn has_ports(&self) -> bool {
         matches!(self.protocol, protocol::TCP | protocol::UDP | protocol::UDPLITE | protocol::SCTP)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use conntruth_engine::{ConnSnapshot, Counter, Direction, ProtoInfo, Status, TcpSide, Time, Tuple, protocol};
+use conntruth_engine::{ConnSnapshot, Counter, Direction, ProtoInfo, Status, TcpSide, Time, Tuple};
 use serde::{Deserialize, Serialize};
 
 /// An entry at one moment.
@@ -129,16 +129,7 @@ impl Entry {
 
     /// The protocol's name as the kernel lists it, `unknown` for those without a tracker.
     pub fn protocol_name(&self) -> &'static str {
-        match self.original.protocol {
-            protocol::ICMP => "icmp",
-            protocol::TCP => "tcp",
-            protocol::UDP => "udp",
-            protocol::GRE => "gre",
-            protocol::ICMPV6 => "icmpv6",
-            protocol::SCTP => "sctp",
-            protocol::UDPLITE => "udplite",
-            _ => "unknown",
-        }
+        self.original.protocol_name()
     }
 }
 
