@@ -5,12 +5,14 @@
 //! knows of scenarios or claims. What a target cannot do it answers with [`Refusal::Unsupported`]; that is never a
 //! failure.
 
+mod batch;
 mod entry;
 mod reference;
 
 use conntruth_engine::{Class, EventKind, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
+pub use batch::{Batch, Reading, Sight};
 pub use entry::{Entry, Left, Peers};
 pub use reference::Reference;
 
@@ -51,6 +53,15 @@ pub trait Target {
     /// # Errors
     /// When this target cannot list them.
     fn table(&mut self) -> Result<Vec<Entry>, Refusal>;
+
+    /// Many worlds at once. They have one configuration and no address in common, so a target may let their packets
+    /// pass in any order that keeps each world's own; the answers are those it would give one world after the other.
+    ///
+    /// # Errors
+    /// When the worlds cannot be made as asked for, or the target breaks.
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        batch::one_by_one(self, batch)
+    }
 
     /// The world is not needed any more.
     fn end(&mut self) {}
