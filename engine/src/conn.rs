@@ -15,10 +15,8 @@ use crate::tuple::{Direction, Tuple};
 pub(crate) struct Conn {
     /// Keys of both directions, by `Direction`.
     pub tuples: [Tuple; 2],
-    /// Their hashes.
-    pub hashes: [u32; 2],
-    /// Number 0: the slot is free.
-    pub id: ConnId,
+    /// Its [`ConnId`]'s; 0: the slot is free.
+    pub number: u64,
     /// The tick of its death; until it is confirmed, the ticks it will live.
     pub expires: Jiffies,
     pub link: Link,
@@ -48,8 +46,18 @@ pub(crate) struct Stamps {
 }
 
 impl Conn {
+    /// Its name, from the slot it lies in.
+    pub fn id(&self, slot: u32) -> ConnId {
+        ConnId::new(self.number, slot)
+    }
+
     pub fn is_confirmed(&self) -> bool {
         self.status.has(Status::CONFIRMED)
+    }
+
+    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of.
+    pub fn is_quiet(&self, now: Jiffies) -> bool {
+        self.is_confirmed() && self.changes.is_empty() && self.expires > now
     }
 
     pub fn has_reply(&self) -> bool {
@@ -108,12 +116,12 @@ impl Conn {
     }
 
     /// A copy for people, events and claims.
-    pub fn snapshot(&self, now: Jiffies, ticks: Ticks) -> ConnSnapshot {
+    pub fn snapshot(&self, slot: u32, now: Jiffies, ticks: Ticks) -> ConnSnapshot {
         let since = if self.is_confirmed() { now } else { Jiffies(0) };
         let extra = self.extra.as_deref();
         let stamps = extra.and_then(|extra| extra.timestamps).unwrap_or_default();
         ConnSnapshot {
-            id: self.id,
+            id: self.id(slot),
             original: self.tuples[0],
             reply: self.tuples[1],
             status: self.status,

@@ -34,12 +34,12 @@ struct Row {
     place: Place,
 }
 
-/// No slot: slots stop at 2^31, so no place has all bits set.
+/// No tuple has the largest hash, and no place all bits set: slots stop at 2^31.
 const EMPTY: Row = Row { hash: u32::MAX, place: Place(u32::MAX) };
 
 impl Row {
     fn is_empty(self) -> bool {
-        self == EMPTY
+        self.hash == EMPTY.hash
     }
 }
 
@@ -69,7 +69,8 @@ impl Index {
     pub(crate) fn find(&self, hash: u32) -> impl Iterator<Item = Place> + '_ {
         let rows = self.rows.get(self.home(hash)..).unwrap_or_default();
         rows.iter()
-            .take_while(move |row| row.hash <= hash && !row.is_empty())
+            // A free row's hash is larger than any.
+            .take_while(move |row| row.hash <= hash)
             .filter(move |row| row.hash == hash)
             .map(|row| row.place)
     }
@@ -139,7 +140,7 @@ impl Index {
     }
 
     fn home(&self, hash: u32) -> usize {
-        if self.bits == 0 { 0 } else { (hash >> (32 - self.bits)) as usize }
+        (u64::from(hash) >> (32 - self.bits)) as usize
     }
 
     /// Doubles the homes. Rows come in the order of their hashes, so each new place lies behind the last.

@@ -80,7 +80,7 @@ impl ConnTable {
     }
 
     /// The confirmed connection that has this tuple in one of its directions.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, hash: u32, tuple: &Tuple, zone: u16) -> Option<Found> {
         for place in self.index.find(hash) {
             let (slot, direction) = (place.slot(), place.direction());
@@ -101,7 +101,7 @@ impl ConnTable {
     pub fn touch_conn(&self, hash: u32) -> u64 {
         let Some(place) = self.index.find(hash).next() else { return 0 };
         let conn = self.slab.get(place.slot());
-        conn.expires.0 ^ u64::from(conn.hashes[0]) ^ conn.proto.touch()
+        conn.tuples[0].src.lo ^ conn.expires.0 ^ conn.proto.touch()
     }
 
     #[inline]
@@ -116,17 +116,18 @@ impl ConnTable {
 
     /// The slot of a connection that is still there.
     pub fn slot(&self, id: ConnId) -> Option<u32> {
-        let at = |slot: u32| self.slab.try_get(slot).filter(|conn| conn.id == id).map(|_| slot);
-        at(id.slot).or_else(|| self.iter().find(|(_, conn)| conn.id == id).map(|(slot, _)| slot))
+        let at = |slot: u32| self.slab.try_get(slot).filter(|conn| conn.number == id.number()).map(|_| slot);
+        at(id.slot).or_else(|| self.iter().find(|(_, conn)| conn.number == id.number()).map(|(slot, _)| slot))
     }
 
     /// All connections in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Conn)> {
         let conns = self.slab.chunks.iter().flatten().enumerate();
-        conns.filter(|(_, conn)| conn.id.number() != 0).map(|(slot, conn)| (slot as u32, conn))
+        conns.filter(|(_, conn)| conn.number != 0).map(|(slot, conn)| (slot as u32, conn))
     }
 
     /// Puts a new connection into the slab and gives it its number.
+    #[inline]
     pub fn add(&mut self, conn: Conn) -> u32 {
         self.slab.add(conn)
     }
@@ -136,9 +137,14 @@ impl ConnTable {
         self.slab.remove(slot);
     }
 
-    /// Enters a connection under both its tuples and its deadline.
-    pub fn enter(&mut self, slot: u32) {
-        let [original, reply] = self.slab.get(slot).hashes;
+    /// The hashes of both tuples of a connection.
+    pub fn hashes(&self, slot: u32) -> [u32; 2] {
+        let conn = self.slab.get(slot);
+        [self.hash(&conn.tuples[0], conn.zone), self.hash(&conn.tuples[1], conn.zone)]
+    }
+
+    /// Enters a connection under both its tuples, whose hashes are given, and its deadline.
+    pub fn enter(&mut self, slot: u32, [original, reply]: [u32; 2]) {
         self.index.insert(original, Place::new(slot, Direction::Original));
         self.index.insert(reply, Place::new(slot, Direction::Reply));
         self.wheel.insert(&mut self.slab, slot);
@@ -146,7 +152,7 @@ impl ConnTable {
 
     /// Takes a confirmed connection out of everything.
     pub fn remove(&mut self, slot: u32) {
-        let [original, reply] = self.slab.get(slot).hashes;
+        let [original, reply] = self.hashes(slot);
         self.index.remove(original, Place::new(slot, Direction::Original));
         self.index.remove(reply, Place::new(slot, Direction::Reply));
         self.wheel.remove(&mut self.slab, slot);
@@ -168,7 +174,7 @@ impl ConnTable {
     /// order of their numbers.
     pub fn next_due(&mut self, now: Jiffies, due: &mut Vec<u32>) -> Option<Jiffies> {
         let tick = self.wheel.turn(&mut self.slab, now, due)?;
-        due.sort_unstable_by_key(|&slot| self.slab.get(slot).id);
+        due.sort_unstable_by_key(|&slot| self.slab.get(slot).number);
         Some(tick)
     }
 
@@ -204,7 +210,7 @@ impl Slab {
         self.last_number += 1;
         self.len += 1;
         if let Some(slot) = self.free.pop() {
-            conn.id = ConnId::new(self.last_number, slot);
+            conn.number = self.last_number;
             *self.get_mut(slot) = conn;
             return slot;
         }
@@ -215,14 +221,14 @@ impl Slab {
         let chunks = self.chunks.len();
         let chunk = &mut self.chunks[chunks - 1];
         let slot = ((chunks - 1) * CHUNK + chunk.len()) as u32;
-        conn.id = ConnId::new(self.last_number, slot);
+        conn.number = self.last_number;
         chunk.push(conn);
         slot
     }
 
     fn remove(&mut self, slot: u32) {
         let conn = self.get_mut(slot);
-        conn.id = ConnId::new(0, slot);
+        conn.number = 0;
         conn.extra = None;
         self.len -= 1;
         self.free.push(slot);

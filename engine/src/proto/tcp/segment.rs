@@ -58,7 +58,7 @@ impl<'a> Header<'a> {
         if header < HEADER || header > length {
             return Err(Reason::TcpDataOffset { header: header as u32, length: length as u32 });
         }
-        if packet.verify && !checksum::is_transport_intact(packet.datagram, packet.protocol, bytes) {
+        if packet.verify && !checksum::is_transport_intact(&packet.datagram, packet.protocol, bytes) {
             return Err(Reason::TcpChecksum {});
         }
         let flags = head[13];
