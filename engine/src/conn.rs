@@ -11,7 +11,10 @@ use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
 
 /// See the module.
+///
+/// Three lines of the cache: what every packet looks at in the first two, what its protocol remembers in the third.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Conn {
     /// Keys of both directions, by `Direction`.
     pub tuples: [Tuple; 2],
@@ -19,17 +22,19 @@ pub(crate) struct Conn {
     pub number: u64,
     /// The tick of its death; until it is confirmed, the ticks it will live.
     pub expires: Jiffies,
-    pub link: Link,
     pub status: Status,
-    pub mark: u32,
-    pub zone: u16,
     /// What happened since events were last delivered.
     pub changes: Changes,
+    pub zone: u16,
+    pub extra: Option<Box<Extra>>,
+    pub link: Link,
+    pub mark: u32,
     /// Whether somebody listened when it was made: if not, it never makes events.
     pub listened: bool,
     pub proto: ProtoState,
-    pub extra: Option<Box<Extra>>,
 }
+
+const _: () = assert!(size_of::<Conn>() == 3 * 64);
 
 /// What few connections have.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,7 @@
 mod tracking;
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use crate::defrag::Defrag;
 use crate::event::Event;
@@ -229,18 +230,16 @@ impl Engine {
     }
 
     /// Reads where the entries of a batch lie, first in the index, then in the table. The reads do not depend on each
-    /// other, so the processor waits for all of them at once. What is asked for in vain has cost nothing else.
+    /// other, and little stands between them, so the processor waits for all of them at once. What is asked for in vain
+    /// does no harm.
     fn look_ahead(&self, packets: &[(Time, Packet<'_>)]) {
         let mut hashes = [0; BATCH];
-        let mut seen = 0_u64;
+        let hashes = &mut hashes[..packets.len()];
         for (hash, (_, packet)) in hashes.iter_mut().zip(packets) {
             *hash = proto::glance(packet.bytes).map_or(0, |tuple| self.table.hash(&tuple, packet.zone));
-            seen ^= self.table.touch_index(*hash);
         }
-        for &hash in &hashes[..packets.len()] {
-            seen ^= self.table.touch_conn(hash);
-        }
-        std::hint::black_box(seen);
+        black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_index(hash)));
+        black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_conn(hash)));
     }
 
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.

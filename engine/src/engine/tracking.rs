@@ -44,24 +44,21 @@ impl Engine {
             Ok(datagram) => datagram,
             Err(reason) => return *outcome = unattached(Class::Discarded, Verdict::Drop, reason),
         };
-        // Checksums are looked at on the way in, where nobody has yet.
-        let verify = way.hook() == Hook::Prerouting && !packet.is_trusted();
         if datagram.is_fragment {
-            return self.gather(way, packet, datagram, verify, outcome);
+            return self.gather(way, packet, outcome);
         }
+        let verify = is_verified(way, packet);
         self.track(way, packet, datagram, verify, outcome);
     }
 
-    /// A fragment: what is tracked is the datagram that it completes.
+    /// A fragment: what is tracked is the datagram that it completes. It is read again, so that the view of any other
+    /// packet need not lie in memory.
     #[cold]
-    fn gather(
-        &mut self,
-        way: Way,
-        packet: &Packet<'_>,
-        datagram: Datagram<'_>,
-        verify: bool,
-        outcome: &mut Outcome,
-    ) {
+    fn gather(&mut self, way: Way, packet: &Packet<'_>, outcome: &mut Outcome) {
+        let Ok(datagram) = ip::receive(packet.bytes, packet.offload) else {
+            unreachable!("it was received before")
+        };
+        let verify = is_verified(way, packet);
         let place = Place { hook: way.hook(), zone: 0 };
         match self.defrag.handle(self.now, place, &datagram, packet.is_trusted(), &self.rules.sysctls) {
             Gathered::Whole | Gathered::Pass => self.track(way, packet, datagram, verify, outcome),
@@ -406,6 +403,11 @@ fn info(conn: &Conn, direction: Direction) -> CtInfo {
         Direction::Original if conn.status.has(Status::EXPECTED) => CtInfo::Related,
         Direction::Original => CtInfo::New,
     }
+}
+
+/// Checksums are looked at on the way in, where nobody has yet.
+fn is_verified(way: Way, packet: &Packet<'_>) -> bool {
+    way.hook() == Hook::Prerouting && !packet.is_trusted()
 }
 
 fn unattached(class: Class, verdict: Verdict, reason: Reason) -> Outcome {

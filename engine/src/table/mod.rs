@@ -56,7 +56,7 @@ impl ConnTable {
         self.slab.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Conn>()).sum::<usize>()
             + self.slab.free.capacity() * size_of::<u32>()
             + self.index.bytes()
-            + size_of::<Wheel>()
+            + self.wheel.bytes()
     }
 
     /// Confirmed connections.

@@ -1,9 +1,13 @@
-//! When entries die: a hierarchical timer wheel whose links are indices.
+//! When entries die: a hierarchical timer wheel.
 //!
 //! Eleven levels of 64 slots reach over all of time; a bit for each slot says whether it holds anything, so five idle
 //! days are a few steps. An entry is filed under a tick *at or before* its deadline: renewing it only writes the
 //! deadline, and when its slot comes due it is filed again. Each entry is filed at most once a level, so expiry is
 //! O(1) amortised however many there are.
+//!
+//! A slot is a plain list, and an entry knows its place there: the last one takes the place of one that leaves. Entries
+//! are not linked to each other because a chain through a large table waits for memory at each of its links, while the
+//! entries of a list can all be asked for at once.
 //!
 //! The wheel knows nothing of connections; who owns the links passes them in.
 
@@ -11,14 +15,14 @@ use crate::time::Jiffies;
 
 const SLOTS: usize = 64;
 const LEVELS: usize = 11;
-/// No entry.
-pub(crate) const NIL: u32 = u32::MAX;
+/// A list that holds more when it is emptied gives its memory back; a smaller one is soon filled again.
+const KEPT: usize = 1024;
 
 /// An entry's place in the wheel, kept inside the entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
-    prev: u32,
-    next: u32,
+    /// Its place in the list.
+    at: u32,
     /// `level * SLOTS + slot`, or `OUT`.
     list: u16,
 }
@@ -27,7 +31,7 @@ const OUT: u16 = u16::MAX;
 
 impl Default for Link {
     fn default() -> Link {
-        Link { prev: NIL, next: NIL, list: OUT }
+        Link { at: 0, list: OUT }
     }
 }
 
@@ -45,7 +49,8 @@ pub(crate) trait Links {
 pub(crate) struct Wheel {
     /// The next tick to look at: all before it were handed out.
     next: u64,
-    heads: Box<[[u32; SLOTS]; LEVELS]>,
+    /// The levels up to the highest that was ever needed.
+    levels: Vec<[Vec<u32>; SLOTS]>,
     /// For each level, which slots hold something.
     occupied: [u64; LEVELS],
     /// Nothing is to be done before this tick.
@@ -54,7 +59,7 @@ pub(crate) struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Wheel {
-        Wheel { next: 0, heads: Box::new([[NIL; SLOTS]; LEVELS]), occupied: [0; LEVELS], soonest: u64::MAX }
+        Wheel { next: 0, levels: Vec::new(), occupied: [0; LEVELS], soonest: u64::MAX }
     }
 }
 
@@ -64,32 +69,29 @@ impl Wheel {
         let tick = links.deadline(entry).0.max(self.next);
         let level = (63 - (self.next ^ tick | 1).leading_zeros()) as usize / 6;
         let slot = (tick >> (6 * level)) as usize % SLOTS;
-        let head = std::mem::replace(&mut self.heads[level][slot], entry);
-        if head != NIL {
-            links.link(head).prev = entry;
+        while self.levels.len() <= level {
+            self.levels.push([const { Vec::new() }; SLOTS]);
         }
-        *links.link(entry) = Link { prev: NIL, next: head, list: (level * SLOTS + slot) as u16 };
+        let list = &mut self.levels[level][slot];
+        *links.link(entry) = Link { at: list.len() as u32, list: (level * SLOTS + slot) as u16 };
+        list.push(entry);
         self.occupied[level] |= 1 << slot;
         self.soonest = self.soonest.min(self.start(level, slot));
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, entry: u32) {
-        let Link { prev, next, list } = std::mem::take(links.link(entry));
+        let Link { at, list } = std::mem::take(links.link(entry));
         if list == OUT {
             return;
         }
         let (level, slot) = (list as usize / SLOTS, list as usize % SLOTS);
-        if next != NIL {
-            links.link(next).prev = prev;
-        }
-        if prev != NIL {
-            links.link(prev).next = next;
-        } else {
-            self.heads[level][slot] = next;
-            if next == NIL {
-                self.occupied[level] &= !(1 << slot);
-            }
+        let list = &mut self.levels[level][slot];
+        list.swap_remove(at as usize);
+        if let Some(&moved) = list.get(at as usize) {
+            links.link(moved).at = at;
+        } else if list.is_empty() {
+            self.occupied[level] &= !(1 << slot);
         }
     }
 
@@ -100,6 +102,12 @@ impl Wheel {
             self.remove(links, entry);
             self.insert(links, entry);
         }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let lists = self.levels.iter().flatten();
+        lists.map(|list| size_of_val(list) + list.capacity() * size_of::<u32>()).sum::<usize>()
     }
 
     /// Whether `turn` up to `tick` would find nothing to do.
@@ -167,16 +175,19 @@ impl Wheel {
 
     /// Empties a slot: what is due is handed out, what has more time is filed again.
     fn spread(&mut self, links: &mut impl Links, level: usize, slot: usize, due: &mut Vec<u32>) {
-        let mut entry = std::mem::replace(&mut self.heads[level][slot], NIL);
+        let mut list = std::mem::take(&mut self.levels[level][slot]);
         self.occupied[level] &= !(1 << slot);
-        while entry != NIL {
-            let next = std::mem::take(links.link(entry)).next;
+        for &entry in &list {
+            *links.link(entry) = Link::default();
             if links.deadline(entry).0 < self.next {
                 due.push(entry);
             } else {
                 self.insert(links, entry);
             }
-            entry = next;
+        }
+        list.clear();
+        if list.capacity() <= KEPT {
+            self.levels[level][slot] = list;
         }
     }
 }
