@@ -272,14 +272,14 @@ impl Engine {
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `early_drop`.
     fn early_drop(&mut self, hash: u32) -> bool {
-        let buckets = self.rules.sysctls.get(Knob::Buckets).max(1) as u32;
+        // A connection lies in two of the kernel's buckets and in one of ours: half as many hold as much each.
+        let buckets = (self.rules.sysctls.get(Knob::Buckets) / 2).max(1) as u32;
         let first = ((u64::from(hash) * u64::from(buckets)) >> 32) as u32;
         for step in 0..self.rules.profile.early_drop_buckets.min(buckets) {
             let bucket = (first + step) % buckets;
-            let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).map(|found| found.slot).collect();
+            let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).collect();
             victims.retain(|&slot| !self.table.conn(slot).status.has(Status::ASSURED));
             victims.sort_unstable();
-            victims.dedup();
             if !victims.is_empty() {
                 for slot in victims {
                     self.destroy(slot, self.now);
@@ -323,8 +323,8 @@ impl Engine {
 
     fn confirm_entry(&mut self, slot: u32, outcome: &mut Outcome) {
         if !self.table.conn(slot).is_confirmed() {
-            let hashes = self.table.hashes(slot);
-            if let Some(rival) = self.rival(slot, hashes) {
+            let hash = self.table.hash_of(slot);
+            if let Some(rival) = self.rival(slot, hash) {
                 return self.clash(slot, rival, outcome);
             }
             let (now, tick) = (self.now, self.rules.now);
@@ -335,7 +335,7 @@ impl Engine {
                 stamps.start = Some(now);
             }
             conn.note(if conn.status.has(Status::EXPECTED) { Changes::RELATED } else { Changes::NEW });
-            self.table.enter(slot, hashes);
+            self.table.enter(slot, hash);
         }
         self.deliver(slot);
         self.bury(slot);
@@ -348,11 +348,10 @@ impl Engine {
         }
     }
 
-    /// A confirmed connection that holds one of this one's tuples.
-    fn rival(&self, slot: u32, hashes: [u32; 2]) -> Option<u32> {
+    /// A confirmed connection that holds this one's tuples.
+    fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         let conn = self.table.conn(slot);
-        let find = |direction: usize| self.table.find(hashes[direction], &conn.tuples[direction], conn.zone);
-        find(0).or_else(|| find(1)).map(|found| found.slot)
+        self.table.find(hash, &conn.tuples[0], conn.zone).map(|found| found.slot)
     }
 
     /// Two packets of one new flow were tracked before the first was confirmed.

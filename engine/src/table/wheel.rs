@@ -152,7 +152,9 @@ impl Wheel {
 
     /// A higher slot is spread out as soon as its first tick is the next one, so that nothing overtakes it.
     fn spread_higher(&mut self, links: &mut impl Links, due: &mut Vec<u32>) {
-        for level in (1..LEVELS).rev() {
+        // It begins where all digits below its own are zero.
+        let highest = (self.next.trailing_zeros() as usize / 6).min(LEVELS - 1);
+        for level in (1..=highest).rev() {
             let slot = (self.next >> (6 * level)) as usize % SLOTS;
             if self.occupied[level] & 1 << slot != 0 {
                 self.spread(links, level, slot, due);
