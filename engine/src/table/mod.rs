@@ -240,12 +240,9 @@ impl Slab {
 }
 
 impl Links for Slab {
-    fn link(&mut self, entry: u32) -> &mut Link {
-        &mut self.get_mut(entry).link
-    }
-
-    fn deadline(&self, entry: u32) -> Jiffies {
-        self.get(entry).expires
+    fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link) {
+        let conn = self.get_mut(entry);
+        (conn.expires, &mut conn.link)
     }
 }
 

@@ -37,8 +37,8 @@ impl Default for Link {
 
 /// Who holds the entries.
 pub(crate) trait Links {
-    fn link(&mut self, entry: u32) -> &mut Link;
-    fn deadline(&self, entry: u32) -> Jiffies;
+    /// An entry's deadline and its place.
+    fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link);
 }
 
 /// The wheel; see the module.
@@ -66,22 +66,23 @@ impl Default for Wheel {
 impl Wheel {
     /// Files an entry under its deadline, or under the next tick when that has passed.
     pub(crate) fn insert(&mut self, links: &mut impl Links, entry: u32) {
-        let tick = links.deadline(entry).0.max(self.next);
+        let (deadline, link) = links.timer(entry);
+        let tick = deadline.0.max(self.next);
         let level = (63 - (self.next ^ tick | 1).leading_zeros()) as usize / 6;
         let slot = (tick >> (6 * level)) as usize % SLOTS;
         while self.levels.len() <= level {
             self.levels.push([const { Vec::new() }; SLOTS]);
         }
         let list = &mut self.levels[level][slot];
-        *links.link(entry) = Link { at: list.len() as u32, list: (level * SLOTS + slot) as u16 };
+        *link = Link { at: list.len() as u32, list: (level * SLOTS + slot) as u16 };
         list.push(entry);
         self.occupied[level] |= 1 << slot;
-        self.soonest = self.soonest.min(self.start(level, slot));
+        self.soonest = self.soonest.min(tick >> (6 * level) << (6 * level));
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, entry: u32) {
-        let Link { at, list } = std::mem::take(links.link(entry));
+        let Link { at, list } = std::mem::take(links.timer(entry).1);
         if list == OUT {
             return;
         }
@@ -89,7 +90,7 @@ impl Wheel {
         let list = &mut self.levels[level][slot];
         list.swap_remove(at as usize);
         if let Some(&moved) = list.get(at as usize) {
-            links.link(moved).at = at;
+            links.timer(moved).1.at = at;
         } else if list.is_empty() {
             self.occupied[level] &= !(1 << slot);
         }
@@ -97,8 +98,8 @@ impl Wheel {
 
     /// An entry's deadline has come nearer: files it again where it lies too far ahead.
     pub(crate) fn shortened(&mut self, links: &mut impl Links, entry: u32) {
-        let list = links.link(entry).list;
-        if list != OUT && links.deadline(entry).0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
+        let (deadline, &mut Link { list, .. }) = links.timer(entry);
+        if list != OUT && deadline.0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
             self.remove(links, entry);
             self.insert(links, entry);
         }
@@ -180,8 +181,9 @@ impl Wheel {
         let mut list = std::mem::take(&mut self.levels[level][slot]);
         self.occupied[level] &= !(1 << slot);
         for &entry in &list {
-            *links.link(entry) = Link::default();
-            if links.deadline(entry).0 < self.next {
+            let (deadline, link) = links.timer(entry);
+            if deadline.0 < self.next {
+                *link = Link::default();
                 due.push(entry);
             } else {
                 self.insert(links, entry);
@@ -202,11 +204,9 @@ mod tests {
     struct Entries(Vec<(Link, u64)>);
 
     impl Links for Entries {
-        fn link(&mut self, entry: u32) -> &mut Link {
-            &mut self.0[entry as usize].0
-        }
-        fn deadline(&self, entry: u32) -> Jiffies {
-            Jiffies(self.0[entry as usize].1)
+        fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link) {
+            let (link, deadline) = &mut self.0[entry as usize];
+            (Jiffies(*deadline), link)
         }
     }
 
