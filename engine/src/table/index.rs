@@ -42,12 +42,17 @@ impl Index {
     /// The slots whose hash is `hash`; nearly always none or one.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
-        let rows = self.rows.get(self.home(hash)..).unwrap_or_default();
-        rows.iter()
+        let mut at = self.home(hash);
+        std::iter::from_fn(move || {
             // A free row's hash is larger than any.
-            .take_while(move |row| row.hash <= hash)
-            .filter(move |row| row.hash == hash)
-            .map(|row| row.slot)
+            while let Some(row) = self.rows.get(at).filter(|row| row.hash <= hash) {
+                at += 1;
+                if row.hash == hash {
+                    return Some(row.slot);
+                }
+            }
+            None
+        })
     }
 
     /// Reads the line on which `find` would begin, so that it is near when it is asked.

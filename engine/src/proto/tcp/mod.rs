@@ -122,8 +122,8 @@ pub(super) fn track(
         return Decision::Invalid.because(why, reason);
     }
     let mut old_state = tcp.state;
-    match course(tcp, status, &mut old_state, direction, &header, rules, why) {
-        Course::Window(new_state) => {
+    let new_state = match course(tcp, status, &mut old_state, direction, &header, rules, why) {
+        Course::Window(state) => {
             match window::check(tcp, direction, &header, rules, why) {
                 Window::Inside => {}
                 Window::Ignored => return Decision::Keep,
@@ -134,14 +134,15 @@ pub(super) fn track(
             } else if old_state != tcp.state {
                 *why = Reason::TcpResync { ack: header.ack };
             }
-            accept(conn, direction, &header, (old_state, new_state), rules, why)
+            state
         }
-        Course::Sure(new_state) => {
+        Course::Sure(state) => {
             *why = Reason::TcpRst { seq: header.seq, ack: header.ack };
-            accept(conn, direction, &header, (old_state, new_state), rules, why)
+            state
         }
-        Course::Done(decision) => decision,
-    }
+        Course::Done(decision) => return decision,
+    };
+    accept(conn, direction, &header, (old_state, new_state), rules, why)
 }
 
 /// The first packet of a connection: a SYN, or with `tcp_loose` an ACK that picks it up mid-stream.
@@ -402,17 +403,19 @@ fn accept(
 /// How many ticks an accepted segment leaves, the first rule that applies.
 fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: &Rules) -> u64 {
     let of_state = state_timeout(new, rules);
-    let retransmitting = rules.timeout(Knob::TcpRetrans);
-    let unacknowledged = rules.timeout(Knob::TcpUnack);
+    let shorter = |knob| Some(rules.timeout(knob)).filter(|&timeout| timeout < of_state);
+    let repeats = i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans);
     let data_waits = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::DATA_UNACKNOWLEDGED != 0;
     let closes = new == TcpState::Close && old != new;
-    if i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans) && of_state > retransmitting {
+    if repeats && let Some(retransmitting) = shorter(Knob::TcpRetrans) {
         retransmitting
     } else if header.kind == Segment::Rst && (rules.profile.tcp_rst_always_close_timeout || closes) {
         rules.timeout(Knob::TcpClose)
-    } else if data_waits && of_state > unacknowledged {
+    } else if data_waits && let Some(unacknowledged) = shorter(Knob::TcpUnack) {
         unacknowledged
-    } else if tcp.last_win == 0 && of_state > retransmitting {
+    } else if tcp.last_win == 0
+        && let Some(retransmitting) = shorter(Knob::TcpRetrans)
+    {
         retransmitting
     } else {
         of_state

@@ -34,6 +34,22 @@ struct Numbers {
     sack: u32,
 }
 
+impl Numbers {
+    /// What counts instead of what a RST, or a segment without an ACK, says.
+    fn amend(&mut self, sender: &TcpSide, receiver: &TcpSide, state: TcpState, header: &Header<'_>) {
+        // Without an ACK, or with one that a broken RST left at zero, what was sent counts as acknowledged.
+        if !header.has(flag::ACK) || self.ack == 0 {
+            self.ack = receiver.td_end;
+            self.sack = receiver.td_end;
+        }
+        // A RST with SEQ 0 answers a SYN.
+        if header.has(flag::RST) && self.seq == 0 && state == TcpState::SynSent {
+            self.seq = sender.td_end;
+            self.end = sender.td_end;
+        }
+    }
+}
+
 /// Checks a segment, and notes it if it fits.
 pub(super) fn check(
     tcp: &mut Tcp,
@@ -51,15 +67,8 @@ pub(super) fn check(
         *why = inside(sender, &n);
         return Window::Inside;
     }
-    // Without an ACK, or with one that a broken RST left at zero, what was sent counts as acknowledged.
-    if !header.has(flag::ACK) || (header.has(flag::RST) && n.ack == 0) {
-        n.ack = receiver.td_end;
-        n.sack = receiver.td_end;
-    }
-    // A RST with SEQ 0 answers a SYN.
-    if header.has(flag::RST) && n.seq == 0 && state == TcpState::SynSent {
-        n.seq = sender.td_end;
-        n.end = sender.td_end;
+    if header.flags & (flag::ACK | flag::RST) != flag::ACK {
+        n.amend(sender, receiver, state, header);
     }
     if let Err((window, reason)) = bounds(sender, receiver, &n, rules.profile.tcp_max_ack_window) {
         let liberal = sender.flags & TcpSide::BE_LIBERAL != 0 || rules.sysctls.is_on(Knob::TcpBeLiberal);
