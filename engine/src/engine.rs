@@ -239,7 +239,11 @@ impl Engine {
             *hash = proto::glance(packet.bytes).map_or(0, |tuple| self.table.hash(&tuple, packet.zone));
         }
         black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_index(hash)));
-        black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_conn(hash)));
+        let slots = hashes;
+        for slot in slots.iter_mut() {
+            *slot = self.table.guess(*slot);
+        }
+        black_box(slots.iter().fold(0, |seen, &slot| seen ^ self.table.touch_conn(slot)));
     }
 
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.

@@ -29,10 +29,10 @@ pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules, why: 
         let stream_at = rules.now.0 + rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
         conn.proto = ProtoState::Udp(Udp { stream_at: Jiffies(stream_at) });
     }
-    let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
     if !conn.has_reply() {
         return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpUnreplied {});
     }
+    let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
     if rules.now <= udp.stream_at {
         return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpReplied {});
     }

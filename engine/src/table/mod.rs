@@ -104,11 +104,14 @@ impl ConnTable {
         self.index.touch(hash)
     }
 
-    /// Reads the lines of a connection ahead of its use.
-    pub fn touch_conn(&self, hash: u32) -> u64 {
-        let Some(slot) = self.index.find(hash).next() else { return 0 };
-        let conn = self.slab.get(slot);
-        conn.tuples[0].src.lo ^ conn.expires.0 ^ conn.proto.touch()
+    /// The connection that a tuple of this hash most likely belongs to; any other when there is none.
+    pub fn guess(&self, hash: u32) -> u32 {
+        self.index.find(hash).next().unwrap_or_default()
+    }
+
+    /// Reads the three lines of a connection ahead of its use.
+    pub fn touch_conn(&self, slot: u32) -> u64 {
+        self.slab.try_get(slot).map_or(0, |conn| conn.expires.0 ^ conn.tuples[0].src.lo ^ conn.proto.touch())
     }
 
     #[inline]

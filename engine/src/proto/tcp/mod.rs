@@ -70,10 +70,6 @@ impl Tcp {
         ProtoInfo::Tcp { state: self.state, sides: self.sides }
     }
 
-    pub(super) fn touch(&self) -> u64 {
-        u64::from(self.last_seq)
-    }
-
     fn side(&mut self, direction: Direction) -> &mut TcpSide {
         &mut self.sides[direction as usize]
     }
