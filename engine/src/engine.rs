@@ -233,15 +233,14 @@ impl Engine {
     /// other, and little stands between them, so the processor waits for all of them at once. What is asked for in vain
     /// does no harm.
     fn look_ahead(&self, packets: &[(Time, Packet<'_>)]) {
-        let mut hashes = [0; BATCH];
-        let hashes = &mut hashes[..packets.len()];
+        let (mut hashes, mut slots) = ([0; BATCH], [0; BATCH]);
+        let (hashes, slots) = (&mut hashes[..packets.len()], &mut slots[..packets.len()]);
         for (hash, (_, packet)) in hashes.iter_mut().zip(packets) {
             *hash = proto::glance(packet.bytes).map_or(0, |tuple| self.table.hash(&tuple, packet.zone));
         }
         black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_index(hash)));
-        let slots = hashes;
-        for slot in slots.iter_mut() {
-            *slot = self.table.guess(*slot);
+        for (slot, hash) in slots.iter_mut().zip(hashes) {
+            *slot = self.table.guess(*hash);
         }
         black_box(slots.iter().fold(0, |seen, &slot| seen ^ self.table.touch_conn(slot)));
     }

@@ -95,7 +95,7 @@ impl Engine {
         let bytes = datagram.from(part.offset);
         let verify = verify && self.rules.sysctls.is_on(Knob::Checksum);
         let segment = Segment { datagram, protocol: part.protocol, bytes, verify };
-        if proto::has_errors(&segment)
+        if proto::may_be_error(&segment)
             && let Some(settled) = self.track_error(segment, packet.zone)
         {
             *outcome = settled;
@@ -136,25 +136,17 @@ impl Engine {
             return unattached(Class::Invalid, Verdict::Accept, Reason::IcmpInnerUnknown {});
         };
         let conn = self.table.conn(slot);
-        let id = conn.id(slot);
+        let id = Some(conn.id(slot));
         if conn.tuples[direction as usize].dst != outer {
-            return Outcome {
-                conn: Some(id),
-                ..unattached(Class::Invalid, Verdict::Accept, Reason::IcmpWrongTarget {})
-            };
+            let settled = unattached(Class::Invalid, Verdict::Accept, Reason::IcmpWrongTarget {});
+            return Outcome { conn: id, ..settled };
         }
         let info = match direction {
             Direction::Original => CtInfo::Related,
             Direction::Reply => CtInfo::RelatedReply,
         };
-        let reason = Reason::IcmpError { kind, code };
-        Outcome {
-            class: Class::Tracked(info),
-            verdict: Verdict::Accept,
-            conn: Some(id),
-            attached: true,
-            reason,
-        }
+        let settled = unattached(Class::Tracked(info), Verdict::Accept, Reason::IcmpError { kind, code });
+        Outcome { conn: id, attached: true, ..settled }
     }
 
     /// Lets the packet have its effect on the connection that has its tuple, or on a new one.

@@ -140,9 +140,9 @@ pub(crate) fn glance(bytes: &[u8]) -> Option<Tuple> {
     tuple(&datagram, part.protocol, datagram.from(part.offset)).ok()
 }
 
-/// Whether a packet may be an error that is about another connection's packet.
+/// Whether it is for [`error_stage`] to look at.
 #[inline]
-pub(crate) fn has_errors(segment: &Segment<'_>) -> bool {
+pub(crate) fn may_be_error(segment: &Segment<'_>) -> bool {
     match segment.datagram.family {
         Family::Ipv4 => segment.protocol == protocol::ICMP,
         Family::Ipv6 => segment.protocol == protocol::ICMPV6,
