@@ -212,8 +212,14 @@ impl Engine {
     /// Tracks and confirms a packet that nothing drops, as on a forwarding host without rules.
     pub fn forward(&mut self, now: Time, packet: &Packet<'_>) -> Outcome {
         let mut outcome = Outcome::NONE;
-        self.enter(now, Way::Through, packet, &mut outcome);
+        self.pass(now, packet, &mut outcome);
         outcome
+    }
+
+    /// [`Engine::forward`] with its outcome in the caller's place. Its one body serves single packets and batches.
+    #[inline(never)]
+    fn pass(&mut self, now: Time, packet: &Packet<'_>, outcome: &mut Outcome) {
+        self.enter(now, Way::Through, packet, outcome);
     }
 
     /// [`Engine::forward`] for many packets, with identical results. Faster where the table is larger than the caches:
@@ -224,7 +230,7 @@ impl Engine {
         for (packets, outcomes) in packets.chunks(BATCH).zip(outcomes[first..].chunks_mut(BATCH)) {
             self.look_ahead(packets);
             for ((now, packet), outcome) in packets.iter().zip(outcomes) {
-                self.enter(*now, Way::Through, packet, outcome);
+                self.pass(*now, packet, outcome);
             }
         }
     }
