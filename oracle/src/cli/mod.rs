@@ -18,6 +18,7 @@ mod format;
 mod profiles;
 mod replay;
 mod run;
+mod targets;
 mod tone;
 mod try_;
 
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Args),
     Fmt(format::Args),
     Profiles(profiles::Args),
+    Targets(targets::Args),
     Completions(completions::Args),
 }
 
@@ -99,6 +101,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
+        Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

@@ -7,6 +7,7 @@
 
 mod batch;
 mod entry;
+pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod reference;

@@ -17,8 +17,9 @@ struct Head<'a> {
 
 fn head(packet: &[u8]) -> Option<Head<'_>> {
     match packet.first()? >> 4 {
+        4 => head4(packet),
         6 => head6(packet),
-        _ => head4(packet),
+        _ => None,
     }
 }
 
@@ -131,7 +132,9 @@ fn plain_tuple(head: &Head<'_>) -> Option<Tuple> {
 /// Version 1 with PPP inside has its call as a key.
 fn gre_keys(payload: &[u8]) -> (u16, u16) {
     match payload {
-        [_, version, 0x88, 0x0b, _, _, high, low, ..] if version & 7 == 1 => (0, u16::from_be_bytes([*high, *low])),
+        [_, version, 0x88, 0x0b, _, _, high, low, ..] if version & 7 == 1 => {
+            (0, u16::from_be_bytes([*high, *low]))
+        }
         _ => (0, 0),
     }
 }
