@@ -63,6 +63,16 @@ pub trait Target {
         batch::one_by_one(self, batch)
     }
 
+    /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
+    /// has it, and the answers thrown away. What a comparison costs beside it is measured by this. None where there is
+    /// no such measure.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn baseline(&mut self, _batch: &Batch) -> Result<Option<std::time::Duration>, Refusal> {
+        Ok(None)
+    }
+
     /// The world is not needed any more.
     fn end(&mut self) {}
 }
@@ -95,6 +105,10 @@ pub struct Abilities {
     pub table: bool,
     /// Packets of its own host, at OUTPUT and INPUT.
     pub own_host: bool,
+    /// Lets whole seconds pass by ageing its entries: enough for every rule that looks at nothing but the time left.
+    pub ages: bool,
+    /// Shows what its tracker keeps for itself: the windows, which rule it was in its own numbers, what an event is about.
+    pub internals: bool,
 }
 
 /// How a world is to be.

@@ -8,8 +8,8 @@ use conntruth_engine::{
 };
 
 use super::{
-    Abilities, Arrival, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
-    Target, Why,
+    Abilities, Arrival, Batch, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
+    Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -85,6 +85,8 @@ impl Target for Reference {
                 events: true,
                 table: true,
                 own_host: true,
+                ages: true,
+                internals: true,
             },
         }
     }
@@ -121,6 +123,18 @@ impl Target for Reference {
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
         Ok(self.events())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.begin(&batch.config)?;
+        // A world that is set up and has seen nothing: cheaper to copy than to make.
+        let fresh = self.engine.clone();
+        let world = |arrivals: &Vec<Arrival>| {
+            self.engine.clone_from(&fresh);
+            self.known.clear();
+            batch.reading.world(self, arrivals)
+        };
+        batch.worlds.iter().map(world).collect()
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
