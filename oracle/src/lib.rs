@@ -15,8 +15,8 @@ pub mod language;
 pub mod scenario;
 pub mod suite;
 
-pub mod generate;
 pub mod diff;
+pub mod generate;
 
 pub mod explain;
 pub mod replay;

@@ -86,7 +86,8 @@ fn protocol(word: &str) -> Result<Speaks, String> {
 
 /// `3/16`
 fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
+    let parts =
+        text.split_once('/').and_then(|(k, n)| Some((k.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
     match parts {
         Some((k, n)) if (1..=n).contains(&k) => Ok(Shard { index: k - 1, of: n }),
         _ => Err("K of N, such as `1/4` to `4/4`".to_owned()),
@@ -99,7 +100,8 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         out.write_all(normalisations().as_bytes())?;
         return Ok(Exit::Fine);
     }
-    let (Some(target), Some(reference)) = (open(&args.target, args, tone)?, open(&args.reference, args, tone)?)
+    let (Some(target), Some(reference)) =
+        (open(&args.target, args, tone)?, open(&args.reference, args, tone)?)
     else {
         return Ok(Exit::Skipped);
     };
@@ -182,7 +184,9 @@ fn bar(options: &Options, tone: &Tone) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let all: Option<u64> = match options.depth {
-        Some(depth) => Some(options.alphabets().iter().map(|alphabet| alphabet.sequences(depth)).sum::<u64>()),
+        Some(depth) => {
+            Some(options.alphabets().iter().map(|alphabet| alphabet.sequences(depth)).sum::<u64>())
+        }
         None => options.cases,
     };
     let all = all.map(|all| options.cases.unwrap_or(all).min(all) / options.shard.of);
@@ -254,7 +258,8 @@ fn report(args: &Args, ended: &Ended) -> String {
 fn normalisations() -> String {
     let mut text = String::new();
     for row in NORMALISATIONS {
-        let _ = writeln!(text, "{}\n  not compared: {}\n  because:      {}\n", row.name, row.what, row.reason);
+        let _ =
+            writeln!(text, "{}\n  not compared: {}\n  because:      {}\n", row.name, row.what, row.reason);
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
@@ -299,11 +304,8 @@ fn save(folder: &Path, findings: &[Finding], tone: &Tone) -> Result<(), Error> {
     for finding in findings {
         let rule = if finding.cause.rule.is_empty() { "packet" } else { &finding.cause.rule };
         let words = format!("{rule}-{}", finding.cause.field);
-        let name: String = words
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+        let name: String =
+            words.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let path = (1..).map(|number| match number {
             1 => folder.join(format!("{name}.ct")),
             _ => folder.join(format!("{name}-{number}.ct")),

@@ -106,7 +106,9 @@ pub struct Difference {
 /// Compares what two targets saw of one world.
 pub fn compare(reference: &[Sight], target: &[Sight], normal: Normal) -> Option<Difference> {
     let pairs = reference.iter().zip(target).enumerate();
-    let first = pairs.map(|(at, (left, right))| (at, sight(left, right, normal))).find(|(_, found)| !found.is_empty());
+    let first = pairs
+        .map(|(at, (left, right))| (at, sight(left, right, normal)))
+        .find(|(_, found)| !found.is_empty());
     if let Some((at, mismatches)) = first {
         return Some(Difference { at, rule: rule(&reference[at]), mismatches });
     }
@@ -258,7 +260,11 @@ fn peers(left: &Peers, right: &Peers, normal: Normal, found: &mut Found) {
     match (left, right) {
         (Peers::Tcp(l), Peers::Tcp(r)) => {
             if l.map(|side| side.td_scale) != r.map(|side| side.td_scale) {
-                found.differ(Field::Scales, word(&l.map(|side| side.td_scale)), word(&r.map(|side| side.td_scale)));
+                found.differ(
+                    Field::Scales,
+                    word(&l.map(|side| side.td_scale)),
+                    word(&r.map(|side| side.td_scale)),
+                );
             }
             let flags = |sides: &[conntruth_engine::TcpSide; 2]| {
                 format!("0x{:02x} 0x{:02x}", sides[0].flags, sides[1].flags)
@@ -304,7 +310,8 @@ fn events(left: &[Happening], right: &[Happening], normal: Normal, found: &mut F
 
 fn is_same_event(left: &Happening, right: &Happening, normal: Normal) -> bool {
     let (l, r) = (&left.entry, &right.entry);
-    let keys = |entry: &Entry| -> (Tuple, Tuple, u16, u32) { (entry.original, entry.reply, entry.zone, entry.mark) };
+    let keys =
+        |entry: &Entry| -> (Tuple, Tuple, u16, u32) { (entry.original, entry.reply, entry.zone, entry.mark) };
     let told = normal.has(Norm::EventParts);
     let not_told = |shown: bool| told && !shown;
     left.kind == right.kind
@@ -323,7 +330,8 @@ fn told(events: &[Happening]) -> String {
     let one = |event: &Happening| {
         let entry = &event.entry;
         let (kind, changes) = (word(&event.kind), event.changes.join("+"));
-        format!("{kind} {changes} {} {} {}", state(entry), status(entry), entry.original)
+        let (state, status, left) = (state(entry), status(entry), exactly(entry));
+        format!("{kind} {changes} {state} {status} {left} {}", entry.original)
     };
     events.iter().map(one).collect::<Vec<_>>().join("; ")
 }

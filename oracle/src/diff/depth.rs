@@ -75,7 +75,9 @@ fn tcp() -> Vec<String> {
     let mut letters = Vec::new();
     for (arrow, mine, yours) in [('>', FIRST[0], FIRST[1]), ('<', FIRST[1], FIRST[0])] {
         let (next, ack) = (mine + 1, yours + 1);
-        for (flags, acks, rest) in [("S", false, ""), ("S.", true, ""), ("F.", true, ""), ("P.", true, " (10)"), ("R", false, "")] {
+        for (flags, acks, rest) in
+            [("S", false, ""), ("S.", true, ""), ("F.", true, ""), ("P.", true, " (10)"), ("R", false, "")]
+        {
             let inside = if flags.starts_with('S') { mine } else { next };
             for seq in [inside, next + WINDOW, next + FAR] {
                 let acks = if acks { format!(" ack abs {ack}") } else { String::new() };
@@ -122,7 +124,9 @@ fn icmp() -> Vec<String> {
         ] {
             letters.push(format!("{from} > {to} icmp {message}"));
         }
-        letters.push(format!("{from} > {to} icmp unreachable host quote ({to} > {from} icmp echo request id 1)"));
+        letters.push(format!(
+            "{from} > {to} icmp unreachable host quote ({to} > {from} icmp echo request id 1)"
+        ));
     }
     letters
 }
@@ -240,7 +244,12 @@ mod tests {
         for alphabet in ALPHABETS {
             let book = Book::new(alphabet, 1);
             for letter in 0..book.letters.len() {
-                assert_eq!(book.arrivals(&[letter], Lane::number(5)).len(), 1, "{}", alphabet.letters()[letter]);
+                assert_eq!(
+                    book.arrivals(&[letter], Lane::number(5)).len(),
+                    1,
+                    "{}",
+                    alphabet.letters()[letter]
+                );
             }
         }
     }
@@ -249,7 +258,8 @@ mod tests {
     fn sequences_are_spelt_once_each() {
         let book = Book::new(&ALPHABETS[0], 2);
         assert_eq!((book.letters.len(), book.count), (36, 36 + 36 * 36));
-        let all: std::collections::BTreeSet<Vec<usize>> = (0..book.count).map(|number| book.spell(number)).collect();
+        let all: std::collections::BTreeSet<Vec<usize>> =
+            (0..book.count).map(|number| book.spell(number)).collect();
         assert_eq!(all.len() as u64, book.count);
         assert_eq!(book.spell(35), [35]);
         assert_eq!(book.spell(36), [0, 0]);

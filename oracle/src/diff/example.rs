@@ -39,12 +39,17 @@ pub(super) fn scenario(
         record = judge.run(&plan)?;
     }
     let other = plan.run(reference);
-    let text = beside(&plan, &record, &other, &ours.name);
+    let [ours, theirs] = if ours.name == theirs.name {
+        ["reference".to_owned(), "target".to_owned()]
+    } else {
+        [ours.name, theirs.name]
+    };
+    let text = beside(&plan, &record, &other, &ours);
     let mut head = format!("# {}: {} differs.\n", rule(difference), difference.mismatches[0].field);
     for mismatch in &difference.mismatches {
         let _ = writeln!(head, "#   {}", mismatch.field);
-        let _ = writeln!(head, "#     {:<10} {}", format!("{}:", theirs.name), mismatch.target);
-        let _ = writeln!(head, "#     {:<10} {}", format!("{}:", ours.name), mismatch.reference);
+        let _ = writeln!(head, "#     {:<10} {}", format!("{theirs}:"), mismatch.target);
+        let _ = writeln!(head, "#     {:<10} {}", format!("{ours}:"), mismatch.reference);
     }
     Ok(format!("{head}\n{text}"))
 }

@@ -117,12 +117,8 @@ pub fn run(
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
         None => {
-            let allowed = Allowed {
-                protocols: options.protocols,
-                features: options.features,
-                clock,
-                settings: true,
-            };
+            let allowed =
+                Allowed { protocols: options.protocols, features: options.features, clock, settings: true };
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };
@@ -287,6 +283,9 @@ impl Run {
             (None, Some(finding)) => (story, finding.difference.clone()),
             (None, None) => return Ok(()),
         };
+        // With the addresses that the scenario has.
+        let at_home = self.asked(std::slice::from_ref(&small), true)?.pop().flatten();
+        let difference = at_home.filter(|at_home| Cause::of(at_home) == *cause).unwrap_or(difference);
         let scenario = example::scenario(&small, &difference, &mut *self.reference, &self.judge)?;
         let packets = arrivals(&small, family(&small), Lane::FIRST, LINUX_6_18.hz).map_or(0, |all| all.len());
         if let Some(finding) = self.findings.get_mut(cause) {
@@ -298,12 +297,16 @@ impl Run {
         Ok(())
     }
 
-    /// What each story differs in, those that have the same settings in one batch.
     fn both(&mut self, stories: &[Story]) -> Result<Vec<Option<Difference>>, Refusal> {
+        self.asked(stories, false)
+    }
+
+    /// What each story differs in, those that have the same settings in one batch.
+    fn asked(&mut self, stories: &[Story], at_home: bool) -> Result<Vec<Option<Difference>>, Refusal> {
         let mut differences = vec![None; stories.len()];
         let mut batches: Vec<(Batch, Vec<usize>)> = Vec::new();
         for (index, story) in stories.iter().enumerate() {
-            let lane = Lane::number(self.lanes);
+            let lane = if at_home { Lane::FIRST } else { Lane::number(self.lanes) };
             self.lanes += 1;
             // What cannot be built any more is not simpler.
             let Ok(world) = arrivals(story, family(story), lane, LINUX_6_18.hz) else { continue };
@@ -313,10 +316,9 @@ impl Run {
                     batch.worlds.push(world);
                     indexes.push(index);
                 }
-                None => batches.push((
-                    Batch { config, worlds: vec![world], reading: Reading::Each },
-                    vec![index],
-                )),
+                None => {
+                    batches.push((Batch { config, worlds: vec![world], reading: Reading::Each }, vec![index]))
+                }
             }
         }
         for (batch, indexes) in batches {

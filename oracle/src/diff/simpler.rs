@@ -5,9 +5,9 @@ use conntruth_engine::Family;
 
 use crate::generate::tidy;
 use crate::language::ast::packet::{
-    Body, Chunk, Cut, Icmp, Packet, Payload, Quoted, Sctp, Seq, Tcp, TcpOption, Udp,
+    Body, Chunk, Cut, HostRef, Icmp, Packet, Path, Payload, Quoted, Sctp, Seq, Tcp, TcpOption, Udp, Way,
 };
-use crate::language::ast::{Action, Story};
+use crate::language::ast::{Action, Located, Span, Story};
 
 /// All that is simpler in one thing, some of it in more. `last` is a packet after which nothing matters.
 pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
@@ -39,7 +39,19 @@ pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
         }
         size /= 2;
     }
+    // Two that belong together and are apart.
+    for first in 0..steps.min(MOST_PAIRED) {
+        for second in first + 2..steps.min(MOST_PAIRED) {
+            add(&|story| {
+                story.steps.remove(second);
+                story.steps.remove(first);
+                true
+            });
+        }
+    }
     settings(story, &mut add);
+    everywhere(&mut add);
+    flows(story, &mut add);
     add(&|story| std::mem::replace(&mut story.families, vec![Family::Ipv4]) != [Family::Ipv4]);
     for index in 0..steps {
         add(&|story| story.steps[index].after.take().is_some());
@@ -65,6 +77,73 @@ pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
         }
     }
     all
+}
+
+/// Steps of which two are tried to be left out at once.
+const MOST_PAIRED: usize = 12;
+
+/// What is simpler in all steps at once: a zone or a check of numbers that every packet has to have or none.
+fn everywhere(add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
+    let mut all = |change: &dyn Fn(&mut Packet)| {
+        add(&|story| {
+            for step in &mut story.steps {
+                if let Action::Send { packet, .. } = &mut step.action {
+                    change(packet);
+                }
+            }
+            true
+        });
+    };
+    all(&|packet| packet.zone = None);
+    all(&|packet| packet.notrack = false);
+    all(&|packet| packet.lost = None);
+    all(&|packet| packet.ip = Default::default());
+    all(&|packet| packet.cut = Cut::Whole);
+    all(&|packet| packet.pokes.clear());
+    let mut tcp = |change: &dyn Fn(&mut Tcp)| {
+        all(&|packet| {
+            if let Body::Tcp(tcp) = &mut packet.body {
+                change(tcp);
+            }
+        });
+    };
+    tcp(&|tcp| *tcp = Tcp { flags: tcp.flags, ..Tcp::default() });
+    tcp(&|tcp| tcp.options = None);
+    tcp(&|tcp| tcp.window = None);
+    tcp(&|tcp| tcp.payload = None);
+    tcp(&|tcp| (tcp.seq, tcp.ack) = (None, None));
+    tcp(&|tcp| (tcp.urgent, tcp.data_offset, tcp.checksum) = (None, None, None));
+    tcp(&|tcp| tcp.flags &= 0x1f);
+}
+
+/// Flows between the usual hosts and ports, and turned round so that the first packet goes forth.
+fn flows(story: &Story, add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
+    for index in 0..story.flows.len() {
+        add(&|story| {
+            let flow = &mut story.flows[index];
+            let before = (flow.from.clone(), flow.to.clone());
+            for (end, usual, port) in [(&mut flow.from, "client", 40_000), (&mut flow.to, "server", 80)] {
+                end.host = HostRef::Name(Located { value: usual.to_owned(), span: Span::default() });
+                end.port = end.port.map(|_| port);
+            }
+            before != (flow.from.clone(), flow.to.clone())
+        });
+        add(&|story| {
+            let name = story.flows[index].name.clone();
+            let flow = &mut story.flows[index];
+            std::mem::swap(&mut flow.from, &mut flow.to);
+            for step in &mut story.steps {
+                if let Action::Send { packet, .. } = &mut step.action
+                    && let Path::Flow { flow, way } = &mut packet.path
+                    && *flow == name
+                {
+                    *way = if *way == Way::Forth { Way::Back } else { Way::Forth };
+                }
+            }
+            true
+        });
+        add(&|story| story.flows[index].id.take().is_some());
+    }
 }
 
 fn settings(story: &Story, add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
@@ -196,7 +275,8 @@ fn segments(tcp: &Tcp) -> Vec<Tcp> {
             && blocks.len() > 1
         {
             add(&|tcp| {
-                if let Some(TcpOption::Sack(blocks)) = tcp.options.as_mut().and_then(|all| all.get_mut(index)) {
+                if let Some(TcpOption::Sack(blocks)) = tcp.options.as_mut().and_then(|all| all.get_mut(index))
+                {
                     blocks.pop();
                 }
             });
@@ -210,7 +290,12 @@ fn nearer(seq: Seq) -> Vec<Seq> {
     match seq {
         Seq::Next(0) => Vec::new(),
         Seq::Next(distance) => {
-            vec![Seq::Next(0), Seq::Next(distance.signum()), Seq::Next(distance / 2), Seq::Next(distance / 10 * 10)]
+            vec![
+                Seq::Next(0),
+                Seq::Next(distance.signum()),
+                Seq::Next(distance / 2),
+                Seq::Next(distance / 10 * 10),
+            ]
         }
         Seq::Absolute(_) => vec![Seq::Absolute(0), Seq::Absolute(1 << 31), Seq::Absolute(1)],
         Seq::Relative(_) => vec![Seq::Relative(0), Seq::Relative(1)],

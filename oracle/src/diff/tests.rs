@@ -29,7 +29,8 @@ fn check(wrong: Profile, cases: u64, packets: usize) -> Ended {
     for finding in &ended.findings {
         assert!(finding.repeats, "{}", finding.scenario);
         let script = read("found.ct", &finding.scenario);
-        let script = std::sync::Arc::new(script.unwrap_or_else(|messages| panic!("{messages}\n{}", finding.scenario)));
+        let script =
+            std::sync::Arc::new(script.unwrap_or_else(|messages| panic!("{messages}\n{}", finding.scenario)));
         let plans = Plan::all("found", &script, 250).unwrap_or_else(|messages| panic!("{messages}"));
         assert_eq!(plans.len(), 1);
     }
@@ -62,7 +63,7 @@ fn a_wrong_bound_is_found() {
 
 #[test]
 fn a_wrong_timeout_is_found() {
-    let ended = check(Profile { name: "wrong-timeout", tcp_syn_sent2_secs: 121, ..LINUX_6_18 }, 3000, 2);
+    let ended = check(Profile { name: "wrong-timeout", tcp_syn_sent2_secs: 121, ..LINUX_6_18 }, 3000, 3);
     assert!(ended.findings.iter().all(|finding| finding.cause.field == Field::Timeout));
 }
 

@@ -39,7 +39,7 @@ impl<'c, 'b> Choices<'c, 'b> {
 
     /// Once in so many times; never when the bytes have run out.
     pub fn one_in(&mut self, times: usize) -> bool {
-        self.below(times.max(2)) == times.max(2) - 1
+        self.below(times.clamp(2, 256)) == times.clamp(2, 256) - 1
     }
 
     /// One of these; the first when the bytes have run out.

@@ -21,7 +21,8 @@ impl Writer<'_, '_, '_> {
         let way = self.turn(flow);
         let mut udp = Udp { payload: Some(self.payload()), ..Udp::default() };
         if self.odd(Feature::Checksums, 10) {
-            let values = [Checksum::Bad, Checksum::Value(0), Checksum::Value(0xffff), Checksum::Value(0x1234)];
+            let values =
+                [Checksum::Bad, Checksum::Value(0), Checksum::Value(0xffff), Checksum::Value(0x1234)];
             udp.checksum = Some(self.choices.pick(&values));
         }
         let often = if lite { 2 } else { 10 };

@@ -3,8 +3,8 @@
 
 use conntruth_engine::Family;
 
-use super::writer::{HOSTS, Writer, name, packet};
 use super::Feature;
+use super::writer::{HOSTS, Writer, name, packet};
 use crate::language::ast::Side;
 use crate::language::ast::packet::{
     Body, Checksum, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Payload, Quote, Quoted, Way,
@@ -25,18 +25,41 @@ const fn empty() -> Icmp {
 
 /// Types and codes of queries, answers and others: known ones, the last known, and beyond.
 const V4: [(u8, u8); 14] = [
-    (8, 0), (0, 0), (13, 0), (14, 0), (15, 0), (16, 0), (17, 0), (18, 0), (8, 1), (9, 0), (10, 0), (19, 0), (40, 0),
+    (8, 0),
+    (0, 0),
+    (13, 0),
+    (14, 0),
+    (15, 0),
+    (16, 0),
+    (17, 0),
+    (18, 0),
+    (8, 1),
+    (9, 0),
+    (10, 0),
+    (19, 0),
+    (40, 0),
     (255, 3),
 ];
 const V6: [(u8, u8); 14] = [
-    (128, 0), (129, 0), (139, 0), (140, 0), (139, 1), (128, 5), (133, 0), (135, 0), (136, 0), (130, 0), (143, 0),
-    (137, 0), (137, 1), (200, 0),
+    (128, 0),
+    (129, 0),
+    (139, 0),
+    (140, 0),
+    (139, 1),
+    (128, 5),
+    (133, 0),
+    (135, 0),
+    (136, 0),
+    (130, 0),
+    (143, 0),
+    (137, 0),
+    (137, 1),
+    (200, 0),
 ];
 /// Types and codes of errors, some with numbers that nobody has given.
 const ERRORS_V4: [(u8, u8); 10] =
     [(3, 3), (3, 0), (3, 1), (3, 4), (11, 0), (11, 1), (12, 0), (4, 0), (5, 1), (3, 200)];
-const ERRORS_V6: [(u8, u8); 9] =
-    [(1, 4), (1, 0), (1, 3), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (100, 9)];
+const ERRORS_V6: [(u8, u8); 9] = [(1, 4), (1, 0), (1, 3), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (100, 9)];
 /// How much of a packet is quoted: less than a header, exactly one, the ports, and some more.
 const QUOTED: [u32; 12] = [28, 8, 0, 19, 20, 21, 23, 24, 27, 40, 44, 48];
 

@@ -148,12 +148,7 @@ pub struct Allowed {
 
 impl Default for Allowed {
     fn default() -> Allowed {
-        Allowed {
-            protocols: Protocols::ALL,
-            features: Features::ALL,
-            clock: Clock::Free,
-            settings: true,
-        }
+        Allowed { protocols: Protocols::ALL, features: Features::ALL, clock: Clock::Free, settings: true }
     }
 }
 
@@ -187,8 +182,7 @@ impl Scope {
             let all: Vec<Speaks> = allowed.protocols.iter().collect();
             protocols = protocols.with(if all.is_empty() { Speaks::Tcp } else { choices.pick(&all) });
         }
-        let settings =
-            if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         Scope { protocols, features, clock: allowed.clock, settings }
     }
 }

@@ -49,7 +49,7 @@ impl Writer<'_, '_, '_> {
         let state = self.entry(flow).and_then(|entry| entry.state().map(str::to_owned));
         let state = SctpState::ALL.iter().position(|known| Some(known.word()) == state.as_deref());
         let opener = self.flows[flow].original;
-        let (way, kind) = if self.choices.one_in(4) {
+        let (way, kind) = if self.rarely(3) {
             (self.way(Way::Forth, 2), self.choices.pick(&ANY))
         } else {
             let (by_opener, kind) = self.choices.weighed(NEXT[state.unwrap_or(0)]);
@@ -66,7 +66,7 @@ impl Writer<'_, '_, '_> {
             let chunk = self.chunk(kind);
             sctp.chunks.push(chunk);
         }
-        if self.odd(Feature::Numbers, 6) {
+        if self.odd(Feature::Numbers, 4) {
             sctp.tag = Some(self.choices.pick(&[0, 1000, 5000, 1, 77, u32::MAX]));
         }
         if self.odd(Feature::Checksums, 16) {
@@ -80,7 +80,7 @@ impl Writer<'_, '_, '_> {
 
     fn chunk(&mut self, kind: u8) -> Chunk {
         let mut chunk = Chunk { kind, ..Chunk::default() };
-        if self.odd(Feature::Numbers, 6) && matches!(kind, INIT | INIT_ACK) {
+        if self.odd(Feature::Numbers, 4) && matches!(kind, INIT | INIT_ACK) {
             chunk.tag = Some(self.choices.pick(&[77, 78, 0, 1000, 5000]));
         }
         if self.odd(Feature::Flags, 6) {

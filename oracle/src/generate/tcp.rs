@@ -4,16 +4,20 @@ use conntruth_engine::{TcpSide, TcpState};
 
 use super::Feature;
 use super::writer::{Writer, other};
-use crate::language::ast::packet::{
-    Body, Checksum, Packet, Payload, Seq, Tcp, TcpOption, Way,
-};
+use crate::language::ast::packet::{Body, Checksum, Packet, Payload, Seq, Tcp, TcpOption, Way};
 use crate::packet::flag::{ACK, FIN, PSH, RST, SYN, URG};
 use crate::scenario::Stack;
 
 /// What comes next in each state: weight, whether the opener sends it, flags.
 const NEXT: [&[(u8, (bool, u8))]; 10] = [
     &[(1, (true, SYN))],
-    &[(8, (false, SYN | ACK)), (1, (true, SYN)), (1, (false, SYN)), (1, (false, RST | ACK))],
+    &[
+        (8, (false, SYN | ACK)),
+        (1, (true, SYN)),
+        (2, (false, SYN)),
+        (1, (false, RST | ACK)),
+        (1, (false, ACK)),
+    ],
     &[(8, (true, ACK)), (1, (false, SYN | ACK)), (1, (true, RST)), (1, (true, FIN | ACK))],
     &[
         (5, (true, PSH | ACK)),
@@ -25,7 +29,13 @@ const NEXT: [&[(u8, (bool, u8))]; 10] = [
         (1, (true, RST | ACK)),
         (1, (false, RST)),
     ],
-    &[(3, (false, ACK)), (3, (true, ACK)), (2, (false, FIN | ACK)), (1, (true, FIN | ACK)), (1, (false, PSH | ACK))],
+    &[
+        (3, (false, ACK)),
+        (3, (true, ACK)),
+        (2, (false, FIN | ACK)),
+        (1, (true, FIN | ACK)),
+        (1, (false, PSH | ACK)),
+    ],
     &[(3, (false, FIN | ACK)), (2, (true, FIN | ACK)), (1, (false, PSH | ACK)), (1, (true, ACK))],
     &[(3, (true, ACK)), (3, (false, ACK)), (1, (true, SYN))],
     &[(2, (true, ACK)), (1, (false, ACK)), (3, (true, SYN)), (1, (false, SYN))],
@@ -57,18 +67,19 @@ impl Writer<'_, '_, '_> {
             tcp.payload = Some(Payload::Length(length));
         }
         self.numbers(flow, way, &mut tcp);
-        if self.odd(Feature::Windows, 4) {
+        if self.odd(Feature::Windows, 3) {
             tcp.window = Some(match self.choices.below(8) {
                 7 => self.choices.short(),
                 index => [0, 1, 2, 100, 1000, 5840, 65_535][index],
             });
         }
-        let often = if flags & SYN != 0 { 2 } else { 7 };
+        let often = if flags & SYN != 0 { 1 } else { 4 };
         if self.odd(Feature::Options, often) {
             tcp.options = Some(self.options(flow, way, flags));
         }
         if self.odd(Feature::Checksums, 30) {
-            tcp.checksum = Some(self.choices.pick(&[Checksum::Bad, Checksum::Value(0), Checksum::Value(0xffff)]));
+            tcp.checksum =
+                Some(self.choices.pick(&[Checksum::Bad, Checksum::Value(0), Checksum::Value(0xffff)]));
         }
         if self.odd(Feature::Lengths, 30) {
             tcp.data_offset = Some(self.choices.pick(&[4, 6, 0, 15, 5, 8]));
@@ -84,19 +95,19 @@ impl Writer<'_, '_, '_> {
         let state = TcpState::ALL.iter().position(|known| Some(known.word()) == state.as_deref());
         let begins = state.is_none();
         let opener = self.flows[flow].original;
-        if begins && self.odd(Feature::PickUps, 4) {
+        if begins && self.odd(Feature::PickUps, 2) {
             let way = self.way(Way::Forth, 3);
             return (way, self.choices.pick(&[ACK, PSH | ACK, FIN | ACK, SYN | ACK, ACK]));
         }
-        if self.odd(Feature::Flags, 12) {
+        if self.odd(Feature::Flags, 8) {
             let flags = self.choices.byte();
             return (self.way(Way::Forth, 2), flags);
         }
-        if self.odd(Feature::Resets, 14) {
+        if self.odd(Feature::Resets, 8) {
             let flags = self.choices.pick(&[RST, RST | ACK]);
             return (self.way(Way::Forth, 2), flags);
         }
-        if self.choices.one_in(4) {
+        if self.rarely(3) {
             let flags = self.choices.weighed(&ANY);
             return (self.way(Way::Forth, 2), flags);
         }
@@ -117,10 +128,7 @@ impl Writer<'_, '_, '_> {
             tcp.seq = Some(Seq::Absolute(edge.wrapping_sub(back)));
             return;
         }
-        if !self.may(Feature::Numbers) {
-            return;
-        }
-        let (seq, ack) = (self.choices.one_in(4), self.choices.one_in(4));
+        let (seq, ack) = (self.odd(Feature::Numbers, 4), self.odd(Feature::Numbers, 4));
         if !seq && !ack {
             return;
         }
@@ -130,27 +138,33 @@ impl Writer<'_, '_, '_> {
         let honest = talk.clone().fill(way, tcp, 0);
         let sides = self.sides(flow, way);
         if seq {
-            let wanted = self.near(sides.map(|[sender, receiver]| {
-                [
-                    sender.td_end,
-                    sender.td_maxend,
-                    receiver.td_maxack,
-                    sender.td_end.wrapping_sub(receiver.td_maxwin),
-                    honest.seq.wrapping_sub(1),
-                ]
-            }), honest.seq);
+            let wanted = self.near(
+                sides.map(|[sender, receiver]| {
+                    [
+                        sender.td_end,
+                        sender.td_maxend,
+                        receiver.td_maxack,
+                        sender.td_end.wrapping_sub(receiver.td_maxwin),
+                        honest.seq.wrapping_sub(1),
+                    ]
+                }),
+                honest.seq,
+            );
             tcp.seq = Some(relative(wanted, honest.seq));
         }
         if ack {
-            let wanted = self.near(sides.map(|[sender, receiver]: [TcpSide; 2]| {
-                [
-                    receiver.td_end,
-                    sender.td_maxack,
-                    receiver.td_end.wrapping_sub(sender.td_maxwin.max(66_000)),
-                    receiver.td_end.wrapping_sub(66_000),
-                    receiver.td_maxend,
-                ]
-            }), honest.ack);
+            let wanted = self.near(
+                sides.map(|[sender, receiver]: [TcpSide; 2]| {
+                    [
+                        receiver.td_end,
+                        sender.td_maxack,
+                        receiver.td_end.wrapping_sub(sender.td_maxwin.max(66_000)),
+                        receiver.td_end.wrapping_sub(66_000),
+                        receiver.td_maxend,
+                    ]
+                }),
+                honest.ack,
+            );
             tcp.ack = Some(relative(wanted, honest.ack));
         }
     }

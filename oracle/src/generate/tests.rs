@@ -57,7 +57,10 @@ fn a_fuzzer_finds_no_panic() {
 #[test]
 fn no_bytes_at_all_are_the_honest_story() {
     let story = story(&mut Unstructured::new(&[]));
-    assert_eq!(story.to_string(), "flow tcp client:40000 > server:80\n\n        > S\n        < S.\n        > .\n");
+    assert_eq!(
+        story.to_string(),
+        "flow tcp client:40000 > server:80\n\n        > S\n        < S.\n        > .\n"
+    );
 }
 
 #[test]
@@ -137,14 +140,21 @@ fn ageing_leaves_out_what_it_cannot_age() {
 
 #[test]
 fn what_is_left_out_does_not_occur() {
-    let allowed =
-        Allowed { features: Features::NONE, protocols: Protocols::NONE.with(Speaks::Tcp), settings: false, ..Allowed::default() };
+    let allowed = Allowed {
+        features: Features::NONE,
+        protocols: Protocols::NONE.with(Speaks::Tcp),
+        settings: false,
+        ..Allowed::default()
+    };
     let stream = Stream::new(2, allowed);
     for number in 0..200 {
         let scope = stream.scope(number / CASES_IN_A_BATCH);
         let story = stream.case(number, &scope, Lane::FIRST).story;
         let text = story.to_string();
-        for word in ["fragment", "checksum", "icmp", "again", "lost", "notrack", "zone", "set ", "poke", "family", " seq "] {
+        for word in [
+            "fragment", "checksum", "icmp", "again", "lost", "notrack", "zone", "set ", "poke", "family",
+            " seq ",
+        ] {
             assert!(!text.contains(word), "{word}:\n{text}");
         }
         assert!(story.steps.iter().all(|step| matches!(step.action, Action::Send { .. })));

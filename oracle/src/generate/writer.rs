@@ -8,9 +8,7 @@ use conntruth_engine::{
 };
 
 use super::{Case, Choices, Clock, Feature, Scope, Speaks, tidy};
-use crate::language::ast::packet::{
-    Body, Cut, Endpoint, HostRef, Lost, Packet, Path, Protocol, Way,
-};
+use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Lost, Packet, Path, Protocol, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
 use crate::scenario::{Act, Lane, Planner};
 use crate::target::{Arrival, Fate};
@@ -54,6 +52,8 @@ pub(super) struct Writer<'c, 'b, 's> {
     labels: Vec<Name>,
     /// Whether time passes in this story.
     timed: bool,
+    /// So many times as rare as in a wild story is what is odd: only calm ones get far.
+    calm: usize,
     /// Moves of the plan that the engine has seen.
     seen: usize,
 }
@@ -71,10 +71,9 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         let planner = Planner::begin(&story, family, lane, LINUX_6_18.hz, false);
         let planner = planner.expect("the heading names hosts that are there, and ports");
         let is_aged = scope.clock == Clock::Ageing && flows.iter().any(|flow| flow.speaks == Speaks::Udp);
-        let timed = scope.features.has(Feature::Time)
-            && scope.clock != Clock::Still
-            && !is_aged
-            && choices.one_in(2);
+        let timed =
+            scope.features.has(Feature::Time) && scope.clock != Clock::Still && !is_aged && choices.one_in(2);
+        let calm = choices.pick(&[3, 1, 3, 10]);
         let mut writer = Writer {
             choices,
             scope,
@@ -85,6 +84,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             flows,
             labels: Vec::new(),
             timed,
+            calm,
             seen: 0,
         };
         let steps = match writer.choices.below(4) {
@@ -119,7 +119,12 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
 
     /// Whether a feature that may occur does, once in so many times.
     pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
-        self.may(feature) && self.choices.one_in(times)
+        self.may(feature) && self.rarely(times)
+    }
+
+    /// Once in so many times in a wild story.
+    pub fn rarely(&mut self, times: usize) -> bool {
+        self.choices.one_in((times * self.calm).min(256))
     }
 
     /// The entry of a flow, as the engine knows it.
@@ -149,7 +154,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
 
     fn step(&mut self) -> bool {
         let after = (self.timed && self.choices.one_in(5)).then(|| self.after());
-        let error = self.may(Feature::Errors) && !self.labels.is_empty() && self.choices.one_in(9);
+        let error = self.may(Feature::Errors) && !self.labels.is_empty() && self.rarely(5);
         let again = !error && self.odd(Feature::Again, 14) && !self.labels.is_empty();
         let (flow, mut packet) = if error {
             (None, self.icmp_error())
@@ -248,8 +253,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
 
 /// Lets a packet pass, and says whose it was.
 fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
-    let packet =
-        Passing { notrack: arrival.notrack, zone: arrival.zone, ..Passing::new(&arrival.bytes) };
+    let packet = Passing { notrack: arrival.notrack, zone: arrival.zone, ..Passing::new(&arrival.bytes) };
     let passage = engine.handle(arrival.at, Hook::Prerouting, &packet);
     let outcome = match arrival.fate {
         Fate::Passes => engine.confirm(arrival.at, passage),
@@ -261,8 +265,7 @@ fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
 /// Hosts, flows and settings.
 fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) {
     let ipv6 = scope.features.has(Feature::Ipv6) && choices.one_in(3);
-    let count =
-        if scope.features.has(Feature::Several) { choices.pick(&[1, 1, 2, 3]) } else { 1 };
+    let count = if scope.features.has(Feature::Several) { choices.pick(&[1, 1, 2, 3]) } else { 1 };
     let speaks: Vec<Speaks> = scope.protocols.iter().collect();
     let mut story = Story {
         families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
@@ -344,7 +347,6 @@ impl Writer<'_, '_, '_> {
     pub fn way(&mut self, honest: Way, times: usize) -> Way {
         if self.choices.one_in(times) { other(honest) } else { honest }
     }
-
 }
 
 /// Against it.

@@ -290,13 +290,7 @@ impl Planner {
     }
 
     /// Plans a whole story.
-    fn of(
-        story: &Story,
-        family: Family,
-        lane: Lane,
-        hz: u32,
-        worded: bool,
-    ) -> Result<Planner, Box<Message>> {
+    fn of(story: &Story, family: Family, lane: Lane, hz: u32, worded: bool) -> Result<Planner, Box<Message>> {
         let mut planner = Planner::begin(story, family, lane, hz, worded)?;
         for (number, step) in story.steps.iter().enumerate() {
             planner.step(number, step)?;
