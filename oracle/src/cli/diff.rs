@@ -100,9 +100,8 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         out.write_all(normalisations().as_bytes())?;
         return Ok(Exit::Fine);
     }
-    let (Some(target), Some(reference)) =
-        (open(&args.target, args, tone)?, open(&args.reference, args, tone)?)
-    else {
+    let open = |name| super::run::target(name, &args.profile, tone);
+    let (Some(target), Some(reference)) = (open(&args.target)?, open(&args.reference)?) else {
         return Ok(Exit::Skipped);
     };
     let options = options(args)?;
@@ -122,12 +121,6 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         save(folder, &ended.findings, tone)?;
     }
     Ok(if ended.findings.is_empty() { Exit::Fine } else { Exit::Failed })
-}
-
-/// The target of that name; none when it cannot be used here, which was then said.
-fn open(name: &str, args: &Args, tone: &Tone) -> Result<Option<Box<dyn Target + Send>>, Error> {
-    let target = super::run::target(name, &args.profile, tone)?;
-    Ok(target.map(|target| Box::new(target) as Box<dyn Target + Send>))
 }
 
 fn options(args: &Args) -> Result<Options, Error> {

@@ -151,11 +151,12 @@ impl Found {
 
 fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
     let mut found = Found(Vec::new());
-    if left.class != right.class {
+    let is_silent = |class| matches!(class, Class::Held | Class::Discarded);
+    let is_silence = normal.has(Norm::Silence) && is_silent(left.class) && is_silent(right.class);
+    if left.class != right.class && !is_silence {
         found.differ(Field::Class, class(left.class), class(right.class));
     }
-    let is_held = left.class == Class::Held && right.class == Class::Held && normal.has(Norm::Held);
-    if left.verdict != right.verdict && !is_held {
+    if left.verdict != right.verdict && !is_silence {
         found.differ(Field::Verdict, word(&left.verdict), word(&right.verdict));
     }
     if let (Some(left), Some(right)) = (&left.entries, &right.entries) {

@@ -16,8 +16,8 @@ pub enum Norm {
     GreTimeouts,
     /// What an event carries.
     EventParts,
-    /// Held or given up.
-    Held,
+    /// Held, given up or discarded.
+    Silence,
     /// Reasons in the kernel's words.
     Words,
     /// No reasons at all.
@@ -102,10 +102,10 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         applies: is_outside,
     },
     Normalisation {
-        norm: Norm::Held,
-        name: "held",
-        what: "whether a fragment without a class waits, is dropped as a double, or has ended its datagram",
-        reason: "none of them comes out or reaches a rule; what they have done shows with the fragment that completes the datagram, or fails to",
+        norm: Norm::Silence,
+        name: "silence",
+        what: "whether a packet that no rule ever sees was discarded by the IP layer, or is a fragment that waits, is dropped as a double, or has ended its datagram",
+        reason: "none of them comes out or is logged; what a fragment has done shows with the one that completes the datagram, or fails to",
         applies: is_outside,
     },
     Normalisation {

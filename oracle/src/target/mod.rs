@@ -7,6 +7,8 @@
 
 mod batch;
 mod entry;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod reference;
 
 use conntruth_engine::{Class, EventKind, Time, Verdict};
@@ -194,7 +196,7 @@ pub struct Observation {
 
 /// The rule that decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub enum Why {
     /// A reason of our engine's table, with its numbers.
     Reason(conntruth_engine::Reason),
