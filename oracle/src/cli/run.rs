@@ -80,7 +80,11 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
 }
 
 /// The target of that name; none when it cannot be used here, which was then said.
-pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Box<dyn Target + Send>>, Error> {
+pub(super) fn target(
+    name: &str,
+    profile: &str,
+    tone: &Tone,
+) -> Result<Option<Box<dyn Target + Send>>, Error> {
     let Some(profile) = Profile::find(profile) else {
         return Err(format!(
             "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
@@ -91,8 +95,10 @@ pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Bo
     if name == "linux" {
         match crate::target::linux::Linux::new(std::time::Duration::from_secs(5)) {
             Ok(linux) => return Ok(Some(Box::new(linux))),
-            Err(refusal) => { tone.warn(format!("target `{name}` cannot be used: {refusal}"));
-        return Ok(None); }
+            Err(refusal) => {
+                tone.warn(format!("target `{name}` cannot be used: {refusal}"));
+                return Ok(None);
+            }
         }
     }
     if name != "reference" {

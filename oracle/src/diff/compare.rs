@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use conntruth_engine::{Class, Counter, Tuple};
+use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
 use super::words;
@@ -320,7 +320,7 @@ fn is_same_event(left: &Happening, right: &Happening, normal: Normal) -> bool {
         && l.status == r.status
         && (told || left.changes == right.changes)
         && (l.state == r.state || not_told(r.state.is_some()))
-        && (l.counters == r.counters || not_told(r.counters.is_some()))
+        && (l.counters == r.counters || not_told(left.kind == EventKind::Destroy))
         && (told || (l.left == r.left && l.peers == r.peers && left.at == right.at))
 }
 

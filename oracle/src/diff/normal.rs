@@ -97,7 +97,7 @@ pub const NORMALISATIONS: &[Normalisation] = &[
     Normalisation {
         norm: Norm::EventParts,
         name: "event-parts",
-        what: "of events: the time, the time left, which changes are named, and parts that the message does not carry",
+        what: "of events: the time, the time left, which changes are named, the counters of all but the last, and what else the message does not carry",
         reason: "a ctnetlink event carries the status always, the state with IPCT_PROTOINFO, counters at the end, and no list of changes; the entry after the packet is compared in full",
         applies: is_outside,
     },

@@ -144,6 +144,8 @@ struct Run {
     sum: Progress,
     lanes: u64,
     batches: u64,
+    /// After so many batches the baseline is measured again.
+    next_baseline: u64,
     baseline: Option<(u64, Duration)>,
     took: Duration,
     findings: BTreeMap<Cause, Finding>,
@@ -161,6 +163,7 @@ impl Run {
             sum: Progress::default(),
             lanes: 0,
             batches: 0,
+            next_baseline: 1,
             baseline: None,
             took: Duration::ZERO,
             findings: BTreeMap::new(),
@@ -212,17 +215,18 @@ impl Run {
     }
 
     fn measures(&self) -> bool {
-        self.batches % BASELINE_EVERY == 0
+        self.batches >= self.next_baseline
     }
 
     /// What is done while the target has nothing to do.
     fn pause(&mut self, source: &dyn Source, work: &Work) -> Result<(), Refusal> {
-        if self.measures()
-            && let Some(took) = self.judge.baseline(Arc::clone(&work.batch))?
-        {
-            let packets: usize = work.batch.worlds.iter().map(Vec::len).sum();
-            let (sum, time) = self.baseline.unwrap_or_default();
-            self.baseline = Some((sum + packets as u64, time + took));
+        if self.measures() {
+            self.next_baseline = self.batches + BASELINE_EVERY;
+            if let Some(took) = self.judge.baseline(Arc::clone(&work.batch))? {
+                let packets: usize = work.batch.worlds.iter().map(Vec::len).sum();
+                let (sum, time) = self.baseline.unwrap_or_default();
+                self.baseline = Some((sum + packets as u64, time + took));
+            }
         }
         for cause in std::mem::take(&mut self.fresh) {
             self.make_small(source, &cause)?;

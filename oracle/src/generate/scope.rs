@@ -169,9 +169,13 @@ impl Scope {
     /// A part of what is allowed.
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Scope {
         let whole = choices.one_in(6);
-        let features = allowed.features.iter().fold(Features::NONE, |features, feature| {
+        let mut features = allowed.features.iter().fold(Features::NONE, |features, feature| {
             if whole || choices.below(4) > 0 { features.with(feature) } else { features }
         });
+        // Ageing is slow: many batches are better without.
+        if allowed.clock == Clock::Ageing && choices.below(5) > 0 {
+            features = features.without(Feature::Time);
+        }
         let mut protocols = Protocols::NONE;
         for protocol in allowed.protocols.iter() {
             if whole || choices.below(2) > 0 {

@@ -9,7 +9,7 @@ use super::{Allowed, Case, Choices, Scope, case};
 use crate::scenario::Lane;
 
 /// Cases that share settings and a scope.
-pub const CASES_IN_A_BATCH: u64 = 512;
+pub const CASES_IN_A_BATCH: u64 = 1024;
 /// Bytes for a case: more than any needs.
 const BYTES: usize = 2048;
 

@@ -221,8 +221,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// What the tracker's host does with the packet: other rules, and what the network has done to it.
     fn fate(&mut self, packet: &mut Packet, flow: Option<usize>) {
         self.decorate(packet, flow);
-        packet.notrack = self.odd(Feature::Notrack, 24);
-        packet.zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !self.choices.one_in(12));
+        // Of two rules in raw the later one would count; a packet that is sent again keeps its zone.
+        let has_zone = flow.is_none_or(|flow| self.flows[flow].zone.is_some());
+        packet.notrack = !has_zone && self.odd(Feature::Notrack, 24);
+        let zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !packet.notrack);
+        packet.zone = zone.filter(|_| !self.choices.one_in(12));
         if self.odd(Feature::Lost, 16) {
             packet.lost = Some(Lost { hook: Some(Hook::Forward) });
         }
