@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod capture;
 mod check;
 mod completions;
+mod diff;
 mod explain;
 mod format;
 mod profiles;
@@ -47,6 +48,7 @@ enum Command {
     Explain(explain::Args),
     Check(check::Args),
     Fmt(format::Args),
+    Diff(diff::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
     Completions(completions::Args),
@@ -100,6 +102,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args, &tone),
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
+        Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),

@@ -66,6 +66,16 @@ pub trait Target {
         batch::one_by_one(self, batch)
     }
 
+    /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
+    /// has it, and the answers thrown away. What a comparison costs beside it is measured by this. None where there is
+    /// no such measure.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn baseline(&mut self, _batch: &Batch) -> Result<Option<std::time::Duration>, Refusal> {
+        Ok(None)
+    }
+
     /// The world is not needed any more.
     fn end(&mut self) {}
 }
