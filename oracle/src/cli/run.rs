@@ -278,7 +278,7 @@ fn again(args: &Args) -> String {
     words.join(" ")
 }
 
-fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
