@@ -47,6 +47,8 @@ pub(super) struct Worlds {
     held: Time,
     /// The length of a jiffy.
     tick: u64,
+    /// Fragments were held in worlds that are over.
+    used_up: bool,
     /// Events are off: entries are found by listing all.
     deaf: bool,
 }
@@ -90,6 +92,7 @@ impl Worlds {
             precise: true,
             patience,
             questions: None,
+            used_up: false,
             held: HELD,
             tick: 1_000_000_000 / u64::from(super::ticks()),
             deaf: false,
@@ -119,6 +122,7 @@ impl Worlds {
     /// # Errors
     /// When the kernel cannot be brought to rest.
     pub(super) fn together(&mut self, worlds: &[Vec<Arrival>]) -> io::Result<()> {
+        self.used_up |= self.has_held();
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
@@ -195,8 +199,13 @@ impl Worlds {
         Ok(self.worlds[0].entries(self.tick))
     }
 
-    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held.
+    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
+    /// is nothing to worlds with addresses of their own.
     pub(super) fn is_used_up(&self) -> bool {
+        self.used_up || self.has_held()
+    }
+
+    fn has_held(&self) -> bool {
         self.worlds.iter().any(|world| world.held.is_some())
     }
 
