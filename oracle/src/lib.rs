@@ -3,8 +3,9 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
-#![forbid(unsafe_code)]
+//! them: [`suite`]. Made from a seed: [`generate`], and held against another target: [`diff`]. A capture: [`replay`],
+//! [`explain`]. [`packet`] writes the bytes that scenarios send.
+#![deny(unsafe_code)]
 
 mod paint;
 
@@ -14,6 +15,9 @@ pub mod target;
 pub mod language;
 pub mod scenario;
 pub mod suite;
+
+pub mod diff;
+pub mod generate;
 
 pub mod explain;
 pub mod replay;

@@ -8,8 +8,8 @@ use conntruth_engine::{
 };
 
 use super::{
-    Abilities, Arrival, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
-    Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
+    Path, Refusal, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -80,10 +80,14 @@ impl Target for Reference {
             profile: self.profile.name.to_owned(),
             hz: self.profile.hz,
             abilities: Abilities {
-                virtual_time: true,
-                reasons: true,
-                events: true,
-                table: true,
+                time: Passing::Virtual,
+                confirms: Confirms::AtHook,
+                shows: Shows::ALL,
+                protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
+                sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
+                helpers: Vec::new(),
+                nat: false,
+                zones: true,
                 own_host: true,
             },
         }
@@ -121,6 +125,18 @@ impl Target for Reference {
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
         Ok(self.events())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.begin(&batch.config)?;
+        // A world that is set up and has seen nothing: cheaper to copy than to make.
+        let fresh = self.engine.clone();
+        let world = |arrivals: &Vec<Arrival>| {
+            self.engine.clone_from(&fresh);
+            self.known.clear();
+            batch.reading.world(self, arrivals)
+        };
+        batch.worlds.iter().map(world).collect()
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
