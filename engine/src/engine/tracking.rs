@@ -196,7 +196,7 @@ impl Engine {
             self.table.shortened(slot);
         }
         if way == Way::Through && !is_quiet {
-            self.confirm_entry(slot, outcome);
+            self.confirm_entry(slot, hash, outcome);
         }
     }
 
@@ -303,7 +303,7 @@ impl Engine {
         if let Some(slot) = self.attached(outcome)
             && !self.table.conn(slot).is_quiet(self.rules.now)
         {
-            self.confirm_entry(slot, outcome);
+            self.confirm_entry(slot, self.table.hash_of(slot), outcome);
         }
     }
 
@@ -313,9 +313,8 @@ impl Engine {
         (self.table.conn(id.slot).number == id.number()).then_some(id.slot)
     }
 
-    fn confirm_entry(&mut self, slot: u32, outcome: &mut Outcome) {
+    fn confirm_entry(&mut self, slot: u32, hash: u32, outcome: &mut Outcome) {
         if !self.table.conn(slot).is_confirmed() {
-            let hash = self.table.hash_of(slot);
             if let Some(rival) = self.rival(slot, hash) {
                 return self.clash(slot, rival, outcome);
             }

@@ -213,6 +213,7 @@ impl Slab {
         self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
     }
 
+    #[inline]
     fn add(&mut self, mut conn: Conn) -> u32 {
         self.last_number += 1;
         self.len += 1;
