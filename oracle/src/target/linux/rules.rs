@@ -38,10 +38,6 @@ impl Tag {
         Tag(self.0 | other.0)
     }
 
-    pub(super) const fn has(self, other: Tag) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
 
 /// The NFLOG group in which classes are told; the kernel's own reasons come in group 0.
 pub(super) const GROUP: u16 = 7;
