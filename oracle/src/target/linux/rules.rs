@@ -37,7 +37,7 @@ impl Tag {
     pub(super) const fn with(self, other: Tag) -> Tag {
         Tag(self.0 | other.0)
     }
-
+}
 
 /// The NFLOG group in which classes are told; the kernel's own reasons come in group 0.
 pub(super) const GROUP: u16 = 7;
