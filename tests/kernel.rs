@@ -36,10 +36,12 @@ fn main() -> ExitCode {
 }
 
 fn linux() -> Result<Box<dyn Target + Send>, String> {
-    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE }).map_err(|unusable| match unusable {
-        Unusable::Missing(what) => what,
-        Unusable::Unknown => "this program does not know it".to_owned(),
-    })
+    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE }).map_err(
+        |unusable| match unusable {
+            Unusable::Missing(what) => what,
+            Unusable::Unknown => "this program does not know it".to_owned(),
+        },
+    )
 }
 
 /// What stands in the place of all tests where there is no such target.
@@ -118,7 +120,8 @@ fn agrees(options: &Options) -> Result<(), Failed> {
     match ended.findings.first() {
         None => Ok(()),
         Some(finding) => {
-            Err(format!("{} of {} cases differ\n{}", ended.sum.divergent, ended.sum.cases, finding.scenario).into())
+            Err(format!("{} of {} cases differ\n{}", ended.sum.divergent, ended.sum.cases, finding.scenario)
+                .into())
         }
     }
 }
@@ -152,7 +155,9 @@ fn used_is_as_good_as_new() -> Result<(), Failed> {
     for plan in chosen {
         let again = plan.run(&mut *used);
         let new = plan.run(&mut *linux()?);
-        if (&again.failures, &again.unsupported, again.claims) != (&new.failures, &new.unsupported, new.claims) {
+        if (&again.failures, &again.unsupported, again.claims)
+            != (&new.failures, &new.unsupported, new.claims)
+        {
             return Err(format!("{}: a used namespace answers otherwise than a new one", plan.id).into());
         }
     }
