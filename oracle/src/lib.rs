@@ -3,9 +3,10 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
+//! them: [`suite`], and what they reach: [`coverage`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
 #![forbid(unsafe_code)]
 
+mod glance;
 mod paint;
 
 pub mod packet;
@@ -14,6 +15,8 @@ pub mod target;
 pub mod language;
 pub mod scenario;
 pub mod suite;
+
+pub mod coverage;
 
 pub mod explain;
 pub mod replay;

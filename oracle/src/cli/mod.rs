@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod capture;
 mod check;
 mod completions;
+mod coverage;
 mod explain;
 mod format;
 mod profiles;
@@ -46,6 +47,7 @@ enum Command {
     Explain(explain::Args),
     Check(check::Args),
     Fmt(format::Args),
+    Coverage(coverage::Args),
     Profiles(profiles::Args),
     Completions(completions::Args),
 }
@@ -98,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args, &tone),
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
+        Command::Coverage(args) => coverage::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

@@ -70,24 +70,18 @@ impl Args {
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let Some(mut target) = target(&args.target, &args.profile, tone)? else { return Ok(Exit::Skipped) };
-    let files = selected(args, tone)?;
+    let files = selected(&args.paths, &args.filter, tone)?;
     if args.bless {
         bless(&files, &mut target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(args, tone)?, &mut target, tone);
+        return report(args, &selected(&args.paths, &args.filter, tone)?, &mut target, tone);
     }
     report(args, &files, &mut target, tone)
 }
 
 /// The target of that name; none when it cannot be used here, which was then said.
 pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Reference>, Error> {
-    let Some(profile) = Profile::find(profile) else {
-        return Err(format!(
-            "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
-            LINUX_6_18.name
-        )
-        .into());
-    };
+    let profile = self::profile(profile)?;
     if name != "reference" {
         tone.warn(format!("target `{name}` cannot be used: this version has the `reference` alone"));
         return Ok(None);
@@ -95,18 +89,27 @@ pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Re
     Ok(Some(Reference::new(profile)))
 }
 
+/// The semantics of that name.
+pub(super) fn profile(name: &str) -> Result<&'static Profile, Error> {
+    Profile::find(name).ok_or_else(|| {
+        let default = LINUX_6_18.name;
+        format!("there is no profile `{name}`; `conntruth profiles` lists them, {default} is the default")
+            .into()
+    })
+}
+
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.
-fn selected(args: &Args, tone: &Tone) -> Result<Vec<File>, Error> {
-    let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
+pub(super) fn selected(paths: &[PathBuf], filter: &[String], tone: &Tone) -> Result<Vec<File>, Error> {
+    let read = if paths.is_empty() { suite::embedded() } else { suite::from_paths(paths) };
     let mut files = read.map_err(|error| located(error, tone))?;
     if files.is_empty() {
         return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
     }
-    if let Some(globs) = globs(&args.filter)? {
+    if let Some(globs) = globs(filter)? {
         let all = files.len();
         files.retain(|file| globs.is_match(&file.id));
         if files.is_empty() {
-            return Err(format!("none of {all} scenarios fits {}", quoted(&args.filter)).into());
+            return Err(format!("none of {all} scenarios fits {}", quoted(filter)).into());
         }
     }
     Ok(files)
