@@ -157,6 +157,7 @@ pub(super) fn value(name: &str, entry: &Entry, direction: Option<Direction>) -> 
             "mark" => Value::Number(entry.mark.into()),
             "zone" => Value::Number(entry.zone.into()),
             "helper" => Value::Word(entry.helper.as_deref()?.to_owned()),
+            "delta-time" => Value::Number(entry.lived?),
             "timeout" | "stream_timeout" => match entry.peers {
                 Peers::Gre(timeouts) => Value::Number(timeouts[usize::from(name != "timeout")].into()),
                 _ => return None,
