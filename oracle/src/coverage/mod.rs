@@ -89,6 +89,16 @@ impl Coverage {
         watch::note(self, arrival, reason, entries);
     }
 
+    /// A packet that waited between the hooks went on. What it asked was counted when it came; here only what became of it
+    /// counts.
+    pub fn release(&mut self, arrival: &Arrival, why: Option<&Why>, entries: &[Entry]) {
+        let Some(Why::Reason(reason)) = why else { return };
+        if matches!(reason, Reason::InsertFailed {} | Reason::ClashResolved {}) {
+            *self.reasons.entry(reason.slug()).or_default() += 1;
+        }
+        watch::note_release(self, arrival, reason, entries);
+    }
+
     /// Adds what another run has reached.
     ///
     /// # Panics

@@ -52,8 +52,5 @@ pub const UNREACHABLE_SCTP: &[Unreachable<Chunk, SctpState>] = &[
     },
 ];
 
-const NO_WORDS: &str =
-    "needs two packets between tracking and confirmation, for which scenarios have no words";
-
 /// Reasons that no packet can be given, and why.
-pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[("insert-failed", NO_WORDS), ("clash-resolved", NO_WORDS)];
+pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[];

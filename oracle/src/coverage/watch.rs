@@ -10,7 +10,8 @@ use conntruth_engine::{Direction, Next, Reason, SctpState, Segment, TcpState, Ti
 use super::header::{self, Header, Kind, Pieces};
 use super::{Chunk, Coverage};
 use crate::target::{
-    Arrival, Batch, Config, Entry, Happening, Identity, Observation, Refusal, Setting, Sight, Target,
+    Arrival, Batch, Config, Entry, Fate, Happening, Identity, Observation, Refusal, Release, Setting, Sight,
+    Target,
 };
 
 /// The connections of a world: the state each was last seen in, by original tuple and zone. None where it is not known.
@@ -51,6 +52,13 @@ pub(super) fn note(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, 
         Kind::Sctp(chunks) => sctp(coverage, chunks, direction, before, reason),
     }
     remember(&mut coverage.memory, &header, arrival.zone, reason, entries);
+}
+
+/// Takes note of the entry that a packet which waited has made.
+pub(super) fn note_release(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, entries: &[Entry]) {
+    if let Some(header) = header::read(&arrival.bytes, &mut coverage.memory.pieces) {
+        remember(&mut coverage.memory, &header, arrival.zone, reason, entries);
+    }
 }
 
 /// What the packet leaves of its connection.
@@ -121,8 +129,7 @@ fn tcp(
         Reason::TcpNewSyn { .. }
         | Reason::TcpPickUp { .. }
         | Reason::TcpNotLoose { .. }
-        | Reason::TcpNewInvalid { .. }
-        | Reason::InsertFailed {} => [Some(first), None],
+        | Reason::TcpNewInvalid { .. } => [Some(first), None],
         Reason::TcpReopened { .. } => [found, Some(first)],
         Reason::TcpStateInvalid { state, direction, .. } => [Some((*direction, *state)), None],
         Reason::TcpIgnored { state, .. } => [Some((direction, *state)), None],
@@ -214,12 +221,14 @@ pub struct Watched<T> {
     target: T,
     /// What was reached so far.
     pub coverage: Coverage,
+    /// The packets of this world that were to wait.
+    waiting: Vec<Arrival>,
 }
 
 impl<T: Target> Watched<T> {
     /// Watches a target; `coverage` goes on from what it has.
     pub fn new(target: T, coverage: Coverage) -> Watched<T> {
-        Watched { target, coverage }
+        Watched { target, coverage, waiting: Vec::new() }
     }
 
     /// The target itself.
@@ -236,6 +245,7 @@ impl<T: Target> Target for Watched<T> {
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
         self.target.begin(config)?;
         self.coverage.begin(config);
+        self.waiting.clear();
         Ok(())
     }
 
@@ -248,6 +258,17 @@ impl<T: Target> Target for Watched<T> {
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         let seen = self.target.packet(arrival)?;
         self.coverage.packet(arrival, seen.why.as_ref(), seen.entry.as_slice());
+        if arrival.fate == Fate::Waits {
+            self.waiting.push(arrival.clone());
+        }
+        Ok(seen)
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let seen = self.target.release(release)?;
+        if let Some(arrival) = self.waiting.get(release.waiting) {
+            self.coverage.release(arrival, seen.why.as_ref(), seen.entry.as_slice());
+        }
         Ok(seen)
     }
 

@@ -209,6 +209,13 @@ pub enum Action {
         /// Whose; the only flow where nothing is said.
         flow: Option<Name>,
     },
+    /// A packet that waits goes on, or ends where it is. `A goes on`, `A is lost`
+    Release {
+        /// Its label.
+        label: Name,
+        /// Whether it goes on.
+        goes_on: bool,
+    },
     /// The hosts see these, the tracker does not. Only [`Action::Send`], [`Action::Opened`] and [`Action::Wait`] inside,
     /// without claims.
     Hidden(Vec<Step>),

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use conntruth_engine::{Family, Time};
 
 use crate::language::ast::claim::Check;
-use crate::language::ast::packet::Way;
+use crate::language::ast::packet::{Packet, Stop, Way};
 use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
-use crate::target::{Arrival, Config, Fate, Setting};
+use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
@@ -77,6 +77,8 @@ pub struct Happening<'a> {
 pub enum Happens<'a> {
     /// A packet comes.
     Packet(&'a Arrival),
+    /// A packet that waited goes on, or ends.
+    Release(&'a Release, &'a Arrival),
     /// A sysctl changes.
     Set(&'a Setting),
     /// Time has passed.
@@ -96,6 +98,8 @@ pub(crate) struct Move {
 pub(crate) enum Act {
     /// A packet reaches the tracker.
     Packet(Sent),
+    /// A packet that waited goes on; the packet as it is then.
+    Release(Release, Sent),
     /// The hosts see a packet that the tracker does not.
     Hidden(Shown),
     Set(Setting),
@@ -166,6 +170,7 @@ impl Plan {
             now: Time::ZERO,
             tick: 1_000_000_000 / u64::from(hz.max(1)),
             bytes: 0,
+            waiting: Vec::new(),
         };
         for (number, step) in story.steps.iter().enumerate() {
             planner.step(number, step)?;
@@ -199,7 +204,7 @@ impl Plan {
     /// How many claims it makes.
     pub fn claims(&self) -> usize {
         let of_packets = self.moves.iter().filter(|step| match step.act {
-            Act::Packet(_) => self.story().steps[step.step].claims.is_some(),
+            Act::Packet(_) | Act::Release(..) => self.story().steps[step.step].claims.is_some(),
             Act::Check => true,
             _ => false,
         });
@@ -225,6 +230,7 @@ impl Plan {
                 at: step.at,
                 what: match &step.act {
                     Act::Packet(sent) => Happens::Packet(&sent.arrival),
+                    Act::Release(release, sent) => Happens::Release(release, &sent.arrival),
                     Act::Set(setting) => Happens::Set(setting),
                     Act::Hidden(_) | Act::Check | Act::Wait => Happens::Time,
                 },
@@ -253,6 +259,8 @@ struct Planner {
     tick: u64,
     /// How many bytes all packets have so far.
     bytes: usize,
+    /// The packets that were to wait, with their labels.
+    waiting: Vec<(String, Sent)>,
 }
 
 impl Planner {
@@ -281,6 +289,10 @@ impl Planner {
                 }
             }
             Action::Send { .. } | Action::Opened { .. } => self.send(number, step)?,
+            Action::Release { label, goes_on } => {
+                let fate = if *goes_on { Fate::Passes } else { Fate::Dropped };
+                self.release(number, &label.value, fate, step.span)?;
+            }
             Action::NotYet(_) => {}
         }
         Ok(())
@@ -297,7 +309,11 @@ impl Planner {
                 }
                 let arrival = self.arrival(&built, bytes, step);
                 let index = self.moves.len() - first;
-                self.push(number, Act::Packet(Sent { arrival, shown, index }));
+                let sent = Sent { arrival, shown, index };
+                if let (Fate::Waits, Some(label)) = (sent.arrival.fate, &step.label) {
+                    self.waiting.push((label.value.clone(), sent.clone()));
+                }
+                self.push(number, Act::Packet(sent));
             }
         }
         let sent = self.moves.len() - first;
@@ -310,6 +326,21 @@ impl Planner {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A packet that waits goes on, or ends where it is.
+    fn release(&mut self, number: usize, label: &str, fate: Fate, span: Span) -> Result<(), Box<Message>> {
+        let Some(waiting) = self.waiting.iter().position(|(other, _)| other == label) else {
+            return Err(Message::new(format!("no packet `{label}` waits"), span).into());
+        };
+        let mut sent = self.waiting[waiting].1.clone();
+        let verb = if fate == Fate::Passes { "goes on" } else { "is lost" };
+        sent.shown.label = None;
+        sent.shown.text = format!("{label} {verb}: {}", sent.shown.text);
+        sent.arrival = Arrival { at: self.now, fate, ..sent.arrival };
+        sent.index = 0;
+        self.push(number, Act::Release(Release { at: self.now, waiting, fate }, sent));
+        Ok(())
     }
 
     /// The packets of a step, each with the pieces that it is sent in.
@@ -326,7 +357,8 @@ impl Planner {
         if self.moves.len() + times > MOST_PACKETS {
             return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span).into());
         }
-        let arrives = packet.lost.is_none();
+        // One that waits is on its way: what the hosts send next counts it in.
+        let arrives = fate(packet) != Fate::Dropped;
         let mut all = Vec::with_capacity(times);
         for _ in 0..times {
             let built = self.talks.packet(packet, self.now, arrives, span)?;
@@ -362,7 +394,10 @@ impl Planner {
     }
 
     fn arrival(&self, built: &Built, bytes: Vec<u8>, step: &Step) -> Arrival {
-        let lost = matches!(&step.action, Action::Send { packet, .. } if packet.lost.is_some());
+        let fate = match &step.action {
+            Action::Send { packet, .. } => fate(packet),
+            _ => Fate::Passes,
+        };
         let interface = |index: usize| {
             built.route.spots[index].side.map(|side| match side {
                 crate::language::ast::Side::Inside => "inside".to_owned(),
@@ -375,7 +410,7 @@ impl Planner {
             path: built.route.path(),
             iif: interface(0),
             oif: interface(1),
-            fate: if lost { Fate::Dropped } else { Fate::Passes },
+            fate,
             notrack: built.notrack,
             zone: built.zone,
         }
@@ -383,6 +418,14 @@ impl Planner {
 
     fn push(&mut self, step: usize, act: Act) {
         self.moves.push(Move { at: self.now, step, act });
+    }
+}
+
+fn fate(packet: &Packet) -> Fate {
+    match packet.stop {
+        None => Fate::Passes,
+        Some(Stop::Lost(_)) => Fate::Dropped,
+        Some(Stop::Waits(_)) => Fate::Waits,
     }
 }
 

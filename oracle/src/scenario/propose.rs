@@ -123,12 +123,12 @@ fn keeps_claims_on_the_line(plan: &Plan) -> bool {
 
 /// The claim that a step lacks.
 fn added(plan: &Plan, record: &Record, number: usize, step: &Step, same_line: bool) -> Option<Proposal> {
-    if step.claims.is_some() || !matches!(step.action, Action::Send { .. }) {
+    if step.claims.is_some() || !matches!(step.action, Action::Send { .. } | Action::Release { .. }) {
         return None;
     }
     let mut claims: Vec<String> = Vec::new();
     for (step, seen) in plan.moves.iter().zip(&record.seen).filter(|(step, _)| step.step == number) {
-        if matches!(step.act, Act::Packet(_)) {
+        if matches!(step.act, Act::Packet(_) | Act::Release(..)) {
             claims.push(full_claim(seen.packet.as_ref()?));
         }
     }

@@ -155,6 +155,13 @@ impl Record {
                 self.fail(index, result);
                 seen.packet = Some(observation);
             }
+            Act::Release(release, sent) => {
+                let observation = target.release(release)?;
+                world.saw(step, &observation);
+                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                self.fail(index, result);
+                seen.packet = Some(observation);
+            }
             Act::Set(setting) => target.set(setting)?,
             Act::Check => {
                 self.claims += 1;
@@ -227,9 +234,15 @@ impl World<'_> {
 
     fn saw(&mut self, step: &Move, observation: &Observation) {
         self.events.extend_from_slice(&observation.events);
-        let Act::Packet(sent) = &step.act else { return };
+        let (sent, comes) = match &step.act {
+            Act::Packet(sent) => (sent, true),
+            Act::Release(_, sent) => (sent, false),
+            _ => return,
+        };
         let Some(talk) = sent.shown.talk else { return };
-        self.classes[talk].push(claims::class_of(observation.class));
+        if comes {
+            self.classes[talk].push(claims::class_of(observation.class));
+        }
         let Some(entry) = &observation.entry else { return };
         let Some(state) = &entry.state else { return };
         // An ICMP error may be about another flow's entry.

@@ -264,6 +264,10 @@ fn left(code: &str, base: usize) -> Row {
     let words: Vec<&str> = words(code).map(|(_, word)| word).collect();
     let row = Row { column: base, ..Row::default() };
     match &*words {
+        ["flow", name, "proto", number, rest @ ..] if !is_protocol(name) => {
+            let heads = vec![format!("flow {name}"), format!("proto {number}")];
+            Row { heads, code: rest.join(" "), ..row }
+        }
         ["flow", name, protocol, rest @ ..] if !is_protocol(name) => {
             let heads = vec![format!("flow {name}"), (*protocol).to_owned()];
             Row { heads, code: rest.join(" "), ..row }

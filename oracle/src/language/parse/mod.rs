@@ -210,7 +210,9 @@ impl<'l> Reader<'l> {
                 .fail();
         }
         match self.story.steps.last().map(|step| &step.action) {
-            Some(Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_)) => {}
+            Some(
+                Action::Send { .. } | Action::Opened { .. } | Action::Release { .. } | Action::NotYet(_),
+            ) => {}
             Some(Action::Hidden(_)) => {
                 return Message::new("a claim about packets that the tracker does not see", line.span)
                     .label("expected no claim under `hidden`")

@@ -76,7 +76,7 @@ fn empty(path: Path, body: Body) -> Packet {
         pokes: Vec::new(),
         notrack: false,
         zone: None,
-        lost: None,
+        stop: None,
     }
 }
 

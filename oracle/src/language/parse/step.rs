@@ -74,6 +74,9 @@ impl Reader<'_> {
             cursor.next();
             return Ok(Action::Opened { flow: Some(located(word, token.span)) });
         }
+        if let Some(action) = release(cursor)? {
+            return Ok(action);
+        }
         if later::is_host_action(cursor, &self.names) {
             cursor.finish();
             return Ok(Action::NotYet(self.not_yet(line, "hosts that act", 4)));
@@ -141,9 +144,24 @@ impl Reader<'_> {
     }
 }
 
+/// `A goes on`, `A is lost`
+fn release(cursor: &mut Cursor<'_>) -> Parse<Option<Action>> {
+    let verb = cursor.peek_second().and_then(|token| token.word());
+    let Some(verb @ ("goes" | "is")) = verb else { return Ok(None) };
+    let goes_on = verb == "goes";
+    let label = cursor.word("the label of a packet that waits")?;
+    cursor.next();
+    let (word, what) = if goes_on { ("on", "`on`: `A goes on`") } else { ("lost", "`lost`: `A is lost`") };
+    match cursor.eat(word) {
+        Some(_) => Ok(Some(Action::Release { label, goes_on })),
+        None => cursor.unexpected(what, [word]).fail(),
+    }
+}
+
 /// What a step may have depends on what it does.
 fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
     let sends = matches!(step.action, Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_));
+    let is_judged = sends || matches!(step.action, Action::Release { .. });
     if let Some(label) = step.label.as_ref().filter(|_| !sends) {
         return Message::new("a label without a packet", label.span)
             .label("expected a packet after it")
@@ -154,7 +172,7 @@ fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
             .label("expected a claim such as `new SYN_SENT 120s [UNREPLIED]`, or `*`")
             .fail();
     }
-    if !sends && !cursor.is_at_end() && !matches!(step.action, Action::Hidden(_)) {
+    if !is_judged && !cursor.is_at_end() && !matches!(step.action, Action::Hidden(_)) {
         return Message::new("a claim without a packet", cursor.here())
             .label("expected a packet before it, or nothing more on this line")
             .fail();

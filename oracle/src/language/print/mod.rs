@@ -166,6 +166,8 @@ impl Display for Action {
             Action::Send { times, packet } => write!(f, "{times}x {packet}"),
             Action::Opened { flow: Some(flow) } => write!(f, "{} opened", flow.value),
             Action::Opened { flow: None } => f.write_str("opened"),
+            Action::Release { label, goes_on: true } => write!(f, "{} goes on", label.value),
+            Action::Release { label, goes_on: false } => write!(f, "{} is lost", label.value),
             Action::Hidden(steps) => {
                 f.write_str("hidden")?;
                 steps.iter().try_for_each(|step| {
