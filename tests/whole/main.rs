@@ -5,6 +5,7 @@ mod coverage;
 mod determinism;
 mod diagnostics;
 mod language;
+mod profiles;
 mod robust;
 mod tables;
 mod transcripts;

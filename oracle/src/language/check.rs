@@ -71,10 +71,11 @@ impl<'s> Sense<'s> {
                 None => self.labels.push(label),
             }
         }
-        if let (Some(claims), Some(packets)) = (&step.claims, packets(&step.action))
-            && claims.each.len() > 1
-            && claims.each.len() != packets
-        {
+        let Some(packets) = packets(&step.action) else { return };
+        for claims in step.all_claims() {
+            if claims.each.len() <= 1 || claims.each.len() == packets {
+                continue;
+            }
             let count =
                 |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
             let title = format!("{} for {}", count(claims.each.len(), "claim"), count(packets, "packet"));

@@ -201,14 +201,14 @@ impl Plan {
         })
     }
 
-    /// How many claims it makes.
-    pub fn claims(&self) -> usize {
-        let of_packets = self.moves.iter().filter(|step| match step.act {
-            Act::Packet(_) | Act::Release(..) => self.story().steps[step.step].claims.is_some(),
-            Act::Check => true,
+    /// How many claims it makes about trackers of a profile.
+    pub fn claims(&self, profile: &str) -> usize {
+        let claims = |step: &&Move| match (&step.act, &self.step(step).action) {
+            (Act::Packet(_) | Act::Release(..), _) => self.step(step).claims_for(profile).is_some(),
+            (Act::Check, Action::Check(check)) => check.is_for(profile),
             _ => false,
-        });
-        of_packets.count()
+        };
+        self.moves.iter().filter(claims).count()
     }
 
     /// How many packets it sends through the tracker.
@@ -273,7 +273,7 @@ impl Planner {
             Action::Set(said) => self.push(number, Act::Set(setting(said))),
             Action::Check(check) => {
                 self.push(number, Act::Check);
-                if let Check::Expires { after, .. } = check {
+                if let Check::Expires { after, .. } = check.itself() {
                     self.now = deadline(self.now, after.value.nanos(self.tick), self.tick);
                 }
             }
@@ -317,14 +317,14 @@ impl Planner {
             }
         }
         let sent = self.moves.len() - first;
-        match &step.claims {
-            Some(claims) if claims.each.len() > 1 && claims.each.len() != sent => {
+        match step.all_claims().find(|claims| claims.each.len() > 1 && claims.each.len() != sent) {
+            Some(claims) => {
                 let said = claims.each.len();
                 Err(Message::new(format!("{said} claims for {sent} packet{}", plural(sent)), claims.span)
                     .help("one claim holds for all packets of its step; otherwise there is one for each")
                     .into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

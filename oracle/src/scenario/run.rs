@@ -2,8 +2,8 @@
 
 use conntruth_engine::Time;
 
-use crate::language::ast::Span;
-use crate::language::ast::claim::ClassWord;
+use crate::language::ast::claim::{Check, ClassWord};
+use crate::language::ast::{Action, Span};
 use crate::target::{Arrival, Happening, Identity, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch, Silence};
@@ -20,6 +20,8 @@ pub struct Record {
     pub unsupported: Vec<(Span, String)>,
     /// How many claims were compared.
     pub claims: usize,
+    /// How many were to be.
+    pub of: usize,
     /// How much time has passed in the world.
     pub time: Time,
 }
@@ -86,6 +88,7 @@ impl Plan {
             failures: Vec::new(),
             unsupported: Vec::new(),
             claims: 0,
+            of: self.claims(&identity.profile),
             time: Time::ZERO,
         };
         if let Err(refusal) = target.begin(&self.config) {
@@ -112,7 +115,7 @@ impl Plan {
             return Verdict::Unsupported(why.clone());
         }
         // What was never compared is not green.
-        if record.claims == 0 || record.claims < self.claims() {
+        if record.claims == 0 || record.claims < record.of {
             return Verdict::Failed;
         }
         Verdict::Passed
@@ -132,7 +135,17 @@ impl Plan {
                 identity.profile
             )));
         }
+        if self.claims(&identity.profile) == 0 && self.is_qualified() {
+            return Some(Verdict::Skipped(format!("it claims nothing about {}", identity.profile)));
+        }
         None
+    }
+
+    /// Whether a claim is for certain profiles.
+    fn is_qualified(&self) -> bool {
+        self.story().steps.iter().any(|step| {
+            !step.qualified.is_empty() || matches!(&step.action, Action::Check(Check::For { .. }))
+        })
     }
 }
 
@@ -163,6 +176,7 @@ impl Record {
                 seen.packet = Some(observation);
             }
             Act::Set(setting) => target.set(setting)?,
+            Act::Check if !is_made(world, step) => {}
             Act::Check => {
                 self.claims += 1;
                 match claims::check(world, target, step) {
@@ -190,7 +204,8 @@ impl Record {
         index: usize,
         observation: &Observation,
     ) -> Result<Vec<Mismatch>, Refusal> {
-        let Some(claims) = &world.plan.step(step).claims else { return Ok(Vec::new()) };
+        let profile = &world.identity.profile;
+        let Some(claims) = world.plan.step(step).claims_for(profile) else { return Ok(Vec::new()) };
         let claim = claims.each.get(index).or(claims.each.last().filter(|_| claims.each.len() == 1));
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
@@ -225,6 +240,11 @@ impl Record {
             }
         }
     }
+}
+
+/// Whether a check is for the profile at hand.
+fn is_made(world: &World<'_>, step: &Move) -> bool {
+    matches!(&world.plan.step(step).action, Action::Check(check) if check.is_for(&world.identity.profile))
 }
 
 impl World<'_> {

@@ -168,7 +168,7 @@ fn stands_in_column(code: &str) -> bool {
 fn body_below(raw: &[RawLine<'_>], start: usize, header: &RawLine<'_>) -> usize {
     let is_prefix = |word: &str| word.starts_with('+') || word.ends_with(':');
     let head: Vec<&str> =
-        words(header.code).map(|(_, word)| word).filter(|word| !is_prefix(word)).take(3).collect();
+        words(header.code).map(|(_, word)| word).filter(|word| !is_prefix(word)).take(12).collect();
     if !is_block_word(&head) {
         return start;
     }

@@ -4,6 +4,7 @@ use super::check::{self, CHECKS};
 use super::cursor::{self, Cursor, is_name};
 use super::heading::{self, HEADINGS};
 use super::{Reader, STEPS, body, later, packet};
+use crate::language::ast::claim::Check;
 use crate::language::ast::{Action, Located, Step};
 use crate::language::lexer::located;
 use crate::language::message::{Message, Parse};
@@ -36,6 +37,7 @@ impl Reader<'_> {
             action_span: if action_start.start < before.end { action_start.to(before) } else { before },
             action,
             claims: None,
+            qualified: Vec::new(),
         };
         check_step(&step, cursor)?;
         Ok(step)
@@ -46,14 +48,19 @@ impl Reader<'_> {
             return Ok(Action::Wait);
         };
         let word = token.word().unwrap_or("");
-        if CHECKS.contains(&word) {
+        if word == "for" {
             cursor.next();
-            let check = check::check(word, cursor, &self.names, &mut || {
-                let (lines, next) = body(self.lines, self.next, line.indent)?;
-                self.next = next;
-                Ok(lines)
-            })?;
-            return Ok(Action::Check(check));
+            let profiles = heading::profiles(cursor)?;
+            let word = cursor.peek_word().filter(|word| CHECKS.contains(word));
+            let Some(word) = word else {
+                let what = "a check such as `table`: what happens is the same for all profiles";
+                return cursor.unexpected(what, CHECKS.iter().copied()).fail();
+            };
+            let check = Box::new(self.check(word, line, cursor)?);
+            return Ok(Action::Check(Check::For { profiles, check }));
+        }
+        if CHECKS.contains(&word) {
+            return self.check(word, line, cursor).map(Action::Check);
         }
         if word == "set" {
             cursor.next();
@@ -88,6 +95,15 @@ impl Reader<'_> {
         self.check_first_word(cursor)?;
         let (times, packet) = packet::send(cursor, &self.names)?;
         Ok(Action::Send { times, packet: Box::new(packet) })
+    }
+
+    fn check(&mut self, word: &str, line: &Line, cursor: &mut Cursor<'_>) -> Parse<Check> {
+        cursor.next();
+        check::check(word, cursor, &self.names, &mut || {
+            let (lines, next) = body(self.lines, self.next, line.indent)?;
+            self.next = next;
+            Ok(lines)
+        })
     }
 
     /// A word that begins nothing at all gets the nearest of everything that could stand there.
