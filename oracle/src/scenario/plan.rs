@@ -3,6 +3,7 @@
 //! What hosts send depends on what the scenario says and never on what the tracker answers, so one plan serves every
 //! target. A plan is one world: one variant of `each`, in one family.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ pub struct Id {
     pub scenario: String,
     /// Set where the scenario runs in more than one family.
     pub family: Option<Family>,
-    /// What `each` gave this world.
+    /// What `each` gave this world, as far as it takes to tell it from its siblings: claims that follow from the rest are
+    /// no part of a name.
     pub variant: Vec<(String, String)>,
 }
 
@@ -141,12 +143,13 @@ impl Plan {
     pub fn all(scenario: &str, script: &Arc<Script>, hz: u32) -> Result<Vec<Plan>, Messages> {
         let mut plans = Vec::new();
         let mut messages: Vec<Message> = Vec::new();
+        let telling = telling(&script.stories);
         for (index, story) in script.stories.iter().enumerate() {
             for family in &story.families {
                 let id = Id {
                     scenario: scenario.to_owned(),
                     family: (story.families.len() > 1).then_some(*family),
-                    variant: story.variant.clone(),
+                    variant: telling.iter().filter_map(|at| story.variant.get(*at).cloned()).collect(),
                 };
                 match Plan::of(id, script, index, *family, hz) {
                     Ok(plan) => plans.push(plan),
@@ -433,6 +436,23 @@ fn fate(packet: &Packet) -> Fate {
 pub(crate) fn deadline(now: Time, length: u64, tick: u64) -> Time {
     let floor = now.as_nanos() / tick * tick;
     Time(floor).plus(Time(length))
+}
+
+/// Which of the values that `each` gives tell the variants apart: none that the ones before it decide.
+fn telling(stories: &[Story]) -> Vec<usize> {
+    let count = stories.first().map_or(0, |story| story.variant.len());
+    let mut kept: Vec<usize> = (0..count).collect();
+    for at in (0..count).rev() {
+        let fewer: Vec<usize> = kept.iter().copied().filter(|other| *other != at).collect();
+        let values = |story: &Story| -> Vec<String> {
+            fewer.iter().filter_map(|at| story.variant.get(*at).map(|(_, value)| value.clone())).collect()
+        };
+        let distinct: BTreeSet<Vec<String>> = stories.iter().map(values).collect();
+        if distinct.len() == stories.len() {
+            kept = fewer;
+        }
+    }
+    kept
 }
 
 fn setting(said: &SaidSetting) -> Setting {

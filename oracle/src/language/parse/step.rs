@@ -3,7 +3,7 @@
 use super::check::{self, CHECKS};
 use super::cursor::{self, Cursor, is_name};
 use super::heading::{self, HEADINGS};
-use super::{Reader, STEPS, body, later, packet};
+use super::{Reader, STEPS, body, later, packet, tcp};
 use crate::language::ast::claim::Check;
 use crate::language::ast::{Action, Located, Step};
 use crate::language::lexer::located;
@@ -127,6 +127,18 @@ impl Reader<'_> {
             return Message::new(format!("`{word}` does not begin a step"), cursor.here())
                 .label("expected a packet, a check or a setting")
                 .help(format!("time passes with a plus: `+{word}`"))
+                .fail();
+        }
+        let bare_flags = tcp::are_flags(word) && self.names.speaks_tcp();
+        if bare_flags || matches!(word, "wait" | "sleep" | "after") {
+            let help = if bare_flags {
+                format!("which way? `> {word}` from the left side of the flow, `< {word}` from the right")
+            } else {
+                "time passes with a plus: `+5s`".to_owned()
+            };
+            return Message::new(format!("`{word}` does not begin a step"), cursor.here())
+                .label("expected a packet, a check or a setting")
+                .help(help)
                 .fail();
         }
         let words = STEPS.iter().chain(CHECKS).chain(HEADINGS).copied().chain(["each"]);
