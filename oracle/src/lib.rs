@@ -3,8 +3,9 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`], and what they reach: [`coverage`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
-#![forbid(unsafe_code)]
+//! them: [`suite`], and what they reach: [`coverage`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that
+//! scenarios send.
+#![deny(unsafe_code)]
 
 mod glance;
 mod paint;
