@@ -3,8 +3,8 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`], and what they reach: [`coverage`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that
-//! scenarios send.
+//! them: [`suite`], and what they reach: [`coverage`]. Made from a seed: [`generate`], and held against another target:
+//! [`diff`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
 #![deny(unsafe_code)]
 
 mod glance;
@@ -18,6 +18,8 @@ pub mod scenario;
 pub mod suite;
 
 pub mod coverage;
+pub mod diff;
+pub mod generate;
 
 pub mod explain;
 pub mod replay;

@@ -59,7 +59,8 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     anstream::stdout().lock().write_all(out.as_bytes())?;
     let (failed, not_run) = (totals.failed, totals.skipped + totals.unsupported);
     if failed > 0 {
-        tone.warn(format!("claims of {failed} failed; what their packets reached counts all the same"));
+        let s = if failed == 1 { "" } else { "s" };
+        tone.warn(format!("{failed} scenario{s} failed; what their packets reached counts all the same"));
     }
     if not_run > 0 {
         tone.warn(format!("{not_run} were skipped or are not supported yet: they reach nothing, or not all"));

@@ -13,6 +13,8 @@ const SCTP_CODES: [&str; 9] = ["NONE", "CL", "CW", "CE", "ES", "SS", "SR", "SA",
 
 /// So many reasons stand on a line.
 const ABREAST: usize = 3;
+/// So many that were never reached are told with their rule and source.
+const MOST_IN_FULL: usize = 20;
 
 const NEVER: &str = "✗";
 const UNREACHABLE: &str = "·";
@@ -89,12 +91,12 @@ fn table(out: &mut String, name: &str, cells: &[Printed], codes: &[&str], words:
     for direction in [Direction::Original, Direction::Reply] {
         let word = if direction == Direction::Original { "original" } else { "reply" };
         let _ = writeln!(out, "\n{}", paint.over(Role::Strong, &format!("{name}, {word} direction")));
-        let heads: Vec<String> = codes.iter().map(|code| format!("{code:<0$}", wide + 5)).collect();
-        let _ = writeln!(out, "{:first$}  {}", "", paint.over(Role::Dim, heads.concat().trim_end()));
+        let heads: Vec<String> = codes.iter().map(|code| format!("{code:<0$}", wide + 4)).collect();
+        let _ = writeln!(out, "{:first$}  {}", "", paint.over(Role::Dim, heads.join("  ").trim_end()));
         let own: Vec<&Printed> = cells.iter().filter(|cell| cell.direction == direction).collect();
         for row in own.chunks(codes.len()) {
             let line: Vec<String> = row.iter().map(|cell| mark(cell, wide, paint)).collect();
-            let _ = writeln!(out, "{:<first$}  {}", row[0].row, line.join(" ").trim_end());
+            let _ = writeln!(out, "{:<first$}  {}", row[0].row, line.join("  ").trim_end());
         }
     }
     let stand: Vec<String> =
@@ -110,7 +112,7 @@ fn mark(cell: &Printed, wide: usize, paint: Paint) -> String {
         (0, None) => (NEVER.to_owned(), Role::Bad),
         (reached, _) => (short(reached), Role::Plain),
     };
-    paint.over(role, &format!("{:<3}{count:>wide$} ", cell.next))
+    paint.over(role, &format!("{:<3} {count:>wide$}", cell.next))
 }
 
 fn out_of_reach(out: &mut String, cells: &[Printed], paint: Paint) {
@@ -161,7 +163,12 @@ fn reasons(out: &mut String, coverage: &Coverage, paint: Paint) {
             row.iter().map(|(name, count)| format!("{name:<slug$} {:>wide$}", short(*count))).collect();
         let _ = writeln!(out, "  {}", cells.join("   "));
     }
-    for (info, _, why) in all.iter().filter(|row| row.1 == 0) {
+    let never: Vec<_> = all.iter().filter(|row| row.1 == 0).collect();
+    if never.len() > MOST_IN_FULL {
+        let names: Vec<&str> = never.iter().map(|row| row.0.slug).collect();
+        return left_out(out, "reasons never given", &names, paint);
+    }
+    for (info, _, why) in never {
         let (mark, role) = if why.is_some() { (UNREACHABLE, Role::Dim) } else { (NEVER, Role::Bad) };
         let line = format!("{mark} {:<slug$} {}", info.slug, why.unwrap_or(info.rule));
         let _ = writeln!(
@@ -174,11 +181,28 @@ fn reasons(out: &mut String, coverage: &Coverage, paint: Paint) {
     }
 }
 
+/// Names alone, of more than anyone reads sentences about.
+fn left_out(out: &mut String, what: &str, names: &[&str], paint: Paint) {
+    let wide = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    let _ = writeln!(out, "\n{}", paint.over(Role::Strong, &format!("{what} ({NEVER})")));
+    for row in names.chunks(ABREAST) {
+        let cells: Vec<String> = row.iter().map(|name| format!("{name:<wide$}")).collect();
+        let _ = writeln!(out, "  {}", paint.over(Role::Bad, cells.join("   ").trim_end()));
+    }
+    let hint = "  rules and sources: `--format jsonl`";
+    let _ = writeln!(out, "{}", paint.over(Role::Dim, hint));
+}
+
 fn sysctls(out: &mut String, coverage: &Coverage, paint: Paint) {
     let all: Vec<(Knob, Vec<(i64, u64)>)> = coverage.knobs().collect();
     let wide = all.iter().map(|(knob, _)| knob.short_name().len()).max().unwrap_or(0);
-    let _ =
-        writeln!(out, "\n{}", paint.over(Role::Strong, "sysctls set to something else than their default"));
+    if all.iter().any(|row| !row.1.is_empty()) {
+        let _ = writeln!(
+            out,
+            "\n{}",
+            paint.over(Role::Strong, "sysctls set to something else than their default")
+        );
+    }
     for (knob, values) in all.iter().filter(|row| !row.1.is_empty()) {
         let values: Vec<String> = values
             .iter()
@@ -197,15 +221,16 @@ fn sysctls(out: &mut String, coverage: &Coverage, paint: Paint) {
             paint.over(Role::Dim, &default)
         );
     }
-    for (knob, _) in all.iter().filter(|row| row.1.is_empty()) {
-        let line = format!("{NEVER} {:<wide$} {}", knob.short_name(), knob.info().meaning);
-        let _ = writeln!(
-            out,
-            "{}\n  {:wide$} {}",
-            paint.over(Role::Bad, &line),
-            "",
-            paint.over(Role::Dim, knob.info().source)
-        );
+    let never: Vec<Knob> = all.iter().filter(|row| row.1.is_empty()).map(|row| row.0).collect();
+    if never.len() > MOST_IN_FULL {
+        let names: Vec<&str> = never.iter().map(|knob| knob.short_name()).collect();
+        left_out(out, "sysctls never set", &names, paint);
+    } else {
+        for knob in never {
+            let line = format!("{NEVER} {:<wide$} {}", knob.short_name(), knob.info().meaning);
+            let source = paint.over(Role::Dim, knob.info().source);
+            let _ = writeln!(out, "{}\n  {:wide$} {source}", paint.over(Role::Bad, &line), "");
+        }
     }
     out.push('\n');
 }
@@ -213,14 +238,18 @@ fn sysctls(out: &mut String, coverage: &Coverage, paint: Paint) {
 fn sums(sums: &Sums) -> String {
     let of = |sum: Sum| format!("{} of {}", sum.reached, sum.of);
     format!(
-        "{} worlds, {} packets reached {} cells of TCP, {} of SCTP, {} reasons, {} sysctls",
-        sums.worlds,
-        sums.packets,
+        "{}, {} reached {} cells of TCP, {} of SCTP, {} reasons, {} sysctls",
+        counted(sums.worlds, "world"),
+        counted(sums.packets, "packet"),
         of(sums.tcp),
         of(sums.sctp),
         of(sums.reasons),
         of(sums.sysctls)
     )
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A count in at most five characters: `9999`, `12k`, `3400k`, `34M`.

@@ -17,6 +17,7 @@ use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
+use super::places::Lane;
 use super::talks::{Talk, Talks};
 
 /// The most packets that one scenario may send.
@@ -167,18 +168,8 @@ impl Plan {
 
     fn of(id: Id, script: &Arc<Script>, index: usize, family: Family, hz: u32) -> Result<Plan, Box<Message>> {
         let story = &script.stories[index];
-        let mut planner = Planner {
-            talks: Talks::new(story, family)?,
-            moves: Vec::new(),
-            now: Time::ZERO,
-            tick: 1_000_000_000 / u64::from(hz.max(1)),
-            bytes: 0,
-            waiting: Vec::new(),
-        };
-        for (number, step) in story.steps.iter().enumerate() {
-            planner.step(number, step)?;
-        }
-        let config = Config { settings: story.settings.iter().map(setting).collect() };
+        let planner = Planner::of(story, family, Lane::FIRST, hz, true)?;
+        let config = config(story);
         let Planner { talks, moves, tick, .. } = planner;
         Ok(Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick })
     }
@@ -252,22 +243,74 @@ impl Plan {
     }
 }
 
+/// The packets alone that a story sends through the tracker in one family, from the addresses of a lane: for those who
+/// compare thousands of small worlds and show few of them. What else the story does (settings between its steps,
+/// checks) is left out.
+///
+/// # Errors
+/// As [`Plan::all`].
+pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Vec<Arrival>, Box<Message>> {
+    let planner = Planner::of(story, family, lane, hz, false)?;
+    let packets = planner.moves.into_iter().filter_map(|step| match step.act {
+        Act::Packet(sent) => Some(sent.arrival),
+        _ => None,
+    });
+    Ok(packets.collect())
+}
+
+/// How the tracker is to be before a story's first step.
+pub fn config(story: &Story) -> Config {
+    Config { settings: story.settings.iter().map(setting).collect() }
+}
+
 /// What a packet is sent in: itself, or its fragments.
 type Pieces = Vec<Vec<u8>>;
 
-struct Planner {
-    talks: Talks,
-    moves: Vec<Move>,
-    now: Time,
+/// A plan while it is made, step by step.
+pub(crate) struct Planner {
+    pub talks: Talks,
+    pub moves: Vec<Move>,
+    pub now: Time,
     tick: u64,
     /// How many bytes all packets have so far.
     bytes: usize,
     /// The packets that were to wait, with their labels.
     waiting: Vec<(String, Sent)>,
+    /// Whether packets are put into words, for people.
+    worded: bool,
 }
 
 impl Planner {
-    fn step(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
+    /// A plan of a story's heading alone.
+    pub fn begin(
+        story: &Story,
+        family: Family,
+        lane: Lane,
+        hz: u32,
+        worded: bool,
+    ) -> Result<Planner, Box<Message>> {
+        Ok(Planner {
+            talks: Talks::new(story, family, lane, worded)?,
+            moves: Vec::with_capacity(story.steps.len()),
+            now: Time::ZERO,
+            tick: 1_000_000_000 / u64::from(hz.max(1)),
+            bytes: 0,
+            waiting: Vec::new(),
+            worded,
+        })
+    }
+
+    /// Plans a whole story.
+    fn of(story: &Story, family: Family, lane: Lane, hz: u32, worded: bool) -> Result<Planner, Box<Message>> {
+        let mut planner = Planner::begin(story, family, lane, hz, worded)?;
+        for (number, step) in story.steps.iter().enumerate() {
+            planner.step(number, step)?;
+        }
+        Ok(planner)
+    }
+
+    /// Adds what a step does.
+    pub fn step(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
         if let Some(after) = step.after {
             self.now = self.now.plus(Time(after.value.nanos(self.tick)));
         }
@@ -307,7 +350,7 @@ impl Planner {
             let count = pieces.len();
             for (piece, bytes) in pieces.into_iter().enumerate() {
                 let mut shown = self.shown(&built, step);
-                if count > 1 {
+                if count > 1 && self.worded {
                     shown.text = format!("{}, fragment {} of {count}", shown.text, piece + 1);
                 }
                 let arrival = self.arrival(&built, bytes, step);
@@ -382,6 +425,9 @@ impl Planner {
 
     fn shown(&self, built: &Built, step: &Step) -> Shown {
         let name = |index: usize| {
+            if !self.worded {
+                return String::new();
+            }
             let spot = built.route.spots[index];
             self.talks.places.name_of(spot.address).map_or_else(|| spot.address.to_string(), str::to_owned)
         };
@@ -391,8 +437,12 @@ impl Planner {
             to: name(1),
             talk: built.route.talk,
             way: built.route.way,
-            label: step.label.as_ref().map(|label| label.value.clone()),
-            flow: built.route.talk.and_then(|talk| self.talks.talks[talk].name.clone()),
+            label: step.label.as_ref().filter(|_| self.worded).map(|label| label.value.clone()),
+            flow: built
+                .route
+                .talk
+                .filter(|_| self.worded)
+                .and_then(|talk| self.talks.talks[talk].name.clone()),
         }
     }
 

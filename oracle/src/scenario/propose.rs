@@ -8,6 +8,17 @@ use super::claims::{Mismatch, full_claim};
 use super::plan::{Act, Plan};
 use super::run::Record;
 
+/// The whole claims that hold for the packets of a step in a record; one alone when it holds for all.
+pub(crate) fn claims_of(plan: &Plan, record: &Record, number: usize) -> Vec<String> {
+    let of_step = plan.moves.iter().zip(&record.seen).filter(|(step, _)| step.step == number);
+    let mut claims: Vec<String> =
+        of_step.filter_map(|(_, seen)| Some(full_claim(seen.packet.as_ref()?))).collect();
+    if claims.iter().all(|claim| *claim == claims[0]) {
+        claims.truncate(1);
+    }
+    claims
+}
+
 /// A change to a scenario's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {

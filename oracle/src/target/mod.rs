@@ -7,6 +7,7 @@
 
 mod batch;
 mod entry;
+pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod reference;
@@ -72,6 +73,16 @@ pub trait Target {
     /// When the worlds cannot be made as asked for, or the target breaks.
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
         batch::one_by_one(self, batch)
+    }
+
+    /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
+    /// has it, and the answers thrown away. What a comparison costs beside it is measured by this. None where there is
+    /// no such measure.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn baseline(&mut self, _batch: &Batch) -> Result<Option<std::time::Duration>, Refusal> {
+        Ok(None)
     }
 
     /// The world is not needed any more.

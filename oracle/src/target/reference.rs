@@ -9,8 +9,8 @@ use conntruth_engine::{
 };
 
 use super::{
-    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path,
-    Refusal, Release, Setting, Shows, Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
+    Path, Refusal, Release, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -168,6 +168,19 @@ impl Target for Reference {
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
         Ok(self.events())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.begin(&batch.config)?;
+        // A world that is set up and has seen nothing: cheaper to copy than to make.
+        let fresh = self.engine.clone();
+        let world = |arrivals: &Vec<Arrival>| {
+            self.engine.clone_from(&fresh);
+            self.known.clear();
+            self.waiting.clear();
+            batch.reading.world(self, arrivals)
+        };
+        batch.worlds.iter().map(world).collect()
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {

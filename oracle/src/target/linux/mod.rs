@@ -120,18 +120,6 @@ impl Linux {
             }
         }
     }
-
-    /// How long the system calls of a batch take by themselves: what a comparison through this target is measured
-    /// against.
-    ///
-    /// # Errors
-    /// When the kernel breaks.
-    pub fn baseline(&mut self, batch: &Batch) -> Result<Duration, Refusal> {
-        match self.ask(&Request::Baseline(batch.clone()))? {
-            Answer::Took(nanos) => Ok(Duration::from_nanos(nanos)),
-            other => unexpected(other),
-        }
-    }
 }
 
 impl Running {
@@ -228,6 +216,13 @@ impl Target for Linux {
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         match self.ask(&Request::Table)? {
             Answer::Entries(entries) => Ok(entries),
+            other => unexpected(other),
+        }
+    }
+
+    fn baseline(&mut self, batch: &Batch) -> Result<Option<Duration>, Refusal> {
+        match self.ask(&Request::Baseline(batch.clone()))? {
+            Answer::Took(nanos) => Ok(Some(Duration::from_nanos(nanos))),
             other => unexpected(other),
         }
     }
