@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use conntruth_engine::{Direction, Knob, Next, Profile, Reason, ReasonInfo, SctpState, Segment, TcpState};
 
-use crate::target::{Arrival, Config, Entry, Setting, Why};
+use crate::target::{Arrival, Batch, Config, Entry, Setting, Sight, Why};
 
 pub use cells::{Cell, Chunk};
 pub use unreachable::{UNREACHABLE_REASONS, UNREACHABLE_SCTP, UNREACHABLE_TCP, Unreachable};
@@ -80,9 +80,10 @@ impl Coverage {
         }
     }
 
-    /// A packet was answered. `entries` are those that are there after it, of which its own alone is looked at; where they
-    /// are not known, the cells that later packets of this connection ask stay uncounted.
-    pub fn packet(&mut self, arrival: &Arrival, why: Option<&Why>, entries: &[Entry]) {
+    /// A packet was answered. `entries` are those that are there after it, of which its own alone is looked at. Where nobody
+    /// has read them the state is worked out from the reason; it does not always tell, and then the cells that the next
+    /// packets of this connection ask stay uncounted.
+    pub fn packet(&mut self, arrival: &Arrival, why: Option<&Why>, entries: Option<&[Entry]>) {
         self.packets += 1;
         let Some(Why::Reason(reason)) = why else { return };
         *self.reasons.entry(reason.slug()).or_default() += 1;
@@ -96,7 +97,17 @@ impl Coverage {
         if matches!(reason, Reason::InsertFailed {} | Reason::ClashResolved {}) {
             *self.reasons.entry(reason.slug()).or_default() += 1;
         }
-        watch::note_release(self, arrival, reason, entries);
+        watch::note_release(self, arrival, entries);
+    }
+
+    /// A batch was answered.
+    pub fn batch(&mut self, batch: &Batch, sights: &[Vec<Sight>]) {
+        for (arrivals, sights) in batch.worlds.iter().zip(sights) {
+            self.begin(&batch.config);
+            for (arrival, sight) in arrivals.iter().zip(sights) {
+                self.packet(arrival, sight.why.as_ref(), sight.entries.as_deref());
+            }
+        }
     }
 
     /// Adds what another run has reached.

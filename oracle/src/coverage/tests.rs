@@ -6,16 +6,42 @@ use conntruth_engine::{Direction, LINUX_6_18, SctpState, Segment, TcpState};
 
 use super::{Chunk, Coverage, Watched};
 use crate::language;
-use crate::scenario::Plan;
-use crate::target::Reference;
+use crate::scenario::{Happens, Plan};
+use crate::target::{Batch, Reading, Reference, Target};
 
 fn coverage(text: &str) -> Coverage {
     let script = Arc::new(language::read("test", text).unwrap_or_else(|messages| panic!("{messages}")));
     let mut target = Watched::new(Reference::new(&LINUX_6_18), Coverage::new(&LINUX_6_18));
-    for plan in Plan::all("test", &script, LINUX_6_18.hz).unwrap_or_else(|messages| panic!("{messages}")) {
+    let plans = Plan::all("test", &script, LINUX_6_18.hz).unwrap_or_else(|messages| panic!("{messages}"));
+    for plan in &plans {
         plan.run(&mut target);
     }
+    plans.iter().for_each(same_in_a_batch);
     target.coverage
+}
+
+/// A world that is asked at once reaches the same; where its entries are not read, some of it, and nothing else.
+#[track_caller]
+fn same_in_a_batch(plan: &Plan) {
+    let arrivals = plan.happens().filter_map(|happens| match happens.what {
+        Happens::Packet(arrival) => Some(arrival.clone()),
+        _ => None,
+    });
+    let world: Vec<_> = arrivals.collect();
+    let fresh = || Watched::new(Reference::new(&LINUX_6_18), Coverage::new(&LINUX_6_18));
+    let mut alone = fresh();
+    plan.run(&mut alone);
+    for reading in [Reading::Each, Reading::Last, Reading::Never] {
+        let mut batched = fresh();
+        let batch = Batch { config: plan.config().clone(), worlds: vec![world.clone()], reading };
+        batched.batch(&batch).unwrap();
+        for (some, all) in batched.coverage.tcp().zip(alone.coverage.tcp()) {
+            assert!(some.reached <= all.reached, "{some:?} is not {all:?}, {reading:?}");
+        }
+        if reading == Reading::Each {
+            assert_eq!(batched.coverage.to_string(), alone.coverage.to_string());
+        }
+    }
 }
 
 /// Exactly these cells of TCP's table were asked, each so often.

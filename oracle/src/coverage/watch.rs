@@ -38,7 +38,7 @@ impl State {
 }
 
 /// Takes note of the cells that a packet has asked, and of the state that it leaves.
-pub(super) fn note(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, entries: &[Entry]) {
+pub(super) fn note(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, entries: Option<&[Entry]>) {
     let Some(header) = header::read(&arrival.bytes, &mut coverage.memory.pieces) else { return };
     let inverse = header.tuple.invert();
     let known = |tuple: &Tuple| coverage.memory.states.get(&(*tuple, arrival.zone)).copied();
@@ -51,60 +51,102 @@ pub(super) fn note(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, 
         Kind::Tcp(segment) => tcp(coverage, *segment, direction, before, reason),
         Kind::Sctp(chunks) => sctp(coverage, chunks, direction, before, reason),
     }
-    remember(&mut coverage.memory, &header, arrival.zone, reason, entries);
-}
-
-/// Takes note of the entry that a packet which waited has made.
-pub(super) fn note_release(coverage: &mut Coverage, arrival: &Arrival, reason: &Reason, entries: &[Entry]) {
-    if let Some(header) = header::read(&arrival.bytes, &mut coverage.memory.pieces) {
-        remember(&mut coverage.memory, &header, arrival.zone, reason, entries);
+    match entries {
+        Some(entries) => read(&mut coverage.memory, &header, arrival.zone, entries),
+        None => {
+            let after = match (&header.kind, before) {
+                (Kind::Tcp(segment), Some(State::Tcp(state))) => {
+                    guess(reason, coverage.profile.tcp_next(direction, *segment, state), *segment, state)
+                }
+                _ => guess(reason, Next::Invalid, Segment::None, TcpState::None),
+            };
+            let is_lost = arrival.fate != Fate::Passes;
+            if let Some(after) = after {
+                expect(&mut coverage.memory, &header, arrival.zone, reason, (after, is_lost));
+            }
+        }
     }
 }
 
-/// What the packet leaves of its connection.
-fn remember(memory: &mut Memory, header: &Header, zone: u16, reason: &Reason, entries: &[Entry]) {
+/// Takes note of the entry that a packet which waited has made.
+pub(super) fn note_release(coverage: &mut Coverage, arrival: &Arrival, entries: &[Entry]) {
+    if let Some(header) = header::read(&arrival.bytes, &mut coverage.memory.pieces) {
+        read(&mut coverage.memory, &header, arrival.zone, entries);
+    }
+}
+
+/// What the packet leaves of its connection is in its entry. That a packet shows none does not say that there is none:
+/// one that is not tracked leaves alone what is there.
+fn read(memory: &mut Memory, header: &Header, zone: u16, entries: &[Entry]) {
     let Some(inverse) = header.tuple.invert() else { return };
     let is_own =
         |entry: &&Entry| entry.zone == zone && (entry.original == header.tuple || entry.original == inverse);
-    let own = entries.iter().find(is_own);
-    // What may have moved the state. Some packets of SCTP are refused after their first chunks have.
-    let moves = matches!(
+    if let Some(entry) = entries.iter().find(is_own) {
+        for tuple in [header.tuple, inverse] {
+            memory.states.remove(&(tuple, zone));
+        }
+        memory.states.insert((entry.original, zone), State::of(entry));
+    }
+}
+
+/// What the packet leaves of its connection where nobody has read the entry.
+fn expect(
+    memory: &mut Memory,
+    header: &Header,
+    zone: u16,
+    reason: &Reason,
+    (after, is_lost): (Option<State>, bool),
+) {
+    let Some(inverse) = header.tuple.invert() else { return };
+    let is_new = matches!(
         reason,
         Reason::TcpNewSyn { .. }
             | Reason::TcpPickUp { .. }
             | Reason::TcpReopened { .. }
-            | Reason::TcpInWindow { .. }
-            | Reason::TcpLiberal { .. }
-            | Reason::TcpResync { .. }
-            | Reason::TcpSynAgain { .. }
-            | Reason::TcpRst { .. }
-            | Reason::TcpRstInexact { .. }
-            | Reason::TcpRstUnreplied { .. }
-            | Reason::TcpRetransmitting { .. }
             | Reason::SctpNew { .. }
-            | Reason::SctpAccepted { .. }
-            | Reason::SctpHeartbeat { .. }
-            | Reason::SctpTag { .. }
-            | Reason::SctpCollision { .. }
-            | Reason::SctpInitTruncated { .. }
-            | Reason::SctpStateInvalid { .. }
     );
-    match own {
-        Some(entry) => {
-            for tuple in [header.tuple, inverse] {
-                memory.states.remove(&(tuple, zone));
-            }
-            memory.states.insert((entry.original, zone), State::of(entry));
+    if is_new {
+        memory.states.remove(&(inverse, zone));
+        memory.states.remove(&(header.tuple, zone));
+        if !is_lost {
+            memory.states.insert((header.tuple, zone), after);
         }
-        None if !moves => {}
-        None => {
-            for tuple in [header.tuple, inverse] {
-                if let Some(state) = memory.states.get_mut(&(tuple, zone)) {
-                    *state = None;
-                }
-            }
+        return;
+    }
+    for tuple in [header.tuple, inverse] {
+        if let Some(state) = memory.states.get_mut(&(tuple, zone)) {
+            *state = after;
         }
     }
+}
+
+/// The state that a reason leaves: nothing where it stays as it was, `Some(None)` where the reason does not tell.
+fn guess(reason: &Reason, next: Next<TcpState>, segment: Segment, before: TcpState) -> Option<Option<State>> {
+    Some(match reason {
+        Reason::TcpNewSyn { .. } | Reason::TcpReopened { .. } => Some(State::Tcp(TcpState::SynSent)),
+        Reason::TcpPickUp { .. } => Some(State::Tcp(TcpState::Established)),
+        Reason::TcpRst { .. } => Some(State::Tcp(TcpState::Close)),
+        Reason::TcpResync { .. } => Some(State::Tcp(TcpState::SynRecv)),
+        Reason::SctpNew { state } | Reason::SctpAccepted { state } => Some(State::Sctp(*state)),
+        Reason::TcpInWindow { .. }
+        | Reason::TcpLiberal { .. }
+        | Reason::TcpSynAgain { .. }
+        | Reason::TcpRetransmitting { .. } => match next {
+            // A RST may keep the state, and the last ACK of a simultaneous open does not follow the table.
+            Next::To(state) if segment != Segment::Rst && before != TcpState::SynRecv => {
+                Some(State::Tcp(state))
+            }
+            _ => None,
+        },
+        Reason::TcpRstUnreplied { .. }
+        // Some packets of SCTP are refused after their first chunks have moved the state.
+        | Reason::SctpHeartbeat { .. }
+        | Reason::SctpTag { .. }
+        | Reason::SctpCollision { .. }
+        | Reason::SctpInitTruncated { .. }
+        | Reason::SctpStateInvalid { .. } => None,
+        _ => return None,
+    })
 }
 
 /// The cells that a segment has asked.
@@ -257,7 +299,7 @@ impl<T: Target> Target for Watched<T> {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         let seen = self.target.packet(arrival)?;
-        self.coverage.packet(arrival, seen.why.as_ref(), seen.entry.as_slice());
+        self.coverage.packet(arrival, seen.why.as_ref(), Some(seen.entry.as_slice()));
         if arrival.fate == Fate::Waits {
             self.waiting.push(arrival.clone());
         }
@@ -282,16 +324,7 @@ impl<T: Target> Target for Watched<T> {
 
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
         let sights = self.target.batch(batch)?;
-        for (arrivals, sights) in batch.worlds.iter().zip(&sights) {
-            self.coverage.begin(&batch.config);
-            for (arrival, sight) in arrivals.iter().zip(sights) {
-                self.coverage.packet(
-                    arrival,
-                    sight.why.as_ref(),
-                    sight.entries.as_deref().unwrap_or_default(),
-                );
-            }
-        }
+        self.coverage.batch(batch, &sights);
         Ok(sights)
     }
 
