@@ -6,7 +6,7 @@
 //! itself. Coverages of parts of a run are added up with [`Coverage::merge`].
 //!
 //! What no packet can reach is data, with the reason why: [`UNREACHABLE_TCP`], [`UNREACHABLE_SCTP`],
-//! [`UNREACHABLE_REASONS`].
+//! [`UNREACHABLE_REASONS`]; and what cells might as well say: [`INDISTINCT_TCP`].
 
 mod cells;
 mod header;
@@ -25,7 +25,9 @@ use conntruth_engine::{Direction, Knob, Next, Profile, Reason, ReasonInfo, SctpS
 use crate::target::{Arrival, Batch, Config, Entry, Setting, Sight, Why};
 
 pub use cells::{Cell, Chunk};
-pub use unreachable::{UNREACHABLE_REASONS, UNREACHABLE_SCTP, UNREACHABLE_TCP, Unreachable};
+pub use unreachable::{
+    INDISTINCT_TCP, Indistinct, UNREACHABLE_REASONS, UNREACHABLE_SCTP, UNREACHABLE_TCP, Unreachable,
+};
 pub use watch::Watched;
 
 use watch::Memory;

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use conntruth_engine::{Direction, Knob, Next, SctpState, TcpState};
 
-use super::{Cell, Coverage, Sum, Sums};
+use super::{Cell, Coverage, INDISTINCT_TCP, Sum, Sums};
 use crate::paint::{Paint, Role};
 
 /// The states' short codes, as the field writes them, in the order of the states.
@@ -18,6 +18,7 @@ const MOST_IN_FULL: usize = 20;
 
 const NEVER: &str = "✗";
 const UNREACHABLE: &str = "·";
+const ALIKE: &str = "≈";
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +38,7 @@ fn text(coverage: &Coverage, paint: Paint) -> String {
         .collect();
     let _ = writeln!(out, "{}", paint.over(Role::Dim, &legend()));
     table(&mut out, "TCP", &tcp, &TCP_CODES, &TcpState::ALL.map(TcpState::word), paint);
+    indistinct(&mut out, paint);
     table(&mut out, "SCTP", &sctp, &SCTP_CODES, &SctpState::ALL.map(SctpState::word), paint);
     reasons(&mut out, coverage, paint);
     sysctls(&mut out, coverage, paint);
@@ -126,6 +128,21 @@ fn out_of_reach(out: &mut String, cells: &[Printed], paint: Paint) {
         told.push(why);
         let own: Vec<&Printed> = cells.iter().filter(|cell| cell.unreachable == Some(why)).collect();
         let line = format!("{UNREACHABLE} {} cells, {}: {why}", own.len(), places(&own));
+        let _ = writeln!(out, "{}", paint.over(Role::Dim, &line));
+    }
+}
+
+/// What cells of TCP's table might as well say.
+fn indistinct(out: &mut String, paint: Paint) {
+    for row in INDISTINCT_TCP {
+        let other = match row.other {
+            Next::To(state) => of_tcp(state),
+            Next::Ignore => "ign",
+            Next::Invalid => "inv",
+        };
+        let direction = if row.direction == Direction::Original { "original" } else { "reply" };
+        let (kind, state, why) = (row.kind, of_tcp(row.state), row.why);
+        let line = format!("{ALIKE} {direction}, {kind} in {state}: might as well be {other}, for {why}");
         let _ = writeln!(out, "{}", paint.over(Role::Dim, &line));
     }
 }

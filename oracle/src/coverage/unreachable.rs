@@ -1,6 +1,6 @@
 //! What no packet can reach, and why: not a gap of a suite but of the protocol. A test holds that it is so.
 
-use conntruth_engine::{Direction, SctpState, Segment, TcpState};
+use conntruth_engine::{Direction, Next, SctpState, Segment, TcpState};
 
 use super::Chunk;
 
@@ -49,6 +49,56 @@ pub const UNREACHABLE_SCTP: &[Unreachable<Chunk, SctpState>] = &[
         kinds: &[],
         state: Some(SctpState::None),
         why: FIRST_IS_ORIGINAL,
+    },
+];
+
+/// A cell that could say something else, and no packet would see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Indistinct<K, S> {
+    /// Which matrix.
+    pub direction: Direction,
+    /// Which row.
+    pub kind: K,
+    /// Which column.
+    pub state: S,
+    /// What it might as well say.
+    pub other: Next<S>,
+    /// Why.
+    pub why: &'static str,
+}
+
+const OPENS_NOTHING: &str = "a first packet that the table does not move anywhere is INVALID, ignored or not";
+
+/// Other things that cells of TCP's table might as well say.
+pub const INDISTINCT_TCP: &[Indistinct<Segment, TcpState>] = &[
+    Indistinct {
+        direction: Direction::Original,
+        kind: Segment::SynAck,
+        state: TcpState::None,
+        other: Next::Ignore,
+        why: OPENS_NOTHING,
+    },
+    Indistinct {
+        direction: Direction::Original,
+        kind: Segment::Fin,
+        state: TcpState::None,
+        other: Next::Ignore,
+        why: OPENS_NOTHING,
+    },
+    Indistinct {
+        direction: Direction::Original,
+        kind: Segment::Rst,
+        state: TcpState::None,
+        other: Next::Ignore,
+        why: OPENS_NOTHING,
+    },
+    Indistinct {
+        direction: Direction::Reply,
+        kind: Segment::Ack,
+        state: TcpState::SynSent2,
+        other: Next::To(TcpState::SynSent),
+        why: "a move to SYN_SENT from a state numbered as high as TIME_WAIT is ignored, unless the connection was closed, which \
+              one in SYN_SENT2 cannot have been",
     },
 ];
 

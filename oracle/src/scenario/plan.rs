@@ -3,8 +3,6 @@
 //! What hosts send depends on what the scenario says and never on what the tracker answers, so one plan serves every
 //! target. A plan is one world: one variant of `each`, in one family.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use conntruth_engine::{Family, Time};
@@ -17,6 +15,7 @@ use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
+use super::id::{Id, telling};
 use super::places;
 use super::places::Lane;
 use super::talks::{Talk, Talks};
@@ -37,30 +36,6 @@ pub struct Plan {
     pub(crate) moves: Vec<Move>,
     pub(crate) talks: Talks,
     pub(crate) tick: u64,
-}
-
-/// What a world is called: the scenario's path, and what sets this world apart from its other worlds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id {
-    /// `tcp/opening/handshake`
-    pub scenario: String,
-    /// Set where the scenario runs in more than one family.
-    pub family: Option<Family>,
-    /// What `each` gave this world, as far as it takes to tell it from its siblings: claims that follow from the rest are
-    /// no part of a name.
-    pub variant: Vec<(String, String)>,
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.scenario)?;
-        let mut parts: Vec<String> =
-            self.variant.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        parts.extend(
-            self.family.map(|family| if family == Family::Ipv4 { "ipv4" } else { "ipv6" }.to_owned()),
-        );
-        if parts.is_empty() { Ok(()) } else { write!(f, " [{}]", parts.join(" ")) }
-    }
 }
 
 /// One thing that happens to the tracker, with the line that says so.
@@ -482,23 +457,6 @@ fn fate(packet: &Packet) -> Fate {
 pub(crate) fn deadline(now: Time, length: u64, tick: u64) -> Time {
     let floor = now.as_nanos() / tick * tick;
     Time(floor).plus(Time(length))
-}
-
-/// Which of the values that `each` gives tell the variants apart: none that the ones before it decide.
-fn telling(stories: &[Story]) -> Vec<usize> {
-    let count = stories.first().map_or(0, |story| story.variant.len());
-    let mut kept: Vec<usize> = (0..count).collect();
-    for at in (0..count).rev() {
-        let fewer: Vec<usize> = kept.iter().copied().filter(|other| *other != at).collect();
-        let values = |story: &Story| -> Vec<String> {
-            fewer.iter().filter_map(|at| story.variant.get(*at).map(|(_, value)| value.clone())).collect()
-        };
-        let distinct: BTreeSet<Vec<String>> = stories.iter().map(values).collect();
-        if distinct.len() == stories.len() {
-            kept = fewer;
-        }
-    }
-    kept
 }
 
 fn setting(said: &SaidSetting) -> Setting {
