@@ -100,9 +100,10 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         out.write_all(normalisations().as_bytes())?;
         return Ok(Exit::Fine);
     }
-    let open = |name| super::run::target(name, &args.profile, tone);
-    let (Some(target), Some(reference)) = (open(&args.target)?, open(&args.reference)?) else {
-        return Ok(Exit::Skipped);
+    let open = |name| super::run::target(name, &args.profile, Duration::from_secs(5), tone);
+    let (target, reference) = match (open(&args.target)?, open(&args.reference)?) {
+        (Ok(target), Ok(reference)) => (target, reference),
+        (Err(exit), _) | (_, Err(exit)) => return Ok(exit),
     };
     let options = options(args)?;
     out.write_all(opening(args, &options, &*reference, &*target).as_bytes())?;

@@ -19,6 +19,7 @@ mod format;
 mod profiles;
 mod replay;
 mod run;
+mod targets;
 mod tone;
 mod try_;
 
@@ -49,6 +50,7 @@ enum Command {
     Fmt(format::Args),
     Diff(diff::Args),
     Profiles(profiles::Args),
+    Targets(targets::Args),
     Completions(completions::Args),
 }
 
@@ -102,6 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fmt(args) => format::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
+        Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

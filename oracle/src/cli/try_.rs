@@ -30,14 +30,18 @@ pub(super) struct Args {
     /// What to ask.
     #[arg(long, value_name = "NAME", default_value = "reference")]
     target: String,
+    /// How long a target whose time is real may wait at once.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::run::patience)]
+    patience: std::time::Duration,
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let Some(mut target) = super::run::target(&args.target, &args.profile, tone)? else {
-        return Ok(Exit::Skipped);
+    let mut target = match super::run::target(&args.target, &args.profile, args.patience, tone)? {
+        Ok(target) => target,
+        Err(exit) => return Ok(exit),
     };
     let text = command_line(&args.steps);
     let located = |messages: language::Messages| Located(messages.render(tone.colors_stderr()));

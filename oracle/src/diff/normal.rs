@@ -1,7 +1,7 @@
 //! What is not compared, or not as strictly, and why: every relaxation has a name and stands in this one table. Which of
 //! them apply is asked of the two targets; two references are compared in everything.
 
-use crate::target::Identity;
+use crate::target::{Identity, Reasons};
 
 /// One relaxation: a row of [`NORMALISATIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,11 @@ pub struct Normalisation {
 }
 
 fn is_outside(left: &Identity, right: &Identity) -> bool {
-    !(left.abilities.internals && right.abilities.internals)
+    !(left.abilities.shows.windows && right.abilities.shows.windows)
 }
 
 fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
-    !(left.abilities.reasons && right.abilities.reasons)
+    [left, right].iter().any(|identity| identity.abilities.shows.reasons == Reasons::None)
 }
 
 fn has_words(left: &Identity, right: &Identity) -> bool {

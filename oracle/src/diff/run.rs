@@ -14,7 +14,7 @@ use super::{Cause, Difference, Finding, Normal, compare, example};
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Batch, Identity, Reading, Refusal, Target};
+use crate::target::{Batch, Identity, Passing, Reading, Refusal, Target};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,10 +129,9 @@ pub fn run(
 
 /// How time passes where both can let it.
 fn clock(reference: &Identity, target: &Identity) -> Clock {
-    let (left, right) = (reference.abilities, target.abilities);
-    match (left.virtual_time && right.virtual_time, left.ages && right.ages) {
-        (true, _) => Clock::Free,
-        (_, true) => Clock::Ageing,
+    match (reference.abilities.time, target.abilities.time) {
+        (Passing::Virtual, Passing::Virtual) => Clock::Free,
+        (Passing::Virtual | Passing::Age, Passing::Virtual | Passing::Age) => Clock::Ageing,
         _ => Clock::Still,
     }
 }

@@ -146,6 +146,9 @@ fn sums(suite: &Suite, look: &Look, out: &mut String) {
         totals.claims,
         span(totals.time)
     );
+    if totals.unseen > 0 {
+        let _ = write!(line, " ({} parts of them not shown by {})", totals.unseen, suite.identity.name);
+    }
     if let Some(took) = look.took {
         let _ = write!(line, " in {}", wall(took));
     }

@@ -28,7 +28,7 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
         Ok(kernel) => Worlds::new(kernel, patience),
         Err(missing) => return pipe::write(&mut answers, &Answer::Refused(Refusal::Unsupported(missing.0))),
     };
-    pipe::write(&mut answers, &Answer::Done)?;
+    pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls() })?;
     while let Some(request) = pipe::read(&mut requests)? {
         let answer = answer(&mut worlds, request).unwrap_or_else(Answer::Refused);
         pipe::write(&mut answers, &answer)?;
@@ -58,8 +58,8 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
 
 fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
     worlds.kernel().set(setting)?;
-    if Knob::find(&setting.name) == Some(Knob::Events) {
-        worlds.hears(setting.value != 0);
+    if let Some(knob) = Knob::find(&setting.name) {
+        worlds.was_set(knob, setting.value);
     }
     Ok(())
 }

@@ -169,7 +169,7 @@ impl Kernel {
         let knob = Knob::find(&setting.name)
             .ok_or_else(|| Refusal::Wrong(format!("there is no sysctl `{}`", setting.name)))?;
         let name = knob.info().name;
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let path = path_of(name);
         let before = std::fs::read_to_string(&path)
             .map_err(|error| Refusal::Unsupported(format!("{name} is not in a namespace: {error}")))?;
         std::fs::write(&path, setting.value.to_string()).map_err(|error| match error.kind() {
@@ -387,6 +387,17 @@ impl Kernel {
         }
         self.requests.ask(&messages, |_| {})
     }
+}
+
+/// The sysctls that this namespace has for itself.
+pub(super) fn sysctls() -> Vec<String> {
+    let is_ours = |name: &&str| std::fs::OpenOptions::new().write(true).open(path_of(name)).is_ok();
+    Knob::ALL.iter().map(|knob| knob.name).filter(is_ours).map(str::to_owned).collect()
+}
+
+/// The file that a sysctl is.
+fn path_of(name: &str) -> String {
+    format!("/proc/sys/{}", name.replace('.', "/"))
 }
 
 fn own_socket(family: AddressFamily) -> Result<OwnedFd, Missing> {

@@ -30,8 +30,8 @@ use conntruth_engine::Time;
 use pipe::{Answer, Request};
 
 use super::{
-    Abilities, Arrival, Batch, Config, Entry, Happening, Identity, Observation, Refusal, Setting, Sight,
-    Target,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons,
+    Refusal, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -60,6 +60,8 @@ struct Running {
     child: Child,
     requests: BufWriter<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    /// The sysctls that a namespace has for itself.
+    sysctls: Vec<String>,
 }
 
 impl Linux {
@@ -76,19 +78,22 @@ impl Linux {
                 version: release,
                 hz: ticks(),
                 abilities: Abilities {
-                    virtual_time: false,
-                    reasons: true,
-                    events: true,
-                    table: true,
+                    time: Passing::Age,
+                    confirms: Confirms::AtHook,
+                    shows: Shows { reasons: Reasons::Invalid, windows: false, ..Shows::ALL },
+                    protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
+                    sysctls: Vec::new(),
+                    helpers: Vec::new(),
+                    nat: false,
+                    zones: true,
                     own_host: true,
-                    ages: true,
-                    internals: false,
                 },
             },
             patience,
             child: None,
         };
-        linux.running()?;
+        let sysctls = linux.running()?.sysctls.clone();
+        linux.identity.abilities.sysctls = sysctls;
         Ok(linux)
     }
 
@@ -135,9 +140,13 @@ impl Running {
             child,
             requests: BufWriter::with_capacity(1 << 16, requests),
             answers: BufReader::with_capacity(1 << 16, answers),
+            sysctls: Vec::new(),
         };
         match pipe::read(&mut running.answers) {
-            Ok(Some(Answer::Done)) => Ok(running),
+            Ok(Some(Answer::Ready { sysctls })) => {
+                running.sysctls = sysctls;
+                Ok(running)
+            }
             Ok(Some(Answer::Refused(refusal))) => Err(refusal),
             _ => Err(Refusal::Broken(
                 "the child does not answer: a program that uses this target calls `serve_if_asked` first"
@@ -211,16 +220,16 @@ impl Target for Linux {
         }
     }
 
-    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
-        match self.ask(&Request::Batch(batch.clone()))? {
-            Answer::Sights(sights) => Ok(sights),
+    fn baseline(&mut self, batch: &Batch) -> Result<Option<Duration>, Refusal> {
+        match self.ask(&Request::Baseline(batch.clone()))? {
+            Answer::Took(nanos) => Ok(Some(Duration::from_nanos(nanos))),
             other => unexpected(other),
         }
     }
 
-    fn baseline(&mut self, batch: &Batch) -> Result<Option<Duration>, Refusal> {
-        match self.ask(&Request::Baseline(batch.clone()))? {
-            Answer::Took(nanos) => Ok(Some(Duration::from_nanos(nanos))),
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        match self.ask(&Request::Batch(batch.clone()))? {
+            Answer::Sights(sights) => Ok(sights),
             other => unexpected(other),
         }
     }

@@ -24,6 +24,10 @@ pub(super) enum Request {
 /// What the child answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
+    /// The namespace is made; these sysctls it has for itself.
+    Ready {
+        sysctls: Vec<String>,
+    },
     Done,
     Observed(Observation),
     Happened(Vec<Happening>),

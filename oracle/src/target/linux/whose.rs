@@ -19,7 +19,6 @@ fn head(packet: &[u8]) -> Option<Head<'_>> {
     match packet.first()? >> 4 {
         4 => head4(packet),
         6 => head6(packet),
-        // Nobody reads on.
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Addr, Class, EventKind, Family, Status, Time, Tuple, Verdict, protocol};
+use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Verdict, protocol};
 
 use super::ctnetlink::{self, Told};
 use super::kernel::{Entrance, Injection, Kernel};
@@ -23,12 +23,12 @@ use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal,
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
-/// Longer than a jiffy of any kernel.
-const JIFFY: Duration = Duration::from_millis(11);
+/// What a jiffy is waited for beyond its length, in nanoseconds.
+const A_LITTLE: u64 = 300_000;
 const SECOND: Time = Time::from_secs(1);
 /// How long a UDP flow must have lived to become a stream, and a jiffy or two.
 const STREAM: Duration = Duration::from_millis(2_020);
-/// From here on it matters for how long fragments have been held.
+/// Until then it does not matter for how long fragments have been held, unless a sysctl says otherwise.
 const HELD: Time = Time::from_secs(25);
 
 /// The worlds that are in the kernel now.
@@ -43,6 +43,10 @@ pub(super) struct Worlds {
     patience: Duration,
     /// What was asked of ctnetlink in each step, while that is recorded.
     questions: Option<Vec<Vec<Vec<u8>>>>,
+    /// For how long held fragments need not be waited for.
+    held: Time,
+    /// The length of a jiffy.
+    tick: u64,
     /// Events are off: entries are found by listing all.
     deaf: bool,
 }
@@ -73,6 +77,8 @@ struct Known {
     shown: Option<(u64, Instant)>,
     /// When, virtually and really, it began.
     began: (Time, Instant),
+    /// The status that its events have told so far.
+    told: Status,
 }
 
 impl Worlds {
@@ -84,6 +90,8 @@ impl Worlds {
             precise: true,
             patience,
             questions: None,
+            held: HELD,
+            tick: 1_000_000_000 / u64::from(super::ticks()),
             deaf: false,
         }
     }
@@ -102,7 +110,7 @@ impl Worlds {
         self.owners.clear();
         self.worlds.clear();
         self.worlds.push(World::default());
-        (self.precise, self.deaf) = (true, false);
+        (self.precise, self.deaf, self.held) = (true, false, HELD);
         Ok(())
     }
 
@@ -122,7 +130,7 @@ impl Worlds {
         }
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
-        self.deaf = false;
+        (self.deaf, self.held) = (false, HELD);
         Ok(())
     }
 
@@ -155,9 +163,14 @@ impl Worlds {
         self.kernel.skip().map_err(broken)
     }
 
-    /// No events are made from now on.
-    pub(super) fn hears(&mut self, events: bool) {
-        self.deaf = !events;
+    /// A sysctl was set that matters here.
+    pub(super) fn was_set(&mut self, knob: Knob, value: i64) {
+        match knob {
+            // Without events entries are found by listing all.
+            Knob::Events => self.deaf = value == 0,
+            Knob::IpfragTime | Knob::Frag6Time => self.held = Time::ZERO,
+            _ => {}
+        }
     }
 
     /// Lets time pass in a world, and says what ended.
@@ -176,10 +189,10 @@ impl Worlds {
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         let sent = now();
         if self.precise {
-            std::thread::sleep(JIFFY);
+            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
         }
         self.look(&[0], sent).map_err(broken)?;
-        Ok(self.worlds[0].entries())
+        Ok(self.worlds[0].entries(self.tick))
     }
 
     /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held.
@@ -205,11 +218,13 @@ impl Worlds {
         }
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
         if self.precise && read_of().next().is_some() {
-            std::thread::sleep(JIFFY);
+            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
         }
         self.look(&read_of().collect::<Vec<_>>(), sent).map_err(broken)?;
-        let sight =
-            |((world, arrival), read): (&(usize, &Arrival), &bool)| self.worlds[*world].sight(arrival, *read);
+        let tick = self.tick;
+        let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
+            self.worlds[*world].sight(arrival, *read, tick)
+        };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
 
@@ -276,7 +291,7 @@ impl Worlds {
         self.kernel.read(requests, |entry| found.push(entry))?;
         let ended = now();
         let mut found = found.into_iter();
-        let reading = Moment { sent, began, ended, precise: self.precise };
+        let reading = Moment { sent, began, ended, precise: self.precise, tick: self.tick };
         for world in which {
             let World { now, known, .. } = &mut self.worlds[*world];
             for known in known {
@@ -349,7 +364,7 @@ impl Worlds {
             }
             if let Some((began, really)) = world.held {
                 let passed = to.since(began);
-                if passed >= HELD {
+                if passed >= self.held {
                     longest =
                         longest.max(Duration::from_nanos(passed.as_nanos()).saturating_sub(really.elapsed()));
                 }
@@ -385,6 +400,7 @@ struct Moment {
     began: Instant,
     ended: Instant,
     precise: bool,
+    tick: u64,
 }
 
 impl World {
@@ -416,7 +432,7 @@ impl World {
             }
             (EventKind::Update, Some(index)) => {
                 let known = &mut self.known[index];
-                let gained = |bit| told.entry.status.has(bit) && !known.entry.status.has(bit);
+                let gained = |bit| told.entry.status.has(bit) && !known.told.has(bit);
                 changes.extend(gained(Status::SEEN_REPLY).then_some("reply"));
                 changes.extend(gained(Status::ASSURED).then_some("assured"));
                 (self.now, known.hear(told.entry))
@@ -443,21 +459,23 @@ impl World {
             deadline: [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
             shown: None,
             began: (self.now, now()),
+            told: entry.status,
             entry: entry.clone(),
         });
         entry
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn entries(&self, tick: u64) -> Vec<Entry> {
+        let jiffy = jiffy(self.now, tick);
         let seen = |known: &Known| {
-            let [least, most] = known.deadline.map(|deadline| deadline.since(self.now));
+            let [least, most] = known.deadline.map(|deadline| deadline.since(jiffy));
             Entry { left: Left { least, most }, ..known.entry.clone() }
         };
         self.known.iter().map(seen).collect()
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool) -> Sight {
+    fn sight(&mut self, arrival: &Arrival, read: bool, tick: u64) -> Sight {
         let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
             Class::Held
         } else {
@@ -478,7 +496,7 @@ impl World {
             verdict,
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
-            entries: read.then(|| self.entries()),
+            entries: read.then(|| self.entries(tick)),
         }
     }
 }
@@ -504,7 +522,8 @@ impl Known {
             }
         }
         self.shown = Some((seconds + 1, reading.sent));
-        self.deadline = [virtually.plus(Time::from_secs(seconds + 1)); 2];
+        // A deadline is a jiffy, counted from that in which it is set.
+        self.deadline = [jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1)); 2];
     }
 
     /// The seconds that the kernel is to count from, at a later moment. One less than are left: so it shows whether a
@@ -519,6 +538,7 @@ impl Known {
     /// An event tells of the entry; what it leaves out has not changed.
     fn hear(&mut self, told: Entry) -> Entry {
         let last = &self.entry;
+        self.told = told.status;
         self.entry = Entry {
             id: last.id,
             state: told.state.or_else(|| last.state.clone()),
@@ -539,6 +559,11 @@ fn owner(
         return (worlds > 0).then_some(0);
     }
     addresses?.iter().find_map(|address| owners.get(address).copied())
+}
+
+/// The beginning of the jiffy in which a moment lies.
+fn jiffy(moment: Time, tick: u64) -> Time {
+    Time(moment.as_nanos() / tick * tick)
 }
 
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
