@@ -38,9 +38,7 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
-        Request::Begin(_) | Request::Batch(_) | Request::Baseline(_) if worlds.is_used_up() => {
-            Ok(Answer::UsedUp)
-        }
+        Request::Begin(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
         Request::Begin(config) => {
             worlds.kernel().reset_settings().map_err(broken)?;
             worlds.alone().map_err(broken)?;
@@ -112,9 +110,16 @@ fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal>
     Ok(seen)
 }
 
+/// What worlds that are over have left unfinished must not take the memory of those that follow.
+const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
+    [("net.ipv4.ipfrag_high_thresh", 1 << 30), ("net.netfilter.nf_conntrack_frag6_high_thresh", 1 << 30)];
+
 fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
+    ROOM_FOR_FRAGMENTS.iter().try_for_each(|(name, value)| {
+        set(worlds, &Setting { name: (*name).to_owned(), value: *value })
+    })?;
     batch.config.settings.iter().try_for_each(|setting| set(worlds, setting))
 }
 

@@ -9,11 +9,11 @@
 //! to `T` by it. What cannot be aged is waited for: the two seconds after which UDP becomes a stream, and held
 //! fragments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Verdict, protocol};
+use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Unit, Verdict, protocol};
 
 use super::ctnetlink::{self, Told};
 use super::kernel::{Entrance, Injection, Kernel};
@@ -43,10 +43,14 @@ pub(super) struct Worlds {
     patience: Duration,
     /// What was asked of ctnetlink in each step, while that is recorded.
     questions: Option<Vec<Vec<Vec<u8>>>>,
+    /// The timeouts that a packet may set, in seconds.
+    timeouts: BTreeSet<u64>,
     /// For how long held fragments need not be waited for.
     held: Time,
     /// The length of a jiffy.
     tick: u64,
+    /// Fragments were held in worlds that are over.
+    used_up: bool,
     /// Events are off: entries are found by listing all.
     deaf: bool,
 }
@@ -90,6 +94,8 @@ impl Worlds {
             precise: true,
             patience,
             questions: None,
+            used_up: false,
+            timeouts: usual_timeouts(),
             held: HELD,
             tick: 1_000_000_000 / u64::from(super::ticks()),
             deaf: false,
@@ -110,7 +116,7 @@ impl Worlds {
         self.owners.clear();
         self.worlds.clear();
         self.worlds.push(World::default());
-        (self.precise, self.deaf, self.held) = (true, false, HELD);
+        (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
         Ok(())
     }
 
@@ -119,6 +125,7 @@ impl Worlds {
     /// # Errors
     /// When the kernel cannot be brought to rest.
     pub(super) fn together(&mut self, worlds: &[Vec<Arrival>]) -> io::Result<()> {
+        self.used_up |= self.has_held();
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
@@ -130,7 +137,7 @@ impl Worlds {
         }
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
-        (self.deaf, self.held) = (false, HELD);
+        (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
         Ok(())
     }
 
@@ -165,6 +172,9 @@ impl Worlds {
 
     /// A sysctl was set that matters here.
     pub(super) fn was_set(&mut self, knob: Knob, value: i64) {
+        if knob.info().unit == Unit::Seconds {
+            self.timeouts.extend(u64::try_from(value));
+        }
         match knob {
             // Without events entries are found by listing all.
             Knob::Events => self.deaf = value == 0,
@@ -195,8 +205,13 @@ impl Worlds {
         Ok(self.worlds[0].entries(self.tick))
     }
 
-    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held.
+    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
+    /// is nothing to worlds with addresses of their own.
     pub(super) fn is_used_up(&self) -> bool {
+        self.used_up || self.has_held()
+    }
+
+    fn has_held(&self) -> bool {
         self.worlds.iter().any(|world| world.held.is_some())
     }
 
@@ -337,7 +352,7 @@ impl Worlds {
                 if known.deadline[1] <= *to {
                     ended.push((known.deadline[1], known.entry.id, tuple, zone));
                 } else {
-                    aged.push((tuple, zone, known.age(*to)));
+                    aged.push((tuple, zone, known.age(*to, &self.timeouts)));
                 }
             }
         }
@@ -526,11 +541,11 @@ impl Known {
         self.deadline = [jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1)); 2];
     }
 
-    /// The seconds that the kernel is to count from, at a later moment. One less than are left: so it shows whether a
-    /// packet has renewed them.
-    fn age(&mut self, to: Time) -> u32 {
+    /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
+    /// packet might set: so it shows whether one has.
+    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>) -> u32 {
         let left = self.deadline[0].since(to).as_nanos().div_ceil(SECOND.as_nanos());
-        let seconds = if left > 1 { left - 1 } else { 1 };
+        let seconds = (1..left).rev().find(|seconds| !timeouts.contains(seconds)).unwrap_or(1);
         self.shown = Some((seconds, now()));
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
@@ -593,6 +608,12 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
         tag = tag.with(Tag::LOGGED);
     }
     Ok(Injection { entrance, tag, bytes: &arrival.bytes })
+}
+
+/// The timeouts of a new namespace, and that of SYN_SENT2, which has no knob.
+fn usual_timeouts() -> BTreeSet<u64> {
+    let knobs = Knob::ALL.iter().filter(|knob| knob.unit == Unit::Seconds);
+    knobs.filter_map(|knob| u64::try_from(knob.default).ok()).chain([120]).collect()
 }
 
 /// The real clock: this is the one target that lives by it.
