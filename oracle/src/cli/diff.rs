@@ -1,17 +1,19 @@
 //! `conntruth diff`: generated traffic through two targets in step.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use conntruth_engine::Reason;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Error, Exit, Tone};
-use crate::diff::{self, Alphabet, Ended, Finding, NORMALISATIONS, Options, Progress, Shard};
+use crate::diff::{self, Alphabet, Audience, Ended, Finding, NORMALISATIONS, Options, Progress, Shard};
 use crate::generate::{Features, Protocols, Speaks};
 use crate::suite;
-use crate::target::Target;
+use crate::target::{Arrival, Entry, Target, Why};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,15 +111,15 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     out.write_all(opening(args, &options, &*reference, &*target).as_bytes())?;
     out.flush()?;
     drop(out);
-    let bar = bar(&options, tone);
-    let ended = diff::run(&options, reference, target, &mut |progress| show(&bar, progress));
-    bar.finish_and_clear();
+    let mut looker = Looker { bar: bar(&options, tone), reasons: BTreeSet::new() };
+    let ended = diff::run(&options, reference, target, &mut looker);
+    looker.bar.finish_and_clear();
     let ended = ended.map_err(|refusal| format!("the comparison has stopped: {refusal}"))?;
     if ended.sum.cases == 0 {
         return Err("there is nothing to compare: this part of the run has no case".into());
     }
     let mut out = anstream::stdout().lock();
-    out.write_all(report(args, &ended).as_bytes())?;
+    out.write_all(report(args, &ended, &looker).as_bytes())?;
     if let Some(folder) = &args.save {
         save(folder, &ended.findings, tone)?;
     }
@@ -192,17 +194,31 @@ fn bar(options: &Options, tone: &Tone) -> ProgressBar {
     bar
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
-    // A bar that flickers is worse than none.
-    if bar.elapsed().as_millis() > 500 {
-        bar.set_position(progress.cases);
-        if progress.causes > 0 {
-            bar.set_message(format!(", {} causes", progress.causes));
+/// Shows how far it is, and counts what was reached.
+struct Looker {
+    bar: ProgressBar,
+    reasons: BTreeSet<&'static str>,
+}
+
+impl Audience for Looker {
+    fn progress(&mut self, progress: &Progress) {
+        // A bar that flickers is worse than none.
+        if self.bar.elapsed().as_millis() > 500 {
+            self.bar.set_position(progress.cases);
+            if progress.causes > 0 {
+                self.bar.set_message(format!(", {} causes", progress.causes));
+            }
+        }
+    }
+
+    fn packet(&mut self, _arrival: &Arrival, why: Option<&Why>, _entries: &[Entry]) {
+        if let Some(Why::Reason(reason)) = why {
+            self.reasons.insert(reason.slug());
         }
     }
 }
 
-fn report(args: &Args, ended: &Ended) -> String {
+fn report(args: &Args, ended: &Ended, looker: &Looker) -> String {
     let mut text = String::new();
     for finding in &ended.findings {
         let s = if finding.count == 1 { "" } else { "s" };
@@ -237,6 +253,7 @@ fn report(args: &Args, ended: &Ended) -> String {
             rate / base * 100.0
         );
     }
+    let _ = writeln!(text, "{} of {} reasons reached", looker.reasons.len(), Reason::ALL.len());
     let equal = ended.sum.cases - ended.sum.divergent;
     let _ = writeln!(text, "again: {}", again(args));
     let _ = writeln!(

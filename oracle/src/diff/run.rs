@@ -14,7 +14,7 @@ use super::{Cause, Difference, Finding, Normal, compare, example};
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Batch, Identity, Passing, Reading, Refusal, Target};
+use crate::target::{Arrival, Batch, Config, Entry, Identity, Passing, Reading, Refusal, Sight, Target, Why};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,22 @@ const MOST_SHRUNK: usize = 40;
 /// Every so many batches the baseline is measured.
 const BASELINE_EVERY: u64 = 16;
 
-/// Runs two targets against each other. `tell` hears of every batch.
+/// Who looks on. What was compared can be counted without being in its way.
+pub trait Audience {
+    /// A batch was compared.
+    fn progress(&mut self, _progress: &Progress) {}
+
+    /// A world begins: its table is empty.
+    fn begin(&mut self, _config: &Config) {}
+
+    /// The reference has answered a packet; `entries` are those of its world after it.
+    fn packet(&mut self, _arrival: &Arrival, _why: Option<&Why>, _entries: &[Entry]) {}
+}
+
+/// Nobody looks.
+impl Audience for () {}
+
+/// Runs two targets against each other.
 ///
 /// # Errors
 /// When one of the targets refuses a batch, or breaks.
@@ -110,7 +125,7 @@ pub fn run(
     options: &Options,
     reference: Box<dyn Target + Send>,
     target: Box<dyn Target + Send>,
-    tell: &mut dyn FnMut(&Progress),
+    audience: &mut dyn Audience,
 ) -> Result<Ended, Refusal> {
     let judge = Judge::new(target);
     let clock = clock(&reference.identity(), judge.identity());
@@ -123,7 +138,7 @@ pub fn run(
         }
     };
     let mut run = Run::new(reference, judge);
-    run.all(&mut *source, options.duration, tell)?;
+    run.all(&mut *source, options.duration, audience)?;
     Ok(run.ended())
 }
 
@@ -176,7 +191,7 @@ impl Run {
         &mut self,
         source: &mut dyn Source,
         duration: Option<Duration>,
-        tell: &mut dyn FnMut(&Progress),
+        audience: &mut dyn Audience,
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let mut aside = Duration::ZERO;
@@ -193,8 +208,8 @@ impl Run {
             let mut left = if is_last || !self.fresh.is_empty() || self.measures() { 0 } else { 1 };
             while under_way.len() > left {
                 if let Some((work, sights)) = under_way.pop_front() {
-                    self.take(&work, sights?)?;
-                    tell(&self.sum);
+                    self.take(&work, sights?, audience)?;
+                    audience.progress(&self.sum);
                     if !self.fresh.is_empty() {
                         left = 0;
                     }
@@ -234,9 +249,21 @@ impl Run {
     }
 
     /// Compares a batch.
-    fn take(&mut self, work: &Work, reference: Vec<Vec<crate::target::Sight>>) -> Result<(), Refusal> {
+    fn take(
+        &mut self,
+        work: &Work,
+        reference: Vec<Vec<Sight>>,
+        audience: &mut dyn Audience,
+    ) -> Result<(), Refusal> {
         let target = self.judge.sights()?;
         self.batches += 1;
+        for (arrivals, sights) in work.batch.worlds.iter().zip(&reference) {
+            audience.begin(&work.batch.config);
+            for (arrival, sight) in arrivals.iter().zip(sights) {
+                let entries = sight.entries.as_deref().unwrap_or_default();
+                audience.packet(arrival, sight.why.as_ref(), entries);
+            }
+        }
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));

@@ -54,7 +54,7 @@ impl Writer<'_, '_, '_> {
             0 => ip.ttl = Some(self.choices.pick(&[2, 255, 3])),
             1 => ip.tos = Some(self.choices.byte()),
             2 => ip.length = Some(self.choices.pick(&[20, 0, 19, 28, 40, 41, 65_535])),
-            3 if self.family == Family::Ipv4 => ip.header_words = Some(self.choices.pick(&[5, 4, 15, 0])),
+            3 if self.family == Family::Ipv4 => ip.header_words = Some(self.choices.pick(&[5, 4, 0])),
             4 if self.family == Family::Ipv4 => {
                 ip.checksum = Some(self.choices.pick(&[Checksum::Bad, Checksum::Value(0)]));
             }

@@ -117,9 +117,9 @@ const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
 fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
-    ROOM_FOR_FRAGMENTS.iter().try_for_each(|(name, value)| {
-        set(worlds, &Setting { name: (*name).to_owned(), value: *value })
-    })?;
+    ROOM_FOR_FRAGMENTS
+        .iter()
+        .try_for_each(|(name, value)| set(worlds, &Setting { name: (*name).to_owned(), value: *value }))?;
     batch.config.settings.iter().try_for_each(|setting| set(worlds, setting))
 }
 
