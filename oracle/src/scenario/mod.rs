@@ -22,7 +22,7 @@ mod talks;
 pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;
 pub use diagnose::{diagnose, in_a_line};
-pub use ladder::{Detail, ladder, of_packet};
+pub use ladder::{Detail, beside, ladder, of_packet};
 pub use places::Lane;
 pub(crate) use plan::{Act, Planner};
 pub use plan::{Happening, Happens, Id, Plan, arrivals, config};

@@ -184,14 +184,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// Lets packets be put into this zone.
+    /// Lets packets be put into these zones.
     ///
     /// # Errors
     /// When `nft` fails.
-    pub(super) fn allow_zone(&mut self, zone: u16) -> Result<(), Refusal> {
-        if zone != 0 && !self.zones.contains(&zone) {
-            rules::allow_zone(zone).map_err(|missing| Refusal::Broken(missing.0))?;
-            self.zones.push(zone);
+    pub(super) fn allow_zones(&mut self, zones: impl Iterator<Item = u16>) -> Result<(), Refusal> {
+        let mut new: Vec<u16> = zones.filter(|zone| *zone != 0 && !self.zones.contains(zone)).collect();
+        new.sort_unstable();
+        new.dedup();
+        if !new.is_empty() {
+            rules::allow_zones(&new).map_err(|missing| Refusal::Broken(missing.0))?;
+            self.zones.append(&mut new);
         }
         Ok(())
     }

@@ -227,6 +227,7 @@ impl Worlds {
     pub(super) fn step(&mut self, moves: &[(usize, &Arrival)], read: &[bool]) -> Result<Vec<Sight>, Refusal> {
         let moments: Vec<(usize, Time)> = moves.iter().map(|(world, arrival)| (*world, arrival.at)).collect();
         self.pass(&moments)?;
+        self.kernel.allow_zones(moves.iter().map(|(_, arrival)| arrival.zone))?;
         let sent = now();
         for moves in moves.chunks(CHUNK) {
             self.send(moves)?;
@@ -246,7 +247,6 @@ impl Worlds {
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.kernel.allow_zone(arrival.zone)?;
             self.worlds[*world].begin_packet();
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
@@ -537,8 +537,10 @@ impl Known {
             }
         }
         self.shown = Some((seconds + 1, reading.sent));
-        // A deadline is a jiffy, counted from that in which it is set.
-        self.deadline = [jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1)); 2];
+        // A deadline is a jiffy, counted from that in which it is set. Where reading has taken seconds they are lost.
+        let lost = reading.ended.duration_since(reading.sent).as_secs();
+        let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
+        self.deadline = [from, from.plus(Time::from_secs(lost))];
     }
 
     /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
