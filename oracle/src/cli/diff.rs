@@ -1,19 +1,17 @@
 //! `conntruth diff`: generated traffic through two targets in step.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use conntruth_engine::Reason;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Error, Exit, Tone};
-use crate::diff::{self, Alphabet, Audience, Ended, Finding, NORMALISATIONS, Options, Progress, Shard};
+use crate::diff::{self, Alphabet, Ended, Finding, NORMALISATIONS, Options, Progress, Shard};
 use crate::generate::{Features, Protocols, Speaks};
 use crate::suite;
-use crate::target::{Arrival, Entry, Passing, Target, Why};
+use crate::target::{Passing, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -118,9 +116,9 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     out.write_all(opening(args, &options, &*reference, &*targets[0]).as_bytes())?;
     out.flush()?;
     drop(out);
-    let mut looker = Looker { bar: bar(&options, tone), reasons: BTreeSet::new() };
-    let ended = diff::run(&options, reference, targets, &mut looker);
-    looker.bar.finish_and_clear();
+    let bar = bar(&options, tone);
+    let ended = diff::run(&options, reference, targets, &mut |progress| show(&bar, progress));
+    bar.finish_and_clear();
     let ended = match ended {
         Ok(ended) => ended,
         Err(refusal) => {
@@ -132,7 +130,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         return Err("there is nothing to compare: this part of the run has no case".into());
     }
     let mut out = anstream::stdout().lock();
-    out.write_all(report(args, &ended, &looker).as_bytes())?;
+    out.write_all(report(args, &ended).as_bytes())?;
     if let Some(folder) = &args.save {
         save(folder, &ended.findings, tone)?;
     }
@@ -216,31 +214,17 @@ fn bar(options: &Options, tone: &Tone) -> ProgressBar {
     bar
 }
 
-/// Shows how far it is, and counts what was reached.
-struct Looker {
-    bar: ProgressBar,
-    reasons: BTreeSet<&'static str>,
-}
-
-impl Audience for Looker {
-    fn progress(&mut self, progress: &Progress) {
-        // A bar that flickers is worse than none.
-        if self.bar.elapsed().as_millis() > 500 {
-            self.bar.set_position(progress.cases);
-            if progress.causes > 0 {
-                self.bar.set_message(format!(", {} causes", progress.causes));
-            }
-        }
-    }
-
-    fn packet(&mut self, _arrival: &Arrival, why: Option<&Why>, _entries: &[Entry]) {
-        if let Some(Why::Reason(reason)) = why {
-            self.reasons.insert(reason.slug());
+fn show(bar: &ProgressBar, progress: &Progress) {
+    // A bar that flickers is worse than none.
+    if bar.elapsed().as_millis() > 500 {
+        bar.set_position(progress.cases);
+        if progress.causes > 0 {
+            bar.set_message(format!(", {} causes", progress.causes));
         }
     }
 }
 
-fn report(args: &Args, ended: &Ended, looker: &Looker) -> String {
+fn report(args: &Args, ended: &Ended) -> String {
     let mut text = String::new();
     for finding in &ended.findings {
         let s = if finding.count == 1 { "" } else { "s" };
@@ -275,7 +259,6 @@ fn report(args: &Args, ended: &Ended, looker: &Looker) -> String {
             rate / base * 100.0
         );
     }
-    let _ = writeln!(text, "{} of {} reasons reached", looker.reasons.len(), Reason::ALL.len());
     let equal = ended.sum.cases - ended.sum.divergent;
     let _ = writeln!(text, "again: {}", again(args));
     let _ = writeln!(

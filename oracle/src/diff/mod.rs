@@ -26,7 +26,7 @@ pub use cause::{Cause, Finding};
 pub use compare::{Difference, Field, Mismatch, compare};
 pub use depth::{ALPHABETS, Alphabet};
 pub use normal::{NORMALISATIONS, Norm, Normal, Normalisation};
-pub use run::{Audience, Ended, Options, Progress, Shard, run};
+pub use run::{Ended, Options, Progress, Shard, run};
 
 #[cfg(test)]
 mod tests;

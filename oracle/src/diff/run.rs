@@ -102,22 +102,7 @@ const MOST_SHRUNK: usize = 40;
 /// Every so many batches the baseline is measured.
 const BASELINE_EVERY: u64 = 16;
 
-/// Who looks on. What was compared can be counted without being in its way.
-pub trait Audience {
-    /// A batch was compared.
-    fn progress(&mut self, _progress: &Progress) {}
-
-    /// A world begins: its table is empty.
-    fn begin(&mut self, _config: &Config) {}
-
-    /// The reference has answered a packet; `entries` are those of its world after it.
-    fn packet(&mut self, _arrival: &Arrival, _why: Option<&Why>, _entries: &[Entry]) {}
-}
-
-/// Nobody looks.
-impl Audience for () {}
-
-/// Runs two targets against each other.
+/// Runs two targets against each other. `tell` hears of every batch.
 ///
 /// The target may be there several times over, in trackers of their own: then as many batches are under way at once.
 ///
@@ -127,7 +112,7 @@ pub fn run(
     options: &Options,
     reference: Box<dyn Target + Send>,
     targets: Vec<Box<dyn Target + Send>>,
-    audience: &mut dyn Audience,
+    tell: &mut dyn FnMut(&Progress),
 ) -> Result<Ended, Refusal> {
     let judges: Vec<Judge> = targets.into_iter().map(Judge::new).collect();
     let Some(judge) = judges.first() else {
@@ -144,7 +129,7 @@ pub fn run(
     };
     let normal = Normal::between(&reference.identity(), judge.identity());
     let mut run = Run::new(reference, judges, normal);
-    run.all(&mut *source, options.duration, audience)?;
+    run.all(&mut *source, options.duration, tell)?;
     Ok(run.ended())
 }
 
@@ -196,7 +181,7 @@ impl Run {
         &mut self,
         source: &mut dyn Source,
         duration: Option<Duration>,
-        audience: &mut dyn Audience,
+        tell: &mut dyn FnMut(&Progress),
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let mut aside = Duration::ZERO;
@@ -218,8 +203,8 @@ impl Run {
             while under_way.len() > left {
                 if let Some((work, sights, judge)) = under_way.pop_front() {
                     let target = self.judges[judge].sights()?;
-                    self.take(&work, &sights?, &target, audience)?;
-                    audience.progress(&self.sum);
+                    self.take(&work, &sights?, &target)?;
+                    tell(&self.sum);
                     if !self.fresh.is_empty() {
                         left = 0;
                     }
@@ -259,21 +244,8 @@ impl Run {
     }
 
     /// Compares a batch.
-    fn take(
-        &mut self,
-        work: &Work,
-        reference: &[Vec<Sight>],
-        target: &[Vec<Sight>],
-        audience: &mut dyn Audience,
-    ) -> Result<(), Refusal> {
+    fn take(&mut self, work: &Work, reference: &[Vec<Sight>], target: &[Vec<Sight>]) -> Result<(), Refusal> {
         self.batches += 1;
-        for (arrivals, sights) in work.batch.worlds.iter().zip(reference) {
-            audience.begin(&work.batch.config);
-            for (arrival, sight) in arrivals.iter().zip(sights) {
-                let entries = sight.entries.as_deref().unwrap_or_default();
-                audience.packet(arrival, sight.why.as_ref(), entries);
-            }
-        }
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));
