@@ -294,10 +294,12 @@ impl Engine {
             };
         }
         let conn = self.table.conn_mut(winner);
+        let id = conn.id;
         if let Some([counter, _]) = counters {
             conn.count(Direction::Original, counter.bytes as usize);
         }
-        Outcome { conn: Some(conn.id), reason: Reason::ClashResolved {}, ..outcome }
+        self.deliver(winner);
+        Outcome { conn: Some(id), reason: Reason::ClashResolved {}, ..outcome }
     }
 
     /// Everything that changed since the last event goes into one.

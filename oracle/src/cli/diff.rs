@@ -58,6 +58,9 @@ pub(super) struct Args {
     /// Keep the smallest example of each cause in this folder.
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Print all that was reached of tables, reasons and sysctls, as `coverage` does, instead of the sums.
+    #[arg(long)]
+    coverage: bool,
     /// List what is not compared, with the reasons, and do nothing else.
     #[arg(long)]
     list_normalisations: bool,
@@ -258,6 +261,15 @@ fn report(args: &Args, ended: &Ended) -> String {
             grouped(base as u64),
             rate / base * 100.0
         );
+    }
+    match &ended.coverage {
+        Some(coverage) if args.coverage => {
+            let _ = writeln!(text, "\n{coverage}");
+        }
+        Some(coverage) => {
+            let _ = writeln!(text, "reached: {}", coverage.sums());
+        }
+        None => {}
     }
     let equal = ended.sum.cases - ended.sum.divergent;
     let _ = writeln!(text, "again: {}", again(args));

@@ -29,7 +29,7 @@ pub(super) fn scenario(
     let Ok(mut plan) = planned(&bare, theirs.hz) else { return Ok(bare) };
     let mut record = judge.run(&plan)?;
     for round in 0..ROUNDS {
-        let wanted = proposals(&plan, &record, round == 0).into_iter();
+        let wanted = proposals(&plan, &record, &theirs.profile, round == 0).into_iter();
         let mut edits: Edits =
             wanted.filter_map(|edit| Some(((edit.span.start, edit.span.end), edit.text?))).collect();
         if round == 1 {

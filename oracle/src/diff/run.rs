@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Family, LINUX_6_18};
+use conntruth_engine::{Family, LINUX_6_18, Profile};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
 use super::shrink::shrink;
 use super::source::{Seeded, Source, Work};
 use super::{Cause, Difference, Finding, Normal, compare, example};
+use crate::coverage::Coverage;
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Arrival, Batch, Config, Entry, Identity, Passing, Reading, Refusal, Sight, Target, Why};
+use crate::target::{Batch, Identity, Passing, Reading, Reasons, Refusal, Sight, Target};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub struct Ended {
     pub baseline: Option<(u64, Duration)>,
     /// The causes, with the most frequent first.
     pub findings: Vec<Finding>,
+    /// What of the tables was reached, where the reference says why.
+    pub coverage: Option<Coverage>,
 }
 
 /// Causes that are shrunk; of more the first case is kept as it is.
@@ -154,12 +157,15 @@ struct Run {
     baseline: Option<(u64, Duration)>,
     took: Duration,
     findings: BTreeMap<Cause, Finding>,
+    coverage: Option<Coverage>,
     /// Causes that have not been made small yet.
     fresh: Vec<Cause>,
 }
 
 impl Run {
     fn new(reference: Box<dyn Target + Send>, judges: Vec<Judge>, normal: Normal) -> Run {
+        let says_why = reference.identity().abilities.shows.reasons == Reasons::All;
+        let profile = Profile::find(&reference.identity().profile).filter(|_| says_why);
         Run {
             reference,
             judges,
@@ -171,6 +177,7 @@ impl Run {
             baseline: None,
             took: Duration::ZERO,
             findings: BTreeMap::new(),
+            coverage: profile.map(Coverage::new),
             fresh: Vec::new(),
         }
     }
@@ -246,6 +253,9 @@ impl Run {
     /// Compares a batch.
     fn take(&mut self, work: &Work, reference: &[Vec<Sight>], target: &[Vec<Sight>]) -> Result<(), Refusal> {
         self.batches += 1;
+        if let Some(coverage) = &mut self.coverage {
+            coverage.batch(&work.batch, reference);
+        }
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));
@@ -356,6 +366,7 @@ impl Run {
             took: self.took,
             baseline: self.baseline,
             findings,
+            coverage: self.coverage,
         }
     }
 }

@@ -96,7 +96,7 @@ fn everywhere(add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
     };
     all(&|packet| packet.zone = None);
     all(&|packet| packet.notrack = false);
-    all(&|packet| packet.lost = None);
+    all(&|packet| packet.stop = None);
     all(&|packet| packet.ip = Default::default());
     all(&|packet| packet.cut = Cut::Whole);
     all(&|packet| packet.pokes.clear());
@@ -179,7 +179,7 @@ fn packets(packet: &Packet) -> Vec<Packet> {
     add(&|packet| packet.pokes.clear());
     add(&|packet| packet.notrack = false);
     add(&|packet| packet.zone = None);
-    add(&|packet| packet.lost = None);
+    add(&|packet| packet.stop = None);
     add(&|packet| {
         packet.ip.extensions.pop();
     });

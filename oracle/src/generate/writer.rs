@@ -8,7 +8,7 @@ use conntruth_engine::{
 };
 
 use super::{Case, Choices, Clock, Feature, Scope, Speaks, tidy};
-use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Lost, Packet, Path, Protocol, Way};
+use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
 use crate::scenario::{Act, Lane, Planner};
 use crate::target::{Arrival, Fate};
@@ -174,6 +174,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             after,
             action: Action::Send { times: 1, packet: Box::new(packet) },
             claims: None,
+            qualified: Vec::new(),
             span: Span::default(),
             action_span: Span::default(),
         };
@@ -227,7 +228,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         let zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !packet.notrack);
         packet.zone = zone.filter(|_| !self.choices.one_in(12));
         if self.odd(Feature::Lost, 16) {
-            packet.lost = Some(Lost { hook: Some(Hook::Forward) });
+            packet.stop = Some(Stop::Lost(Some(Hook::Forward)));
         }
     }
 
@@ -260,7 +261,8 @@ fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
     let passage = engine.handle(arrival.at, Hook::Prerouting, &packet);
     let outcome = match arrival.fate {
         Fate::Passes => engine.confirm(arrival.at, passage),
-        Fate::Dropped => engine.discard(passage),
+        // Nothing that is generated waits.
+        Fate::Dropped | Fate::Waits => engine.discard(passage),
     };
     outcome.conn
 }
@@ -336,7 +338,7 @@ pub(super) fn packet(path: Path, body: Body) -> Packet {
         pokes: Vec::new(),
         notrack: false,
         zone: None,
-        lost: None,
+        stop: None,
     }
 }
 
