@@ -25,6 +25,14 @@ const EXTENSIONS: [(u8, Option<&[u8]>); 8] = [
     (0, Some(&[0, 0xc2, 4, 0, 0, 0, 0])),
 ];
 
+/// Fragment headers written out: of a whole datagram, of a first piece, of a later one, and one that is not whole.
+const FRAGMENTS: [(u8, Option<&[u8]>); 4] = [
+    (44, Some(&[0, 0, 0, 0, 0, 0, 9])),
+    (44, Some(&[0, 0, 1, 0, 0, 0, 7])),
+    (44, Some(&[0, 0, 8, 0, 0, 0, 7])),
+    (44, Some(&[0, 0])),
+];
+
 impl Writer<'_, '_, '_> {
     /// Changes a packet's header, or what is left of it on its way.
     pub(super) fn decorate(&mut self, packet: &mut Packet, flow: Option<usize>) {
@@ -36,7 +44,7 @@ impl Writer<'_, '_, '_> {
             packet.cut = Cut::Short(self.choices.pick(&[0, 3, 4, 7, 8, 12, 19, 20, 1]));
             return;
         }
-        let often = if flow.is_some() { 12 } else { 24 };
+        let often = if flow.is_some() { 8 } else { 24 };
         if self.odd(Feature::Fragments, often) {
             self.cut_up(packet);
         }
@@ -64,12 +72,18 @@ impl Writer<'_, '_, '_> {
                 ip.protocol = Some(number);
             }
             _ if self.family == Family::Ipv4 => ip.options = Some(self.choices.pick(&OPTIONS).to_vec()),
-            _ => {
-                for _ in 0..=self.choices.below(2) {
-                    let (kind, body) = self.choices.pick(&EXTENSIONS);
-                    ip.extensions.push(Extension { kind, body: body.map(<[u8]>::to_vec) });
-                }
-            }
+            _ => self.extensions(packet),
+        }
+    }
+
+    fn extensions(&mut self, packet: &mut Packet) {
+        let fragments = self.may(Feature::Fragments);
+        for _ in 0..=self.choices.below(2) {
+            let (kind, body) = match self.choices.below(6) {
+                0 if fragments => self.choices.pick(&FRAGMENTS),
+                _ => self.choices.pick(&EXTENSIONS),
+            };
+            packet.ip.extensions.push(Extension { kind, body: body.map(<[u8]>::to_vec) });
         }
     }
 
@@ -77,14 +91,17 @@ impl Writer<'_, '_, '_> {
     /// that bear the same identification.
     fn cut_up(&mut self, packet: &mut Packet) {
         let length = least_length(&packet.body);
-        if self.choices.one_in(3) {
+        if self.choices.one_in(2) {
             let pieces = [(0, 8), (0, 16), (8, 16), (8, 24), (0, 3), (0, 4), (16, 24), (0, 24)];
             let (from, to) = self.choices.pick(&pieces);
             if to <= length {
                 let at = self.choices.one_in(4).then(|| self.choices.pick(&[0, 8, 16, 24, 65_528]));
                 let more = self.choices.one_in(2).then(|| self.choices.one_in(2));
                 packet.cut = Cut::Fragment { from, to, at, more };
-                packet.ip.id = Some(self.choices.pick(&[7, 7, 8]));
+                packet.ip.id = Some(self.choices.pick(&[7, 7, 7, 8]));
+                if self.choices.one_in(6) {
+                    packet.ip.tos = Some(self.choices.pick(&[1, 2, 3, 0]));
+                }
             }
             return;
         }
