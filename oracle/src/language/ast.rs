@@ -135,6 +135,16 @@ pub enum Side {
     Outside,
 }
 
+impl Side {
+    /// The name of the interface.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Side::Inside => "inside",
+            Side::Outside => "outside",
+        }
+    }
+}
+
 /// `flow web tcp client:40000 > server:80`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {

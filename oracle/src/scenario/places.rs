@@ -177,6 +177,15 @@ fn choose(spots: &[Spot], side: Side) -> Spot {
     *spots.iter().find(faces).unwrap_or(&spots[0])
 }
 
+/// The hosts of a story that do not live where their network does, and the interface behind which each lives.
+pub(crate) fn routes(story: &Story) -> Vec<(IpAddr, String)> {
+    let hosts = story.hosts.iter().filter(|host| host.name.value != BOX_NAME);
+    let strays = hosts.flat_map(|host| host.addresses.iter().zip(std::iter::repeat(host.side)));
+    let strays = strays
+        .filter_map(|(address, side)| Some((*address, side.filter(|side| *side != side_of(*address))?)));
+    strays.map(|(address, side)| (address, side.name().to_owned())).collect()
+}
+
 /// 10.0.0.0/24 and fd00:a::/64 are inside, and the lanes' blocks beside them; all the rest of the world is outside.
 fn side_of(address: IpAddr) -> Side {
     let inside = match address {

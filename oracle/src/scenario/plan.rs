@@ -17,6 +17,7 @@ use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
+use super::places;
 use super::places::Lane;
 use super::talks::{Talk, Talks};
 
@@ -260,7 +261,7 @@ pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Ve
 
 /// How the tracker is to be before a story's first step.
 pub fn config(story: &Story) -> Config {
-    Config { settings: story.settings.iter().map(setting).collect() }
+    Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story) }
 }
 
 /// What a packet is sent in: itself, or its fragments.
@@ -451,12 +452,7 @@ impl Planner {
             Action::Send { packet, .. } => fate(packet),
             _ => Fate::Passes,
         };
-        let interface = |index: usize| {
-            built.route.spots[index].side.map(|side| match side {
-                crate::language::ast::Side::Inside => "inside".to_owned(),
-                crate::language::ast::Side::Outside => "outside".to_owned(),
-            })
-        };
+        let interface = |index: usize| built.route.spots[index].side.map(|side| side.name().to_owned());
         Arrival {
             at: self.now,
             bytes,

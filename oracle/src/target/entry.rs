@@ -51,6 +51,27 @@ pub enum Peers {
     None,
 }
 
+/// A connection that a helper expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// What its first packet will have for a tuple, as far as `mask` has bits.
+    pub tuple: Tuple,
+    /// The bits that must be equal.
+    pub mask: Tuple,
+    /// The original tuple of the connection whose helper expects it.
+    pub master: Tuple,
+    /// Time left.
+    pub left: Left,
+    /// The helper's name.
+    pub helper: Cow<'static, str>,
+    /// The helper's class of expectations.
+    pub class: u32,
+    /// The kernel's `NF_CT_EXPECT_*` bits.
+    pub flags: u32,
+    /// The zone.
+    pub zone: u16,
+}
+
 /// Time left until death: at least and at most, since reading takes time on a clock that runs, and listings round down
 /// to seconds. The reference knows the one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

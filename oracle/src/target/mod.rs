@@ -12,11 +12,13 @@ pub mod known;
 pub mod linux;
 mod reference;
 
+use std::net::IpAddr;
+
 use conntruth_engine::{Class, EventKind, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
-pub use entry::{Entry, Left, Peers};
+pub use entry::{Entry, Expected, Left, Peers};
 pub use reference::Reference;
 
 /// An implementation of connection tracking that can be asked.
@@ -65,6 +67,14 @@ pub trait Target {
     /// # Errors
     /// When this target cannot list them.
     fn table(&mut self) -> Result<Vec<Entry>, Refusal>;
+
+    /// All expected connections, in no order.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`] where there are no helpers that could expect any.
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        Err(Refusal::Unsupported("it has no helpers, so it expects no connections".to_owned()))
+    }
 
     /// Many worlds at once. They have one configuration and no address in common, so a target may let their packets
     /// pass in any order that keeps each world's own; the answers are those it would give one world after the other.
@@ -211,6 +221,8 @@ impl Abilities {
 pub struct Config {
     /// Sysctls, in the order in which they are to be set.
     pub settings: Vec<Setting>,
+    /// Hosts that a route by their network would not find, and the interface behind which each lives.
+    pub routes: Vec<(IpAddr, String)>,
 }
 
 /// A sysctl and its value.

@@ -42,6 +42,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
         Request::Begin(config) => {
             worlds.kernel().reset_settings().map_err(broken)?;
             worlds.alone().map_err(broken)?;
+            worlds.kernel().set_routes(&config.routes).map_err(broken)?;
             config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
             Ok(Answer::Done)
         }
@@ -49,6 +50,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
         Request::Packet(arrival) => packet(worlds, &arrival).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
+        Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),
         Request::Batch(batch) => self::batch(worlds, &batch).map(Answer::Sights),
         Request::Baseline(batch) => baseline(worlds, &batch),
     }
@@ -117,6 +119,7 @@ const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
 fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
+    worlds.kernel().set_routes(&batch.config.routes).map_err(broken)?;
     ROOM_FOR_FRAGMENTS
         .iter()
         .try_for_each(|(name, value)| set(worlds, &Setting { name: (*name).to_owned(), value: *value }))?;

@@ -30,8 +30,8 @@ use conntruth_engine::Time;
 use pipe::{Answer, Request};
 
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons,
-    Refusal, Setting, Shows, Sight, Target,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Happening, Identity, Observation, Passing,
+    Reasons, Refusal, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -216,6 +216,13 @@ impl Target for Linux {
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         match self.ask(&Request::Table)? {
             Answer::Entries(entries) => Ok(entries),
+            other => unexpected(other),
+        }
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        match self.ask(&Request::Expectations)? {
+            Answer::Expected(expected) => Ok(expected),
             other => unexpected(other),
         }
     }
