@@ -106,7 +106,7 @@ impl Writer<'_, '_, '_> {
             return;
         }
         let size = self.choices.pick(&[8, 16, 24, 40, 400]);
-        let count = length.div_ceil(size).max(1).min(8) as u16;
+        let count = length.div_ceil(size).clamp(1, 8) as u16;
         let mut order: Vec<u16> = (1..=count).collect();
         for _ in 0..self.choices.below(4) {
             let (left, right) = (self.choices.below(order.len()), self.choices.below(order.len()));
