@@ -67,7 +67,7 @@ fn mistakes_are_usage_and_nothing_to_do_is_one() {
 
 #[test]
 fn what_is_not_compared_is_listed() {
-    let ran = check(&["--list-normalisations"], 0, "because:");
+    let ran = check(&["--list-normalisations"], 0, "why:");
     for name in ["intervals", "ids", "order", "windows", "event-parts", "silence", "words"] {
         assert!(ran.out.lines().any(|line| line == name), "{name}");
     }

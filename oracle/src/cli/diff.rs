@@ -209,8 +209,12 @@ fn bar(options: &Options, tone: &Tone) -> ProgressBar {
         None => options.cases,
     };
     let all = all.map(|all| options.cases.unwrap_or(all).min(all) / options.shard.of);
-    let bar = all.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let template = "{bar:30} {human_pos} of {human_len} cases, {per_sec}, {elapsed} of {duration}{msg}";
+    let (bar, template) = match all {
+        Some(all) => {
+            (ProgressBar::new(all), "{bar:30} {human_pos} of {human_len} cases, {elapsed} of {duration}{msg}")
+        }
+        None => (ProgressBar::no_length(), "{spinner} {human_pos} cases, {elapsed}{msg}"),
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -242,7 +246,7 @@ fn report(args: &Args, ended: &Ended) -> String {
         text.push('\n');
     }
     let rows: Vec<&str> = ended.normal.rows().map(|row| row.name).collect();
-    let _ = writeln!(text, "not compared: {}", rows.join(", "));
+    let _ = writeln!(text, "normalised: {}", rows.join(", "));
     let seconds = ended.took.as_secs_f64().max(1e-9);
     let rate = ended.sum.packets as f64 / seconds;
     let what = if args.depth.is_some() { "sequences" } else { "cases" };
@@ -286,8 +290,7 @@ fn report(args: &Args, ended: &Ended) -> String {
 fn normalisations() -> String {
     let mut text = String::new();
     for row in NORMALISATIONS {
-        let _ =
-            writeln!(text, "{}\n  not compared: {}\n  because:      {}\n", row.name, row.what, row.reason);
+        let _ = writeln!(text, "{}\n  what: {}\n  why:  {}\n", row.name, row.what, row.reason);
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
