@@ -15,7 +15,7 @@ use crate::coverage::Coverage;
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Batch, Identity, Passing, Reading, Reasons, Refusal, Target};
+use crate::target::{Batch, Identity, Passing, Reading, Reasons, Refusal, Sight, Target};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,15 +107,20 @@ const BASELINE_EVERY: u64 = 16;
 
 /// Runs two targets against each other. `tell` hears of every batch.
 ///
+/// The target may be there several times over, in trackers of their own: then as many batches are under way at once.
+///
 /// # Errors
 /// When one of the targets refuses a batch, or breaks.
 pub fn run(
     options: &Options,
     reference: Box<dyn Target + Send>,
-    target: Box<dyn Target + Send>,
+    targets: Vec<Box<dyn Target + Send>>,
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<Ended, Refusal> {
-    let judge = Judge::new(target);
+    let judges: Vec<Judge> = targets.into_iter().map(Judge::new).collect();
+    let Some(judge) = judges.first() else {
+        return Err(Refusal::Wrong("there is no target to compare with".to_owned()));
+    };
     let clock = clock(&reference.identity(), judge.identity());
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
@@ -125,7 +130,8 @@ pub fn run(
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };
-    let mut run = Run::new(reference, judge);
+    let normal = Normal::between(&reference.identity(), judge.identity());
+    let mut run = Run::new(reference, judges, normal);
     run.all(&mut *source, options.duration, tell)?;
     Ok(run.ended())
 }
@@ -141,7 +147,7 @@ fn clock(reference: &Identity, target: &Identity) -> Clock {
 
 struct Run {
     reference: Box<dyn Target + Send>,
-    judge: Judge,
+    judges: Vec<Judge>,
     normal: Normal,
     sum: Progress,
     lanes: u64,
@@ -157,13 +163,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(reference: Box<dyn Target + Send>, judge: Judge) -> Run {
-        let normal = Normal::between(&reference.identity(), judge.identity());
+    fn new(reference: Box<dyn Target + Send>, judges: Vec<Judge>, normal: Normal) -> Run {
         let says_why = reference.identity().abilities.shows.reasons == Reasons::All;
         let profile = Profile::find(&reference.identity().profile).filter(|_| says_why);
         Run {
             reference,
-            judge,
+            judges,
             normal,
             sum: Progress::default(),
             lanes: 0,
@@ -177,7 +182,7 @@ impl Run {
         }
     }
 
-    /// The target is one batch behind: while it works, the next is made and the reference answers.
+    /// The targets are a batch behind: while they work, the next are made and the reference answers.
     #[allow(clippy::disallowed_methods)]
     fn all(
         &mut self,
@@ -187,20 +192,25 @@ impl Run {
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let mut aside = Duration::ZERO;
-        let mut under_way: VecDeque<(Work, Sights)> = VecDeque::new();
+        let mut asked = 0;
+        let mut under_way: VecDeque<(Work, Sights, usize)> = VecDeque::new();
         loop {
             let over = duration.is_some_and(|duration| started.elapsed() >= duration);
             let work = if over { None } else { source.next(&mut self.lanes) };
             let is_last = work.is_none();
             if let Some(work) = work {
-                self.judge.ask(Arc::clone(&work.batch));
+                let judge = asked % self.judges.len();
+                asked += 1;
+                self.judges[judge].ask(Arc::clone(&work.batch));
                 let sights = self.reference.batch(&work.batch);
-                under_way.push_back((work, sights));
+                under_way.push_back((work, sights, judge));
             }
-            let mut left = if is_last || !self.fresh.is_empty() || self.measures() { 0 } else { 1 };
+            let rests = is_last || !self.fresh.is_empty() || self.measures();
+            let mut left = if rests { 0 } else { self.judges.len() };
             while under_way.len() > left {
-                if let Some((work, sights)) = under_way.pop_front() {
-                    self.take(&work, sights?)?;
+                if let Some((work, sights, judge)) = under_way.pop_front() {
+                    let target = self.judges[judge].sights()?;
+                    self.take(&work, &sights?, &target)?;
                     tell(&self.sum);
                     if !self.fresh.is_empty() {
                         left = 0;
@@ -228,7 +238,7 @@ impl Run {
     fn pause(&mut self, source: &dyn Source, work: &Work) -> Result<(), Refusal> {
         if self.measures() {
             self.next_baseline = self.batches + BASELINE_EVERY;
-            if let Some(took) = self.judge.baseline(Arc::clone(&work.batch))? {
+            if let Some(took) = self.judges[0].baseline(Arc::clone(&work.batch))? {
                 let packets: usize = work.batch.worlds.iter().map(Vec::len).sum();
                 let (sum, time) = self.baseline.unwrap_or_default();
                 self.baseline = Some((sum + packets as u64, time + took));
@@ -241,11 +251,10 @@ impl Run {
     }
 
     /// Compares a batch.
-    fn take(&mut self, work: &Work, reference: Vec<Vec<crate::target::Sight>>) -> Result<(), Refusal> {
-        let target = self.judge.sights()?;
+    fn take(&mut self, work: &Work, reference: &[Vec<Sight>], target: &[Vec<Sight>]) -> Result<(), Refusal> {
         self.batches += 1;
         if let Some(coverage) = &mut self.coverage {
-            coverage.batch(&work.batch, &reference);
+            coverage.batch(&work.batch, reference);
         }
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
@@ -299,7 +308,7 @@ impl Run {
         // With the addresses that the scenario has.
         let at_home = self.asked(std::slice::from_ref(&small), true)?.pop().flatten();
         let difference = at_home.filter(|at_home| Cause::of(at_home) == *cause).unwrap_or(difference);
-        let scenario = example::scenario(&small, &difference, &mut *self.reference, &self.judge)?;
+        let scenario = example::scenario(&small, &difference, &mut *self.reference, &self.judges[0])?;
         let packets = arrivals(&small, family(&small), Lane::FIRST, LINUX_6_18.hz).map_or(0, |all| all.len());
         if let Some(finding) = self.findings.get_mut(cause) {
             finding.difference = difference;
@@ -336,9 +345,9 @@ impl Run {
         }
         for (batch, indexes) in batches {
             let batch = Arc::new(batch);
-            self.judge.ask(Arc::clone(&batch));
+            self.judges[0].ask(Arc::clone(&batch));
             let reference = self.reference.batch(&batch);
-            let target = self.judge.sights()?;
+            let target = self.judges[0].sights()?;
             for ((index, left), right) in indexes.into_iter().zip(&reference?).zip(&target) {
                 differences[index] = compare(left, right, self.normal);
             }
@@ -351,7 +360,7 @@ impl Run {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.count));
         Ended {
             reference: self.reference.identity(),
-            target: self.judge.identity().clone(),
+            target: self.judges[0].identity().clone(),
             normal: self.normal,
             sum: self.sum,
             took: self.took,

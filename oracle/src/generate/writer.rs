@@ -282,9 +282,9 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
         story.hosts.push(Host { name: name(host), addresses, side: Some(*side) });
     }
     let mut known = Vec::new();
-    for index in 0..count {
+    for word in FLOWS.into_iter().take(count) {
         let speaks = if speaks.is_empty() { Speaks::Tcp } else { choices.pick(&speaks) };
-        let flow_name = (count > 1).then(|| name(FLOWS[index]));
+        let flow_name = (count > 1).then(|| name(word));
         story.flows.push(flow(choices, speaks, flow_name));
         let zone = (scope.features.has(Feature::Zones) && choices.one_in(4)).then(|| choices.pick(&[1, 2]));
         known.push(Known { speaks, conn: None, original: Way::Forth, zone, sent: 0 });
