@@ -43,6 +43,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
             worlds.kernel().reset_settings().map_err(broken)?;
             worlds.alone().map_err(broken)?;
             worlds.kernel().set_routes(&config.routes).map_err(broken)?;
+            worlds.kernel().set_rules(&config.rules)?;
             config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
             Ok(Answer::Done)
         }
@@ -51,6 +52,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
         Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),
+        Request::Counters => worlds.kernel().counters().map(Answer::Counters),
         Request::Batch(batch) => self::batch(worlds, &batch).map(Answer::Sights),
         Request::Baseline(batch) => baseline(worlds, &batch),
     }
@@ -67,7 +69,7 @@ fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
 /// A packet of the only world, and the entry that it is about.
 fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
     let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
-    let Some(Sight { class, verdict, why, events, entries }) = sight else {
+    let Some(Sight { class, verdict, sent, why, events, entries }) = sight else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
     };
     let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
@@ -89,6 +91,8 @@ fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal
     Ok(Observation {
         class,
         verdict,
+        by: None,
+        sent,
         attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
         why,
         destroyed: destroyed && entry.is_some(),
@@ -120,6 +124,7 @@ fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
     worlds.kernel().set_routes(&batch.config.routes).map_err(broken)?;
+    worlds.kernel().set_rules(&batch.config.rules)?;
     ROOM_FOR_FRAGMENTS
         .iter()
         .try_for_each(|(name, value)| set(worlds, &Setting { name: (*name).to_owned(), value: *value }))?;
