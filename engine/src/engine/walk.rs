@@ -194,7 +194,9 @@ impl Engine {
         if matches!(hook, Hook::Input | Hook::Postrouting) {
             let mut outcome = travel.outcome.unwrap_or(Outcome::NONE);
             // What answers a new connection does not confirm it.
-            if !travel.is_answer || self.attached(&outcome).is_some_and(|slot| self.table.conn(slot).is_confirmed()) {
+            if !travel.is_answer
+                || self.attached(&outcome).is_some_and(|slot| self.table.conn(slot).is_confirmed())
+            {
                 self.leave(&mut outcome);
             }
             travel.outcome = Some(outcome);
@@ -218,7 +220,8 @@ impl Engine {
             Sighted::Zoned(zone) => (false, zone),
             Sighted::Nothing | Sighted::Conn(_) => (false, 0),
         };
-        let packet = Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(view.datagram.bytes) };
+        let packet =
+            Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(view.datagram.bytes) };
         let mut outcome = Outcome::NONE;
         let verify = !travel.trusted && hook == Hook::Prerouting && travel.route != Route::Loopback;
         self.track(Way::Into(hook), &packet, view.datagram, verify, &mut outcome);
@@ -252,8 +255,7 @@ impl Engine {
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
         let last = self.events.iter().rfind(ended).map(|event| &event.conn);
-        let (status, mark, zone) =
-            last.map_or((0, 0, 0), |conn| (conn.status.0, conn.mark, conn.zone));
+        let (status, mark, zone) = last.map_or((0, 0, 0), |conn| (conn.status.0, conn.mark, conn.zone));
         Sighted::Conn(ConnView { state, direction, status, mark, zone, left_ms: 0 })
     }
 

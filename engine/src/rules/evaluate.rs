@@ -73,7 +73,9 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
                 Statement::Notrack => notrack(passing),
                 Statement::Accept => return Verdict::Accept,
                 Statement::Drop => return Verdict::Drop(rule.to_string()),
-                Statement::Reject(with) if fits(*with, passing) => return Verdict::Reject(*with, rule.to_string()),
+                Statement::Reject(with) if fits(*with, passing) => {
+                    return Verdict::Reject(*with, rule.to_string());
+                }
                 Statement::Reject(_) => break,
             }
         }
@@ -110,7 +112,9 @@ fn set(target: Target, source: Source, passing: &mut Passing<'_>) -> bool {
         (Target::PacketMark, _) => passing.mark = value,
         (Target::ConnMark, Sighted::Conn(conn)) => conn.mark = value,
         // The first zone counts; `notrack` does not count any more.
-        (Target::Zone, seen @ (Sighted::Nothing | Sighted::Untracked)) => *seen = Sighted::Zoned(value as u16),
+        (Target::Zone, seen @ (Sighted::Nothing | Sighted::Untracked)) => {
+            *seen = Sighted::Zoned(value as u16)
+        }
         (Target::ConnMark | Target::Zone, _) => {}
     }
     true

@@ -30,6 +30,7 @@ use crate::tuple::{Addr, Family};
 pub(crate) use evaluate::{ConnView, Passing, Sighted, Verdict as ChainVerdict};
 pub use read::RuleError;
 pub(crate) use reject::answer;
+use statement::NFT_COUNTER;
 pub(crate) use statement::With;
 pub use statement::{Policy, Rule, Table};
 pub(crate) use view::View;
@@ -87,23 +88,38 @@ impl RuleSet {
         names
     }
 
+    /// The zones that rules put packets into, each once.
+    pub fn zones(&self) -> Vec<u16> {
+        let mut zones: Vec<u16> = self.rules.iter().filter_map(Rule::zone).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        zones
+    }
+
+    /// The name of a counter where `nft` has this one.
+    pub fn counter_of_nft(name: &str) -> &str {
+        name.strip_prefix(NFT_COUNTER).unwrap_or(name)
+    }
+
     /// The first rule that this version reads and cannot apply, and what it belongs to.
     pub fn unsupported(&self) -> Option<(&Rule, &'static str)> {
         self.rules.iter().find_map(|rule| Some((rule, rule.unsupported()?)))
     }
 
     /// The whole set in the words that `nft -f` reads: one table, its chains by hook and priority. Log lines go to NFLOG
-    /// group `log_group`, so that they are nobody else's.
+    /// group `log_group`, so that they are nobody else's; counters have names that are no words of `nft`, see
+    /// [`RuleSet::counter_of_nft`].
     pub fn to_nft(&self, table: &str, log_group: u16) -> String {
         use std::fmt::Write;
 
         let mut text = format!("table inet {table} {{\n");
         for counter in self.counters() {
-            let _ = writeln!(text, "counter {counter} {{ }}");
+            let _ = writeln!(text, "counter {NFT_COUNTER}{counter} {{ }}");
         }
         for hook in Hook::ALL {
             for kind in Table::ALL {
-                let mut rules = self.rules.iter().filter(|rule| (rule.table, rule.hook) == (kind, hook)).peekable();
+                let mut rules =
+                    self.rules.iter().filter(|rule| (rule.table, rule.hook) == (kind, hook)).peekable();
                 if rules.peek().is_none() {
                     continue;
                 }
@@ -183,14 +199,19 @@ impl Firewall {
         let mut chains = Vec::new();
         for hook in Hook::ALL {
             for table in Table::ALL {
-                let own: Vec<Rule> =
-                    rules.rules.iter().filter(|rule| (rule.table, rule.hook) == (table, hook)).cloned().collect();
+                let own: Vec<Rule> = rules
+                    .rules
+                    .iter()
+                    .filter(|rule| (rule.table, rule.hook) == (table, hook))
+                    .cloned()
+                    .collect();
                 if !own.is_empty() {
                     chains.push(Chain { table, hook, policy: rules.policy(table, hook), rules: own });
                 }
             }
         }
-        let counters = rules.counters().into_iter().map(|name| (name.to_owned(), Counter::default())).collect();
+        let counters =
+            rules.counters().into_iter().map(|name| (name.to_owned(), Counter::default())).collect();
         Firewall { chains, counters, interfaces }
     }
 

@@ -60,7 +60,8 @@ fn read(text: &str) -> Read<Rule> {
     let mut cursor = Cursor::new(text, &tokens);
     let table = cursor.word_from(TABLES, "a table: `raw`, `mangle`, `filter` or `nat`")?;
     let place = cursor.here();
-    let hook = cursor.word_from(HOOKS, "a hook: `prerouting`, `input`, `forward`, `output` or `postrouting`")?;
+    let hook =
+        cursor.word_from(HOOKS, "a hook: `prerouting`, `input`, `forward`, `output` or `postrouting`")?;
     if !hooks(table).contains(&hook) {
         let words: Vec<String> = hooks(table).iter().map(|hook| format!("`{}`", hook.word())).collect();
         let title = format!("`{}` has no chain at `{}`", table.word(), hook.word());
@@ -109,7 +110,8 @@ fn error(title: impl Into<String>, place: Range<usize>, expected: String) -> Box
     Box::new(RuleError { title: title.into(), place, expected, nearest: None })
 }
 
-const STATEMENT: &str = "a statement of nftables, such as `ct state new`, `tcp dport 80`, `counter`, `accept`";
+const STATEMENT: &str =
+    "a statement of nftables, such as `ct state new`, `tcp dport 80`, `counter`, `accept`";
 
 fn statement(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let first = cursor.peek_word().unwrap_or_default();
@@ -191,7 +193,11 @@ fn set(cursor: &mut Cursor<'_>, field: Field, start: usize) -> Read<Statement> {
         }
         _ => {
             let place = start..cursor.before().end;
-            Err(error("this cannot be set", place, "`ct mark set`, `meta mark set` or `ct zone set`".to_owned()))
+            Err(error(
+                "this cannot be set",
+                place,
+                "`ct mark set`, `meta mark set` or `ct zone set`".to_owned(),
+            ))
         }
     }
 }
@@ -245,7 +251,8 @@ fn check_place(statement: &Statement, table: Table, hook: Hook, place: &Range<us
         Statement::Reject(_) if table == Table::Raw => Err(error(
             "nothing is rejected in `raw`",
             place.clone(),
-            "`drop`, or `reject` in `filter`: an answer belongs to the connection, which is not known yet".to_owned(),
+            "`drop`, or `reject` in `filter`: an answer belongs to the connection, which is not known yet"
+                .to_owned(),
         )),
         _ => Ok(()),
     }
@@ -286,7 +293,8 @@ impl Needs {
             Statement::Reject(With::TcpReset) => (None, Some(6)),
             _ => (None, None),
         };
-        let clash = |title: String| Err(error(title, place.clone(), "statements that one packet can fit".to_owned()));
+        let clash =
+            |title: String| Err(error(title, place.clone(), "statements that one packet can fit".to_owned()));
         match (self.family, family) {
             (Some(before), Some(now)) if before != now => {
                 return clash(format!("no packet is both {before} and {now}"));
@@ -323,4 +331,3 @@ fn single(test: &Test) -> Option<u8> {
         _ => None,
     }
 }
-

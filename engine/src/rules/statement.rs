@@ -197,6 +197,14 @@ impl Rule {
         statements.iter().map(|(statement, _)| statement)
     }
 
+    /// The zone that it puts packets into.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.statements().find_map(|statement| match statement {
+            Statement::Set(Target::Zone, Source::Number(zone)) => u16::try_from(*zone).ok(),
+            _ => None,
+        })
+    }
+
     /// The named counters that it counts in.
     pub fn counters(&self) -> impl Iterator<Item = &str> {
         self.statements().filter_map(|statement| match statement {
@@ -221,11 +229,15 @@ impl Rule {
         let Body::Statements(statements) = &self.body else { return String::new() };
         let word = |(statement, text): &(Statement, String)| match statement {
             Statement::Log => format!("{text} group {log_group}"),
+            Statement::Counter(Some(name)) => format!("counter name {NFT_COUNTER}{name}"),
             _ => text.clone(),
         };
         statements.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 }
+
+/// What stands before a counter's name in `nft`, which has many words that are no names.
+pub(super) const NFT_COUNTER: &str = "n_";
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,10 +46,18 @@ impl<'a> View<'a> {
             }),
             Field::L4Protocol => Some(u128::from(self.transport?.0)),
             Field::Ip4(slice) if self.datagram.family == Family::Ipv4 => {
-                if slice.at == 8 { Some(u128::from(self.hops)) } else { read(self.datagram.bytes, slice) }
+                if slice.at == 8 {
+                    Some(u128::from(self.hops))
+                } else {
+                    read(self.datagram.bytes, slice)
+                }
             }
             Field::Ip6(slice) if self.datagram.family == Family::Ipv6 => {
-                if slice.at == 7 { Some(u128::from(self.hops)) } else { read(self.datagram.bytes, slice) }
+                if slice.at == 7 {
+                    Some(u128::from(self.hops))
+                } else {
+                    read(self.datagram.bytes, slice)
+                }
             }
             Field::Transport(protocol, slice) => {
                 let fits = match protocol {

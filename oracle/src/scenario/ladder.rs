@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use conntruth_engine::{EventKind, Time, Verdict};
+use conntruth_engine::{Class, EventKind, Time, Verdict};
 
 use crate::language::ast::claim::ClassWord;
 use crate::language::ast::packet::Way;
 use crate::language::words::{CLASSES, word_of};
 use crate::paint::{Paint, Role};
-use crate::target::{Fate, Happening, Observation, Sent, Why};
+use crate::target::{Fate, Happening, Observation, Why};
 
 use super::claims;
 use super::plan::{Act, Move, Plan, Shown};
@@ -195,7 +195,13 @@ fn below(seen: &Observation, detail: Detail, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     if detail != Detail::Brief {
         lines.extend(seen.by.iter().map(|rule| format!("{} {rule}", paint.over(Role::Dim, "ended by:"))));
-        lines.extend(seen.sent.iter().map(|sent| format!("{} {}", paint.over(Role::Dim, "sent:"), sent_in_words(sent))));
+        lines.extend(seen.sent.iter().map(|sent| {
+            format!(
+                "{} {}",
+                paint.over(Role::Dim, "sent:"),
+                sent_in_words(&sent.bytes, sent.class, sent.verdict)
+            )
+        }));
     }
     match (&seen.why, detail) {
         (None, _) | (_, Detail::Brief) => {}
@@ -212,18 +218,20 @@ fn below(seen: &Observation, detail: Detail, paint: Paint) -> Vec<String> {
 }
 
 /// `ICMP type 3 code 3 from 10.0.0.254 to 10.0.0.1, related reply`
-fn sent_in_words(sent: &Sent) -> String {
-    let (class, reply) = claims::class_of(sent.class);
+pub(crate) fn sent_in_words(bytes: &[u8], class: Class, verdict: Verdict) -> String {
+    let (class, reply) = claims::class_of(class);
     let class = format!("{}{}", word_of(CLASSES, class), if reply { " reply" } else { "" });
-    let end = if sent.verdict == Verdict::Drop { ", dropped" } else { "" };
-    format!("{}, {class}{end}", in_words(&sent.bytes))
+    let end = if verdict == Verdict::Drop { ", dropped" } else { "" };
+    format!("{}, {class}{end}", in_words(bytes))
 }
 
 /// What a rule has sent: an ICMP error, or a reset.
 fn in_words(bytes: &[u8]) -> String {
     let address = |range: std::ops::Range<usize>| match bytes.get(range) {
         Some(&[a, b, c, d]) => IpAddr::from([a, b, c, d]).to_string(),
-        Some(long) => <[u8; 16]>::try_from(long).map(|long| IpAddr::from(long).to_string()).unwrap_or_default(),
+        Some(long) => {
+            <[u8; 16]>::try_from(long).map(|long| IpAddr::from(long).to_string()).unwrap_or_default()
+        }
         None => String::new(),
     };
     let is_v4 = bytes.first().is_some_and(|first| first >> 4 == 4);

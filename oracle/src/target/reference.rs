@@ -69,8 +69,16 @@ impl Reference {
         (last, destroyed)
     }
 
-    /// Lets a packet pass, and answers in the engine's own words.
-    pub fn pass(&mut self, arrival: &Arrival) -> Outcome {
+    /// Lets a packet pass, and answers in the engine's own words. Where there are rules it goes through all hooks; there none
+    /// can wait.
+    pub fn pass(&mut self, arrival: &Arrival) -> Walk {
+        self.walk(arrival).unwrap_or_else(|| {
+            let outcome = self.track(arrival);
+            Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }
+        })
+    }
+
+    fn track(&mut self, arrival: &Arrival) -> Outcome {
         let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
         let hook = match arrival.path {
             Path::Forward | Path::Input => Hook::Prerouting,
@@ -194,10 +202,7 @@ impl Target for Reference {
         if self.firewall.is_some() && arrival.fate == Fate::Waits {
             return Err(Refusal::Unsupported("no packet waits where there are rules".to_owned()));
         }
-        let Some(walk) = self.walk(arrival) else {
-            let outcome = self.pass(arrival);
-            return Ok(self.observed(outcome));
-        };
+        let walk = self.pass(arrival);
         let sent = walk.sent.into_iter().map(|answer| Sent {
             bytes: answer.bytes,
             class: answer.class,

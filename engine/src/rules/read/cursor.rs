@@ -154,7 +154,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn expect_end(&self, after: &str) -> Read<()> {
-        if self.is_at_end() { Ok(()) } else { Err(self.unexpected(&format!("nothing more after {after}"), [])) }
+        if self.is_at_end() {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("nothing more after {after}"), []))
+        }
     }
 
     /// Says that something else should stand here.

@@ -50,7 +50,11 @@ pub(super) fn comparison(cursor: &mut Cursor<'_>, field: Field, kind: Kind) -> R
         }
         let (low, high) = range(cursor, kind)?;
         if low != high {
-            return Err(error("a range is not less or more than anything", cursor.before(), "one value".to_owned()));
+            return Err(error(
+                "a range is not less or more than anything",
+                cursor.before(),
+                "one value".to_owned(),
+            ));
         }
         let test = match operator {
             Operator::Less => Test::Less(low),
@@ -122,7 +126,11 @@ fn set(cursor: &mut Cursor<'_>, kind: Kind) -> Read<Vec<(u128, u128)>> {
         let (low, high) = one_of_set(cursor, kind)?;
         if all.iter().any(|(other_low, other_high)| low <= *other_high && *other_low <= high) {
             let place = start..cursor.before().end;
-            return Err(error("a part of the set that overlaps another", place, "each value once".to_owned()));
+            return Err(error(
+                "a part of the set that overlaps another",
+                place,
+                "each value once".to_owned(),
+            ));
         }
         all.push((low, high));
         if !cursor.eat_mark(",") {
@@ -164,7 +172,11 @@ fn bits(cursor: &mut Cursor<'_>, kind: Kind) -> Read<u128> {
         Kind::Number(bits, names) => number(cursor, bits, names),
         _ => {
             let (low, high) = range(cursor, kind)?;
-            if low == high { Ok(low) } else { Err(error("this is no mask", cursor.before(), "one value".to_owned())) }
+            if low == high {
+                Ok(low)
+            } else {
+                Err(error("this is no mask", cursor.before(), "one value".to_owned()))
+            }
         }
     }
 }
@@ -206,7 +218,11 @@ fn range(cursor: &mut Cursor<'_>, kind: Kind) -> Read<(u128, u128)> {
     let Some((low, high)) = parts else { return Err(cursor.unexpected(&expected, words_of(kind))) };
     let (low, high) = (fitting(low, kind, cursor)?, fitting(high, kind, cursor)?);
     if low > high {
-        return Err(error("this range ends before it begins", cursor.here(), "the smaller value first".to_owned()));
+        return Err(error(
+            "this range ends before it begins",
+            cursor.here(),
+            "the smaller value first".to_owned(),
+        ));
     }
     Ok(cursor.then((low, high)))
 }
@@ -214,14 +230,20 @@ fn range(cursor: &mut Cursor<'_>, kind: Kind) -> Read<(u128, u128)> {
 /// A number of so many bits, or one of these names.
 pub(super) fn number(cursor: &mut Cursor<'_>, bits: u8, names: &'static [(&'static str, u32)]) -> Read<u128> {
     let (low, high) = range(cursor, Kind::Number(bits, names))?;
-    if low == high { Ok(low) } else { Err(error("a range is no value", cursor.before(), "one number".to_owned())) }
+    if low == high {
+        Ok(low)
+    } else {
+        Err(error("a range is no value", cursor.before(), "one number".to_owned()))
+    }
 }
 
 fn single(word: &str, kind: Kind) -> Option<u128> {
     match kind {
-        Kind::Number(_, names) => {
-            names.iter().find(|(name, _)| *name == word).map(|(_, value)| u128::from(*value)).or_else(|| plain(word))
-        }
+        Kind::Number(_, names) => names
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, value)| u128::from(*value))
+            .or_else(|| plain(word)),
         Kind::Address4 => word.parse::<Ipv4Addr>().ok().map(|address| u128::from(address.to_bits())),
         Kind::Address6 => word.parse::<Ipv6Addr>().ok().map(|address| address.to_bits()),
         Kind::Time => millis(word),
@@ -272,7 +294,8 @@ fn millis(word: &str) -> Option<u128> {
     let mut rest = word;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| (1..=9).contains(end))?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let unit_end =
+            rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
         let (_, unit) = UNITS.iter().find(|(unit, _)| *unit == &rest[digits..unit_end])?;
         total = total.checked_add(rest[..digits].parse::<u128>().ok()? * unit)?;
         rest = &rest[unit_end..];

@@ -21,6 +21,7 @@ const NAMED: &[&str] = &[
     "helper",
     "master",
     "dropped",
+    "rejected",
     "accepted",
     "attached",
     "unattached",

@@ -82,8 +82,11 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let span = line.locate(start + error.place.start, start + error.place.end);
-                let label =
-                    if error.expected.is_empty() { String::new() } else { format!("expected {}", error.expected) };
+                let label = if error.expected.is_empty() {
+                    String::new()
+                } else {
+                    format!("expected {}", error.expected)
+                };
                 Message::new(error.title, span).label(label).did_you_mean(error.nearest.as_deref()).fail()
             }
         }

@@ -13,7 +13,7 @@ use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
 use super::whose;
 use super::worlds::Worlds;
-use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
+use crate::target::{Arrival, Batch, Entry, Observation, Reading, Refusal, Setting, Sight};
 
 /// Serves until nobody asks any more.
 ///
@@ -76,11 +76,21 @@ fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal
     // The tracker saw a datagram put together, where it came in pieces.
     let seen = if worlds.logged().is_empty() { &arrival.bytes[..] } else { worlds.logged() };
     let tuple = whose::tuple(seen).filter(|_| has_entry);
-    let is_about = |entry: &crate::target::Entry| {
-        tuple
-            .is_some_and(|tuple| entry.zone == arrival.zone && [entry.original, entry.reply].contains(&tuple))
+    let has = |entry: &Entry| tuple.is_some_and(|tuple| [entry.original, entry.reply].contains(&tuple));
+    let entries = entries.unwrap_or_default();
+    // A rule may put an INVALID packet into a zone, and it does not say which.
+    let in_zone = |zone| entries.iter().any(|entry| has(entry) && entry.zone == zone);
+    let elsewhere = || {
+        let other = entries.iter().rfind(|entry| has(entry)).filter(|_| worlds.has_rules());
+        other.map_or(arrival.zone, |entry| entry.zone)
     };
-    let there = entries.into_iter().flatten().rfind(|entry| is_about(entry));
+    let zone = match worlds.zone() {
+        Some(zone) => zone,
+        None if in_zone(arrival.zone) => arrival.zone,
+        None => elsewhere(),
+    };
+    let is_about = |entry: &Entry| entry.zone == zone && has(entry);
+    let there = entries.iter().rfind(|entry| is_about(entry)).cloned();
     let gone = || {
         let ends =
             |event: &&crate::target::Happening| event.kind == EventKind::Destroy && is_about(&event.entry);

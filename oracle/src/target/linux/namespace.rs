@@ -26,7 +26,8 @@ use super::netlink::{Messages, Socket, enlarge};
 use super::sys;
 
 /// The gateways, which nobody plays.
-const GATEWAYS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1)), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))];
+const GATEWAYS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1)), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))];
 
 /// The Ethernet address of the tracker's end of every cable; the far ends have others, so that the hosts' namespace
 /// takes nothing for its own.

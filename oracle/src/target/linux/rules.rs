@@ -64,6 +64,8 @@ pub(super) enum Note {
     Came,
     /// It passed the tracker, which has this to say.
     Class(Class),
+    /// Its connection is in this zone.
+    Zone(u16),
     /// It reached the host, and no rule had stopped it.
     Arrived,
     /// A `reject` has sent this one.
@@ -74,6 +76,7 @@ pub(super) enum Note {
 const CAME: &str = "+";
 const ARRIVED: &str = "!";
 const SENT: &str = "<";
+const ZONE: &str = "z";
 
 /// What a log line tells.
 pub(super) fn logged(prefix: &[u8]) -> Option<Note> {
@@ -81,6 +84,9 @@ pub(super) fn logged(prefix: &[u8]) -> Option<Note> {
     match prefix.split_first() {
         _ if prefix == CAME.as_bytes() => Some(Note::Came),
         _ if prefix == ARRIVED.as_bytes() => Some(Note::Arrived),
+        Some((first, rest)) if ZONE.as_bytes() == [*first] => {
+            std::str::from_utf8(rest).ok()?.parse().ok().map(Note::Zone)
+        }
         Some((first, rest)) if SENT.as_bytes() == [*first] => class(rest).map(Note::Sent),
         _ => class(prefix).map(Note::Class),
     }
@@ -169,9 +175,11 @@ fn alone() -> String {
 
 /// Our table beside the scenario's own. A tag is where it came from: in the Ethernet address, or for packets of the host
 /// in the priority that they get from their socket's mark.
-fn beside() -> String {
+fn beside(zones: &[u16]) -> String {
     // The rule compares the bytes as they lie.
     let dropped = format!("@ll,64,32 & {:#x} != 0x0", Tag::DROPPED.0.to_be());
+    let zones: Vec<String> =
+        zones.iter().map(|zone| format!("ct zone {zone} {}", log(&format!("{ZONE}{zone}")))).collect();
     let is_ours = |tag: Tag| format!("meta mark & {0:#x} == {0:#x}", tag.with(Tag::OURS).0);
     format!(
         "table inet conntruth {{
@@ -201,9 +209,11 @@ fn beside() -> String {
            {answers}
            chain entered {{ type filter hook prerouting priority -199;
              iifname lo return
+             {zones}
              jump log_class
            }}
            chain left {{ type filter hook output priority -199;
+             {zones}
              meta priority 8000:1 goto log_class
              meta priority 8000:2 goto log_class
              goto log_sent
@@ -219,6 +229,7 @@ fn beside() -> String {
         came = log(CAME),
         arrived = log(ARRIVED),
         ours = Tag::OURS.0,
+        zones = zones.join("\n"),
         lost = is_ours(Tag::DROPPED),
         logs = say("log_class", &|class| log(CLASSES[class].0)),
         answers = say("log_sent", &|class| log(&format!("{SENT}{}", CLASSES[class].0))),
@@ -255,7 +266,7 @@ pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
     if rules.is_empty() {
         text += &alone();
     } else {
-        text += &beside();
+        text += &beside(&rules.zones());
         text += &rules.to_nft(SCENARIO, LOGS);
     }
     nft(&text)
@@ -280,7 +291,8 @@ pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
             ("packets", Some(counter)) => counter.packets = number(),
             ("bytes", Some(counter)) => counter.bytes = number(),
             ("counter", _) => {
-                counters.extend(words.next().map(|name| (name.to_owned(), Counter::default())));
+                let name = words.next().map(RuleSet::counter_of_nft);
+                counters.extend(name.map(|name| (name.to_owned(), Counter::default())));
             }
             _ => {}
         }

@@ -74,6 +74,8 @@ struct World {
     /// It came as far as the first rule; it reached the host. Where a scenario's rules are loaded.
     came: bool,
     arrived: bool,
+    /// The zone that a rule of the scenario has put it into.
+    zone: Option<u16>,
     /// What rules have sent in return.
     sent: Vec<Sent>,
 }
@@ -225,6 +227,16 @@ impl Worlds {
     /// The packet that a world's tracker saw last, whole.
     pub(super) fn logged(&self) -> &[u8] {
         &self.worlds[0].logged
+    }
+
+    /// Whether a scenario's rules are loaded.
+    pub(super) fn has_rules(&self) -> bool {
+        self.kernel.has_rules()
+    }
+
+    /// The zone that a rule of the scenario has put the packet at hand into, where its connection shows it.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.worlds[0].zone
     }
 
     /// Lets packets of different worlds pass, one of each world at most; `read` says whose entries are looked at then.
@@ -420,6 +432,8 @@ enum Heard {
     Out(Option<Class>),
     /// It came as far as the first rule.
     Came,
+    /// A rule has put it into this zone.
+    Zone(u16),
     /// It reached the host.
     Arrived,
     /// A rule has sent this packet in return.
@@ -432,6 +446,7 @@ enum Heard {
 fn heard_of(note: Note, payload: &[u8], is_it: bool) -> Option<Heard> {
     match note {
         Note::Came => is_it.then_some(Heard::Came),
+        Note::Zone(zone) => is_it.then_some(Heard::Zone(zone)),
         Note::Class(class) => is_it.then(|| Heard::Class(class, payload.to_vec())),
         Note::Arrived if is_it => Some(Heard::Arrived),
         Note::Arrived => Some(Heard::SentOut),
@@ -451,7 +466,7 @@ struct Moment {
 impl World {
     fn begin_packet(&mut self, arrival: &Arrival) {
         (self.class, self.said, self.out) = (None, None, false);
-        (self.came, self.arrived) = (false, false);
+        (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
         self.sent.clear();
         self.addresses = whose::addresses(&arrival.bytes);
@@ -466,6 +481,7 @@ impl World {
                 self.class = self.class.or(class);
             }
             Heard::Came => self.came = true,
+            Heard::Zone(zone) => self.zone = Some(zone),
             Heard::Arrived => self.arrived = true,
             // It ends on the way, unless something else is heard.
             Heard::Sent(class, bytes) => self.sent.push(Sent { bytes, class, verdict: Verdict::Drop }),
