@@ -116,14 +116,12 @@ impl Conn {
         nearer
     }
 
-    /// A rule sets the mark.
+    /// A rule has set the mark to something else, be it for a moment: that is told in any case.
     ///
     /// Source: linux 6.18 net/netfilter/nft_ct.c `nft_ct_set_eval`.
     pub fn set_mark(&mut self, mark: u32) {
-        if self.mark != mark {
-            self.mark = mark;
-            self.note(Changes::MARK);
-        }
+        self.mark = mark;
+        self.note(Changes::MARK);
     }
 
     /// A rule has reset the connection by a segment of the host's own: TCP is in CLOSE from now on, and has that state's

@@ -14,6 +14,7 @@ use crate::outcome::{Class, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::{Checksum, Packet};
 use crate::reason::Reason;
 use crate::rules::{ChainVerdict, ConnView, Firewall, LOOPBACK, Passing, Sighted, Table, View, With, answer};
+use crate::status::Status;
 use crate::time::{NANOS, Time};
 use crate::tuple::Direction;
 use crate::wire::ip::{self, Datagram};
@@ -250,19 +251,27 @@ impl Engine {
             let ticks = if conn.is_confirmed() { conn.ticks_left(self.rules.now) } else { 0 };
             let left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
             let (status, mark, zone) = (conn.status.0, conn.mark, conn.zone);
-            return Sighted::Conn(ConnView { state, direction, status, mark, zone, left_ms });
+            let is_marked = false;
+            return Sighted::Conn(ConnView { state, direction, status, mark, is_marked, zone, left_ms });
         }
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
         let last = self.events.iter().rfind(ended).map(|event| &event.conn);
-        let (status, mark, zone) = last.map_or((0, 0, 0), |conn| (conn.status.0, conn.mark, conn.zone));
-        Sighted::Conn(ConnView { state, direction, status, mark, zone, left_ms: 0 })
+        let (mut status, mark, zone) = last.map_or_else(Default::default, |conn| (conn.status, conn.mark, conn.zone));
+        if info == CtInfo::EstablishedReply {
+            // It was an answer, too.
+            status.insert(Status::SEEN_REPLY);
+        }
+        let status = status.0;
+        Sighted::Conn(ConnView { state, direction, status, mark, is_marked: false, zone, left_ms: 0 })
     }
 
     /// A rule may have changed the connection's mark.
-    fn take_mark(&mut self, travel: &Travel<'_>) {
-        let (Sighted::Conn(seen), Some(outcome)) = (travel.passing.seen, travel.outcome) else { return };
-        if let Some(slot) = self.attached(&outcome) {
+    fn take_mark(&mut self, travel: &mut Travel<'_>) {
+        let (Sighted::Conn(seen), Some(outcome)) = (&mut travel.passing.seen, travel.outcome) else { return };
+        if std::mem::take(&mut seen.is_marked)
+            && let Some(slot) = self.attached(&outcome)
+        {
             self.table.conn_mut(slot).set_mark(seen.mark);
         }
     }

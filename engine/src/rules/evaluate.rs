@@ -43,6 +43,8 @@ pub(crate) struct ConnView {
     pub direction: Direction,
     pub status: u32,
     pub mark: u32,
+    /// A rule has changed the mark, be it for a moment.
+    pub is_marked: bool,
     pub zone: u16,
     /// What is left, in milliseconds; of a connection that is not confirmed nothing.
     pub left_ms: u64,
@@ -87,8 +89,7 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
 }
 
 fn policy_of(chain: &Chain) -> String {
-    let of_policy = chain.rules.iter().filter(|rule| rule.is_policy()).map(Rule::to_string);
-    of_policy.last().unwrap_or_default()
+    chain.rules.iter().rfind(|rule| rule.is_policy()).map(Rule::to_string).unwrap_or_default()
 }
 
 fn count(counters: &mut [(String, Counter)], name: &str, bytes: usize) {
@@ -110,7 +111,10 @@ fn set(target: Target, source: Source, passing: &mut Passing<'_>) -> bool {
     };
     match (target, &mut passing.seen) {
         (Target::PacketMark, _) => passing.mark = value,
-        (Target::ConnMark, Sighted::Conn(conn)) => conn.mark = value,
+        (Target::ConnMark, Sighted::Conn(conn)) => {
+            conn.is_marked |= conn.mark != value;
+            conn.mark = value;
+        }
         // The first zone counts; `notrack` does not count any more.
         (Target::Zone, seen @ (Sighted::Nothing | Sighted::Untracked)) => {
             *seen = Sighted::Zoned(value as u16)

@@ -45,7 +45,7 @@ const QUIET: [(&str, &str); 3] = [
 
 /// How the tracker's host is set up before its interfaces are: it forwards, believes any source, and says nothing by
 /// itself.
-const ROUTER: [(&str, &str); 15] = [
+const ROUTER: [(&str, &str); 16] = [
     ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/router_solicitations", "0"),
     ("net/ipv6/conf/default/addr_gen_mode", "1"),
@@ -61,6 +61,7 @@ const ROUTER: [(&str, &str); 15] = [
     ("net/ipv4/icmp_ratelimit", "0"),
     ("net/ipv4/icmp_ratemask", "0"),
     ("net/ipv6/icmp/ratelimit", "0"),
+    ("net/ipv6/icmp/ratemask", "0"),
     ("net/ipv4/ip_forward", "1"),
 ];
 
