@@ -65,6 +65,8 @@ struct World {
     out: bool,
     /// How many entries it has had.
     entries: u64,
+    /// Before its latest packet was sent.
+    sent: Option<Instant>,
     /// When, virtually and really, its first fragment was held.
     held: Option<(Time, Instant)>,
     /// The packet that was logged, as the tracker saw it: put together.
@@ -81,6 +83,8 @@ struct Known {
     shown: Option<(u64, Instant)>,
     /// When, virtually and really, it began.
     began: (Time, Instant),
+    /// Before the packet that made it was sent.
+    sent: Instant,
     /// The status that its events have told so far.
     told: Status,
 }
@@ -230,7 +234,7 @@ impl Worlds {
         self.kernel.allow_zones(moves.iter().map(|(_, arrival)| arrival.zone))?;
         let sent = now();
         for moves in moves.chunks(CHUNK) {
-            self.send(moves)?;
+            self.send(moves, sent)?;
         }
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
         if self.precise && read_of().next().is_some() {
@@ -244,10 +248,10 @@ impl Worlds {
         Ok(moves.iter().zip(read).map(sight).collect())
     }
 
-    fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
+    fn send(&mut self, moves: &[(usize, &Arrival)], sent: Instant) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.worlds[*world].begin_packet();
+            self.worlds[*world].begin_packet(sent);
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
         self.kernel.inject(&injections).map_err(broken)?;
@@ -419,7 +423,8 @@ struct Moment {
 }
 
 impl World {
-    fn begin_packet(&mut self) {
+    fn begin_packet(&mut self, sent: Instant) {
+        self.sent = Some(sent);
         (self.class, self.said, self.out) = (None, None, false);
         self.logged.clear();
     }
@@ -474,6 +479,7 @@ impl World {
             deadline: [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
             shown: None,
             began: (self.now, now()),
+            sent: self.sent.unwrap_or_else(now),
             told: entry.status,
             entry: entry.clone(),
         });
@@ -521,16 +527,18 @@ impl Known {
     fn see(&mut self, entry: Entry, virtually: Time, reading: &Moment) {
         let seconds = entry.left.least.as_secs();
         self.entry = Entry { id: self.entry.id, ..entry };
+        // The kernel's clock stands still within a jiffy, and so may have gone a jiffy further than ours.
+        let slack = Duration::from_nanos(2 * reading.tick);
         if !reading.precise {
             let least = virtually.plus(Time::from_secs(seconds));
-            let late = Time(reading.ended.duration_since(self.began.1).as_nanos() as u64);
-            self.deadline = [least, least.plus(SECOND).plus(late)];
+            let late = (reading.ended + slack).duration_since(self.sent);
+            self.deadline = [least, least.plus(SECOND).plus(Time(late.as_nanos() as u64))];
             return;
         }
         if let Some((given, when)) = self.shown {
             // What would be shown now, had no packet renewed it.
             let since = |moment: Instant| moment.duration_since(when).as_secs();
-            let expected = given.saturating_sub(1 + since(reading.ended))
+            let expected = given.saturating_sub(1 + since(reading.ended + slack))
                 ..=given.saturating_sub(1 + since(reading.began));
             if expected.contains(&seconds) {
                 return;
@@ -538,7 +546,7 @@ impl Known {
         }
         self.shown = Some((seconds + 1, reading.sent));
         // A deadline is a jiffy, counted from that in which it is set. Where reading has taken seconds they are lost.
-        let lost = reading.ended.duration_since(reading.sent).as_secs();
+        let lost = (reading.ended + slack).duration_since(reading.sent).as_secs();
         let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
         self.deadline = [from, from.plus(Time::from_secs(lost))];
     }
