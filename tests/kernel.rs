@@ -45,6 +45,7 @@ fn linux() -> Result<Box<dyn Target + Send>, String> {
 }
 
 /// What stands in the place of all tests where there is no such target.
+#[allow(clippy::print_stderr)]
 fn absent(why: String) -> Trial {
     let required = known::is_required("linux");
     let name = format!("skipped: the running kernel cannot be a target here: {why}");

@@ -202,7 +202,7 @@ impl Target for Linux {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         match self.ask(&Request::Packet(arrival.clone()))? {
-            Answer::Observed(observation) => Ok(observation),
+            Answer::Observed(observation) => Ok(*observation),
             other => unexpected(other),
         }
     }

@@ -24,6 +24,9 @@ use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal,
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
+/// By how many jiffies the clock that we see may differ from the one that the tracker goes by: both are moved in the same
+/// interrupt, but one goes by what the hardware says has passed.
+const SLACK: u64 = 1;
 const SECOND: Time = Time::from_secs(1);
 /// How long a UDP flow must have lived to become a stream.
 const STREAM: Time = Time::from_secs(2);
@@ -305,7 +308,7 @@ impl Worlds {
             questions.push(known.map(|known| known.request.clone()).collect());
         }
         if self.precise && !which.is_empty() {
-            self.jiffies.wait_until(sent[1] + 1);
+            self.jiffies.wait_until(sent[1] + 1 + SLACK);
         }
         let first = self.jiffies.now();
         let mut found = Vec::new();
@@ -389,7 +392,7 @@ impl Worlds {
             let world = &self.worlds[*world];
             let streams = world.known.iter().filter(|known| known.entry.original.protocol == protocol::UDP);
             for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
-                until = until.max(known.began.1 + jiffies.of(STREAM) + 1);
+                until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
             }
             if let Some((began, jiffy)) = world.held {
                 let passed = to.since(began);
@@ -529,6 +532,11 @@ impl World {
     }
 }
 
+/// How many jiffies have passed between two moments that are known to a few: at least, at most.
+fn passed(from: [u64; 2], to: [u64; 2]) -> [u64; 2] {
+    [to[0].saturating_sub(from[1] + SLACK), to[1] + SLACK - from[0]]
+}
+
 impl Known {
     /// The entry was read.
     fn see(&mut self, entry: Entry, virtually: Time, look: &Look) {
@@ -537,23 +545,23 @@ impl Known {
         let second = look.jiffies.a_second();
         let deadline = |seconds: u64| look.jiffies.floor(virtually).plus(Time::from_secs(seconds));
         if !look.precise {
-            let late = look.jiffies.length(look.read[1] - look.start + 1);
+            let [_, late] = passed([look.start; 2], look.read).map(|jiffies| look.jiffies.length(jiffies));
             self.deadline = [deadline(shown), deadline(shown + 1).plus(late)];
             return;
         }
         if let Some(set) = self.set {
             // What would be shown now, had no packet renewed it.
             let left = |since: u64| (set.seconds * second).saturating_sub(since) / second;
-            let [least, most] = [look.read[1] - set.at[0], look.read[0].saturating_sub(set.at[1])].map(left);
-            if (least..=most).contains(&shown) {
+            let [least, most] = passed(set.at, look.read).map(left);
+            if (most..=least).contains(&shown) {
                 return;
             }
         }
         // A packet has set it to whole seconds, at least a jiffy ago. Where reading took a second more it is not known
         // to which.
-        let since = [look.read[0] - look.sent[1], look.read[1] - look.sent[0]];
-        let least = shown + since[0].div_ceil(second).max(1);
-        let most = shown + (second - 1 + since[1]) / second;
+        let [least, most] = passed(look.sent, look.read);
+        let least = shown + least.div_ceil(second).max(1);
+        let most = shown + (second - 1 + most) / second;
         self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
         self.deadline = [deadline(least), deadline(most)];
     }
