@@ -19,7 +19,6 @@ mod pipe;
 mod rules;
 #[allow(unsafe_code)]
 mod sys;
-mod whose;
 mod worlds;
 
 use std::io::{self, BufReader, BufWriter};
