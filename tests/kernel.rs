@@ -113,7 +113,7 @@ fn others() -> Vec<Trial> {
 
 /// The kernel and the engine give the same answers.
 fn agrees(options: &Options) -> Result<(), Failed> {
-    let ended = diff::run(options, Box::new(Reference::new(&LINUX_6_18)), linux()?, &mut |_| {})?;
+    let ended = diff::run(options, Box::new(Reference::new(&LINUX_6_18)), vec![linux()?], &mut |_| {})?;
     if ended.sum.packets == 0 {
         return Err("nothing was compared".into());
     }
@@ -129,7 +129,7 @@ fn agrees(options: &Options) -> Result<(), Failed> {
 /// An engine that is wrong differs from the kernel.
 fn is_noticed(profile: &'static Profile) -> Result<(), Failed> {
     let options = Options { cases: Some(CASES), ..Options::default() };
-    let ended = diff::run(&options, Box::new(Reference::new(profile)), linux()?, &mut |_| {})?;
+    let ended = diff::run(&options, Box::new(Reference::new(profile)), vec![linux()?], &mut |_| {})?;
     if ended.findings.is_empty() { Err("nothing was noticed".into()) } else { Ok(()) }
 }
 

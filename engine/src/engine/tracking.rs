@@ -180,6 +180,8 @@ impl Engine {
                 is_nearer = conn.renew(self.rules.now, timeout);
             }
             Decision::Keep => conn.answer(direction),
+            // Only under a profile in which what ends a connection may also open one.
+            Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
             Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());
                 return self.destroy(slot, self.now);
@@ -366,6 +368,7 @@ impl Engine {
         }
         outcome.conn = Some(conn.id(winner));
         outcome.reason = Reason::ClashResolved {};
+        self.deliver(winner);
     }
 
     /// Everything that changed since the last event goes into one.

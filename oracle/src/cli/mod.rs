@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod capture;
 mod check;
 mod completions;
+mod coverage;
 mod diff;
 mod explain;
 mod format;
@@ -48,6 +49,7 @@ enum Command {
     Explain(explain::Args),
     Check(check::Args),
     Fmt(format::Args),
+    Coverage(coverage::Args),
     Diff(diff::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
@@ -102,6 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args, &tone),
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
+        Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),

@@ -82,11 +82,11 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
-    let files = selected(args, tone)?;
+    let files = selected(&args.paths, &args.filter, tone)?;
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(args, tone)?, target, tone);
+        return report(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
     }
     report(args, &files, target, tone)
 }
@@ -98,13 +98,7 @@ pub(super) fn target(
     patience: Duration,
     tone: &Tone,
 ) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
-    let Some(profile) = Profile::find(profile) else {
-        return Err(format!(
-            "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
-            LINUX_6_18.name
-        )
-        .into());
-    };
+    let profile = self::profile(profile)?;
     match known::open(name, &Wish { profile, patience }) {
         Ok(target) => Ok(Ok(target)),
         Err(Unusable::Unknown) => {
@@ -130,18 +124,27 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no length of time, such as `5s`, `500ms` or `1min`"))
 }
 
+/// The semantics of that name.
+pub(super) fn profile(name: &str) -> Result<&'static Profile, Error> {
+    Profile::find(name).ok_or_else(|| {
+        let default = LINUX_6_18.name;
+        format!("there is no profile `{name}`; `conntruth profiles` lists them, {default} is the default")
+            .into()
+    })
+}
+
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.
-fn selected(args: &Args, tone: &Tone) -> Result<Vec<File>, Error> {
-    let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
+pub(super) fn selected(paths: &[PathBuf], filter: &[String], tone: &Tone) -> Result<Vec<File>, Error> {
+    let read = if paths.is_empty() { suite::embedded() } else { suite::from_paths(paths) };
     let mut files = read.map_err(|error| located(error, tone))?;
     if files.is_empty() {
         return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
     }
-    if let Some(globs) = globs(&args.filter)? {
+    if let Some(globs) = globs(filter)? {
         let all = files.len();
         files.retain(|file| globs.is_match(&file.id));
         if files.is_empty() {
-            return Err(format!("none of {all} scenarios fits {}", quoted(&args.filter)).into());
+            return Err(format!("none of {all} scenarios fits {}", quoted(filter)).into());
         }
     }
     Ok(files)

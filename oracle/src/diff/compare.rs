@@ -339,10 +339,9 @@ fn told(events: &[Happening]) -> String {
 
 fn why(left: &Sight, right: &Sight, normal: Normal, found: &mut Found) {
     match (&left.why, &right.why) {
+        (Some(Why::Reason(l)), Some(Why::Reason(r))) if l == r => {}
         (Some(Why::Reason(l)), Some(Why::Reason(r))) => {
-            if l != r {
-                found.differ(Field::Why, format!("{}: {l}", l.slug()), format!("{}: {r}", r.slug()));
-            }
+            found.differ(Field::Why, format!("{}: {l}", l.slug()), format!("{}: {r}", r.slug()));
         }
         (Some(Why::Reason(reason)), said) if normal.has(Norm::Words) => {
             let said = said.as_ref().and_then(|said| match said {

@@ -43,21 +43,21 @@ impl Source for Seeded {
     fn next(&mut self, lanes: &mut u64) -> Option<Work> {
         let first = self.batch.checked_mul(CASES_IN_A_BATCH).filter(|first| *first < self.end)?;
         let cases: Vec<u64> = (first..(first + CASES_IN_A_BATCH).min(self.end)).collect();
-        let scope = self.stream.scope(self.batch);
+        let setup = self.stream.setup(self.batch);
         self.batch += self.shard.of;
         let mut batch = Batch { reading: Reading::Each, ..Batch::default() };
         for case in &cases {
-            let case = self.stream.case(*case, &scope, Lane::number(*lanes));
+            let case = self.stream.case(*case, &setup, Lane::number(*lanes));
             *lanes += 1;
             batch.worlds.push(case.arrivals);
         }
-        let story = Story { settings: scope.settings, ..Story::default() };
+        let story = Story { settings: setup.settings, ..Story::default() };
         batch.config = config(&story);
         Some(Work { cases, batch: Arc::new(batch) })
     }
 
     fn story(&self, case: u64) -> Story {
-        let scope = self.stream.scope(case / CASES_IN_A_BATCH);
-        self.stream.case(case, &scope, Lane::FIRST).story
+        let setup = self.stream.setup(case / CASES_IN_A_BATCH);
+        self.stream.case(case, &setup, Lane::FIRST).story
     }
 }

@@ -53,6 +53,15 @@ pub trait Target {
     /// When this target cannot be given such a packet.
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal>;
 
+    /// A packet that waits between the hooks goes on from there.
+    ///
+    /// # Errors
+    /// When this target cannot keep packets there, or there is no such packet.
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let _ = release;
+        Err(Refusal::Unsupported("this target keeps no packet between tracking and confirmation".to_owned()))
+    }
+
     /// Time passes without a packet; what ended meanwhile is told as events.
     ///
     /// # Errors
@@ -287,6 +296,19 @@ pub enum Fate {
     Passes,
     /// A rule drops it before it is confirmed.
     Dropped,
+    /// It is kept there until [`Target::release`], as in a queue that a program reads.
+    Waits,
+}
+
+/// What becomes of a packet that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When.
+    pub at: Time,
+    /// Which: its number among the packets of this world that were to wait, from 0.
+    pub waiting: usize,
+    /// How it ends.
+    pub fate: Fate,
 }
 
 /// What became of a packet.
@@ -300,7 +322,7 @@ pub struct Observation {
     pub attached: bool,
     /// Why, where the target says.
     pub why: Option<Why>,
-    /// The entry it belongs to or is about, as it stands after the packet.
+    /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.
     pub entry: Option<Entry>,
     /// The packet ended that entry.
     pub destroyed: bool,

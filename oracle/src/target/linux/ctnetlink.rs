@@ -116,6 +116,7 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
             [Some(original), Some(reply)] => Some([original, reply]),
             _ => None,
         },
+        lived: None,
         peers,
     })
 }

@@ -584,6 +584,10 @@ fn jiffy(moment: Time, tick: u64) -> Time {
 }
 
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
+    if arrival.fate == Fate::Waits {
+        let what = "no packet is kept between tracking and confirmation here";
+        return Err(Refusal::Unsupported(what.to_owned()));
+    }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
         (_, Some("inside")) => Entrance::Cable(0),
