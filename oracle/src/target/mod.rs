@@ -232,6 +232,11 @@ impl Abilities {
     /// The protocols that Linux has a tracker for.
     pub const PROTOCOLS: [&'static str; 8] =
         ["tcp", "udp", "udplite", "icmp", "icmpv6", "sctp", "gre", "generic"];
+
+    /// Whether a protocol has a tracker of its own, or, as `generic`, any at all.
+    pub fn has(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|name| name == protocol)
+    }
 }
 
 /// How a world is to be.

@@ -135,6 +135,7 @@ impl Listed {
             helper: None,
             master: None,
             counters: None,
+            lived: None,
             peers: Peers::None,
         }
     }

@@ -25,8 +25,9 @@ pub(super) const DROPPED: u8 = 2;
 
 /// The rules, in the words of `ovs-ofctl`.
 const RULES: &str = "\
-table=0,priority=20,dl_dst=02:01:00:00:00:00/ff:01:00:00:00:00,actions=set_field:0->eth_src,output:3
-table=0,priority=10,actions=ct(zone=NXM_OF_ETH_DST[0..15],table=1)
+table=0,priority=20,dl_dst=02:01:00:00:00:00/ff:01:00:00:00:00,actions=set_field:00:00:00:00:00:00->eth_src,output:3
+table=0,priority=10,ip,actions=ct(zone=NXM_OF_ETH_DST[0..15],table=1)
+table=0,priority=10,ipv6,actions=ct(zone=NXM_OF_ETH_DST[0..15],table=1)
 table=1,priority=10,actions=move:NXM_NX_CT_STATE[]->NXM_OF_ETH_SRC[0..31],output:3,resubmit(,2)
 table=2,priority=30,dl_dst=02:02:00:00:00:00/ff:02:00:00:00:00,actions=drop
 table=2,priority=20,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
