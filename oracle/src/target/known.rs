@@ -19,7 +19,10 @@ pub struct Known {
 pub const KNOWN: [Known; 3] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
-    Known { name: "ovs", about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time" },
+    Known {
+        name: "ovs",
+        about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time",
+    },
 ];
 
 /// How a target is to be.

@@ -102,11 +102,7 @@ pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u
 }
 
 /// Compares the set of the two flags.
-pub(super) fn flags(
-    claimed: &Located<Flags>,
-    entry: Option<&Entry>,
-    world: &World<'_>,
-) -> Option<Mismatch> {
+pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>, world: &World<'_>) -> Option<Mismatch> {
     let Flags { unreplied, assured } = claimed.value;
     let expected = words::flags(unreplied, assured);
     let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
