@@ -1,0 +1,501 @@
+//! The loop: takes the next event, lets it happen, and what follows from it in the same moment.
+
+use std::net::IpAddr;
+
+use super::node::Kind;
+use super::script::Seen;
+use super::{AppId, Moment, NodeId, PortId, RunError, World};
+use crate::app::App;
+use crate::chain::{Record, content};
+use crate::host::{NEVER, Wake};
+use crate::link::{Fault, Way};
+use crate::middlebox::{Edge, Middlebox, fit, forward};
+use crate::packet::{IcmpError, destination, icmp_error};
+use crate::topology::{Hop, TopologyError};
+
+/// What the queue holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Happening {
+    /// A packet has crossed the network, and goes down this cable.
+    Cross(PortId, u32),
+    /// A packet comes out of this cable.
+    Arrive(PortId, u32),
+    /// A packet from a host to itself.
+    Loop(NodeId, u32),
+    /// A host is woken.
+    Wake(NodeId, Wake),
+    /// A box is woken.
+    Alarm(NodeId),
+    /// Something that was planned from outside.
+    Order(u32),
+}
+
+/// Something planned from outside.
+pub(super) type Order = Box<dyn FnOnce(&mut World)>;
+
+/// A packet that nobody takes comes back to who sent it.
+struct Unclaimed(Vec<u8>);
+
+impl World {
+    /// Puts a box into its node, instead of the one that is there.
+    ///
+    /// # Errors
+    /// When the node is not a middlebox, or the box cannot be there.
+    pub fn install(
+        &mut self,
+        node: &str,
+        mut middlebox: Box<dyn Middlebox>,
+    ) -> Result<NodeId, TopologyError> {
+        let id = self.node(node)?;
+        let place = &mut self.nodes[id.0 as usize];
+        let Kind::Middlebox(there) = &mut place.kind else {
+            return Err(TopologyError::WrongRole { node: node.to_owned(), wanted: "a middlebox" });
+        };
+        middlebox
+            .install(place.host.site())
+            .map_err(|error| TopologyError::Box { node: node.to_owned(), error })?;
+        *there = middlebox;
+        self.watch_box(id);
+        Ok(id)
+    }
+
+    /// Packets for which `passes` holds go by a box without its seeing them, as hardware offload does it: they are
+    /// forwarded all the same. It is asked for each packet that comes in by an interface, with the time.
+    ///
+    /// # Errors
+    /// When the node is not a middlebox.
+    pub fn offload(
+        &mut self,
+        node: &str,
+        passes: impl FnMut(u64, &[u8]) -> bool + 'static,
+    ) -> Result<(), TopologyError> {
+        let id = self.node(node)?;
+        let place = &mut self.nodes[id.0 as usize];
+        if !matches!(place.kind, Kind::Middlebox(_)) {
+            return Err(TopologyError::WrongRole { node: node.to_owned(), wanted: "a middlebox" });
+        }
+        place.bypass = Some(Box::new(passes));
+        Ok(())
+    }
+
+    /// Every packet goes through the box again.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub fn end_offload(&mut self, node: &str) -> Result<(), TopologyError> {
+        let id = self.node(node)?;
+        self.nodes[id.0 as usize].bypass = None;
+        Ok(())
+    }
+
+    /// [`World::start`], for an application whose type is not known here.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_boxed(&mut self, node: &str, app: Box<dyn App>) -> Result<AppId, TopologyError> {
+        let id = self.node(node)?;
+        if matches!(self.nodes[id.0 as usize].kind, Kind::Script(_)) {
+            return Err(TopologyError::WrongRole { node: node.to_owned(), wanted: "a host" });
+        }
+        let now = self.now();
+        let number = self.nodes[id.0 as usize].host.start(now, app);
+        self.note("start", id.0, u64::from(number));
+        self.settle(id);
+        Ok(AppId { node: id, number })
+    }
+
+    /// Plans something for a time, in nanoseconds: a start, a cut, a change of mind. What is in the past happens now.
+    pub fn at(&mut self, at: u64, order: impl FnOnce(&mut World) + 'static) {
+        let number = self.starts.len() as u32;
+        self.starts.push(Some(Box::new(order)));
+        self.queue.push(at, Happening::Order(number));
+    }
+
+    /// Plans a cut of a cable, or its mending.
+    pub fn cut_at(&mut self, at: u64, port: PortId, is_cut: bool) {
+        self.at(at, move |world| world.cut(port, is_cut));
+    }
+
+    /// Plans a fault.
+    ///
+    /// # Errors
+    /// When it is out of range.
+    pub fn fault_at(&mut self, at: u64, port: PortId, fault: Fault) -> Result<(), TopologyError> {
+        let (node, interface) = self.names(port);
+        fault.check().map_err(|error| TopologyError::Link { node, interface, error })?;
+        self.at(at, move |world| {
+            let added = world.add_fault(port, fault);
+            debug_assert!(added.is_ok(), "it was checked");
+        });
+        Ok(())
+    }
+
+    /// Sends a packet by an interface now, whatever it is: to the next node that the routes say, or else straight to its
+    /// destination.
+    pub fn play(&mut self, port: PortId, bytes: Vec<u8>) {
+        let (node, interface) = (self.ports[port.0 as usize].node, self.ports[port.0 as usize].interface);
+        let Some(to) = destination(&bytes) else { return self.count.dropped += 1 };
+        let hop = self.nodes[node.0 as usize].host.site().route_by(interface, to);
+        if self.transmit(node, hop, bytes).is_err() {
+            self.count.unclaimed += 1;
+        }
+    }
+
+    /// Plans a packet.
+    pub fn play_at(&mut self, at: u64, port: PortId, bytes: Vec<u8>) {
+        self.at(at, move |world| world.play(port, bytes));
+    }
+
+    /// Lets everything happen that is due up to a moment, in nanoseconds, and time pass to it.
+    ///
+    /// # Errors
+    /// When that exceeds the bounds.
+    pub fn run_until(&mut self, until: u64) -> Result<(), RunError> {
+        if until > self.limits.time {
+            return Err(RunError::Time { limit: self.limits.time });
+        }
+        while let Some(happening) = self.queue.pop_until(until) {
+            self.happen(happening)?;
+        }
+        self.queue.pass_until(until);
+        self.look_at_boxes();
+        Ok(())
+    }
+
+    /// Lets so many nanoseconds pass, and everything happen in them.
+    ///
+    /// # Errors
+    /// When that exceeds the bounds.
+    pub fn run_for(&mut self, length: u64) -> Result<(), RunError> {
+        self.run_until(self.now().saturating_add(length))
+    }
+
+    /// Runs until nothing more is going to happen.
+    ///
+    /// # Errors
+    /// When that exceeds the bounds: a connection that is kept alive never ends by itself.
+    pub fn run_until_idle(&mut self) -> Result<(), RunError> {
+        while let Some(next) = self.queue.next_at() {
+            if next > self.limits.time {
+                return Err(RunError::Time { limit: self.limits.time });
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Runs until something holds, or nothing more is going to happen. Whether it holds.
+    ///
+    /// # Errors
+    /// When that exceeds the bounds.
+    pub fn run_until_true(&mut self, mut holds: impl FnMut(&World) -> bool) -> Result<bool, RunError> {
+        while !holds(self) {
+            match self.queue.next_at() {
+                None => return Ok(false),
+                Some(next) if next > self.limits.time => {
+                    return Err(RunError::Time { limit: self.limits.time });
+                }
+                Some(_) => self.step()?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// When the next event is due.
+    pub fn next_at(&self) -> Option<u64> {
+        self.queue.next_at()
+    }
+
+    fn step(&mut self) -> Result<(), RunError> {
+        match self.queue.pop_until(NEVER) {
+            Some(happening) => self.happen(happening),
+            None => Ok(()),
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), RunError> {
+        self.count.events += 1;
+        if self.count.events > self.limits.events {
+            return Err(RunError::Events { limit: self.limits.events, at: self.now() });
+        }
+        match happening {
+            Happening::Cross(port, parcel) => self.cross(port, parcel),
+            Happening::Arrive(port, parcel) => {
+                let bytes = self.unpack(parcel);
+                self.arrive(port, bytes);
+            }
+            Happening::Loop(node, parcel) => {
+                let bytes = self.unpack(parcel);
+                let now = self.now();
+                self.note("loop", node.0, content(&bytes));
+                self.nodes[node.0 as usize].host.handle(now, bytes);
+                self.settle(node);
+            }
+            Happening::Wake(node, wake) => {
+                let now = self.now();
+                self.note("wake", node.0, 0);
+                self.nodes[node.0 as usize].host.wake(now, wake);
+                self.settle(node);
+            }
+            Happening::Alarm(node) => self.ring_box(node),
+            Happening::Order(number) => {
+                if let Some(order) = self.starts[number as usize].take() {
+                    order(self);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Down the last cable; where that takes no time, the packet is there.
+    fn cross(&mut self, port: PortId, parcel: u32) {
+        let bytes = self.unpack(parcel);
+        let now = self.now();
+        let link = &mut self.ports[port.0 as usize].link;
+        let is_ideal = link.is_ideal();
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        link.pass(now, Way::Down, bytes, &mut deliveries);
+        for (at, bytes) in deliveries.drain(..) {
+            if is_ideal {
+                self.arrive(port, bytes);
+            } else {
+                let parcel = self.pack(bytes);
+                self.queue.push(at, Happening::Arrive(port, parcel));
+            }
+        }
+        self.deliveries = deliveries;
+    }
+
+    fn arrive(&mut self, port: PortId, bytes: Vec<u8>) {
+        let now = self.now();
+        let (id, interface) = (self.ports[port.0 as usize].node, self.ports[port.0 as usize].interface);
+        self.note("arrive", port.0, content(&bytes));
+        if let Some(watcher) = &mut self.watcher {
+            watcher.packet(now, port, Moment::Received, &bytes);
+        }
+        let node = &mut self.nodes[id.0 as usize];
+        let is_own = destination(&bytes).is_some_and(|to| node.host.site().owns(to));
+        match &mut node.kind {
+            Kind::Script(script) => return script.take(Seen { at: now, interface, bytes }),
+            Kind::Host | Kind::Router if is_own => node.host.handle(now, bytes),
+            Kind::Host => self.count.dropped += 1,
+            Kind::Router => self.forward(id, interface, bytes),
+            Kind::Middlebox(_)
+                if !is_own && node.bypass.as_mut().is_some_and(|passes| passes(now, &bytes)) =>
+            {
+                self.forward(id, interface, bytes);
+            }
+            Kind::Middlebox(_) => self.hand_to_box(id, Edge::Interface(interface), bytes),
+        }
+        self.settle(id);
+    }
+
+    /// As a router.
+    fn forward(&mut self, id: NodeId, from: usize, bytes: Vec<u8>) {
+        let node = &mut self.nodes[id.0 as usize];
+        node.ident = node.ident.wrapping_add(1);
+        let ident = node.ident;
+        let site = node.host.site();
+        let forwarded = match forward(site, from, bytes) {
+            Ok(forwarded) => forwarded,
+            Err(dropped) => {
+                self.count.dropped += 1;
+                if let Some(error) = dropped.error {
+                    self.send_own(id, error);
+                }
+                return;
+            }
+        };
+        let mtu = site.interfaces[forwarded.hop.interface].mtu;
+        for piece in fit(forwarded.bytes, mtu, ident) {
+            let Err(Unclaimed(bytes)) = self.transmit(id, forwarded.hop, piece) else { continue };
+            self.count.unclaimed += 1;
+            let site = self.nodes[id.0 as usize].host.site();
+            let back =
+                crate::packet::Header::read(&bytes).and_then(|header| site.address_of(from, header.src));
+            let error = back.and_then(|from| icmp_error(IcmpError::HostUnreachable, from, &bytes));
+            if let Some(error) = error {
+                self.send_own(id, error);
+            }
+        }
+    }
+
+    fn hand_to_box(&mut self, id: NodeId, from: Edge, bytes: Vec<u8>) {
+        let now = self.now();
+        let mut exits = std::mem::take(&mut self.exits);
+        if let Kind::Middlebox(middlebox) = &mut self.nodes[id.0 as usize].kind {
+            middlebox.handle(now, from, bytes, &mut exits);
+        }
+        self.take_exits(id, exits);
+        self.watch_box(id);
+    }
+
+    /// What came out of a box goes its way.
+    fn take_exits(&mut self, id: NodeId, mut exits: Vec<(Edge, Vec<u8>)>) {
+        for (edge, bytes) in exits.drain(..) {
+            let Some(to) = destination(&bytes) else {
+                self.count.dropped += 1;
+                continue;
+            };
+            match edge {
+                Edge::Local => self.loop_back(id, bytes),
+                Edge::Interface(interface) => {
+                    let hop = self.nodes[id.0 as usize].host.site().route_by(interface, to);
+                    if let Err(Unclaimed(bytes)) = self.transmit(id, hop, bytes) {
+                        self.count.unclaimed += 1;
+                        self.complain_behind_box(id, &bytes);
+                    }
+                }
+            }
+        }
+        self.exits = exits;
+    }
+
+    /// Nobody takes what a box sent: its host says so, to itself or through the box.
+    fn complain_behind_box(&mut self, id: NodeId, bytes: &[u8]) {
+        let now = self.now();
+        let Some(header) = crate::packet::Header::read(bytes) else { return };
+        let host = &mut self.nodes[id.0 as usize].host;
+        if host.site().owns(header.src) {
+            return host.handle_unsent(now, IcmpError::HostUnreachable, bytes);
+        }
+        let Some(from) = host.site().source(header.src) else { return };
+        if let Some(error) = icmp_error(IcmpError::HostUnreachable, from, bytes) {
+            // Not at once: what a box sends may be the answer to what it is given.
+            let parcel = self.pack(error);
+            let order = move |world: &mut World| {
+                let bytes = world.unpack(parcel);
+                world.hand_to_box(id, Edge::Local, bytes);
+            };
+            self.at(now, order);
+        }
+    }
+
+    fn ring_box(&mut self, id: NodeId) {
+        self.note("alarm", id.0, 0);
+        self.nodes[id.0 as usize].alarm = NEVER;
+        self.look_at_box(id);
+        self.watch_box(id);
+    }
+
+    fn look_at_boxes(&mut self) {
+        for node in 0..self.nodes.len() as u32 {
+            self.look_at_box(NodeId(node));
+        }
+    }
+
+    fn look_at_box(&mut self, id: NodeId) {
+        let now = self.now();
+        let Kind::Middlebox(middlebox) = &mut self.nodes[id.0 as usize].kind else { return };
+        let mut exits = std::mem::take(&mut self.exits);
+        middlebox.handle_timeout(now, &mut exits);
+        self.take_exits(id, exits);
+        self.settle(id);
+    }
+
+    /// Queues a wake-up for a box, when it wants one before the one that is queued.
+    fn watch_box(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.0 as usize];
+        let Kind::Middlebox(middlebox) = &node.kind else { return };
+        if let Some(at) = middlebox.poll_timeout()
+            && at < node.alarm
+        {
+            node.alarm = at;
+            self.queue.push(at, Happening::Alarm(id));
+        }
+    }
+
+    /// Lets a host say everything that it has to say in this moment.
+    pub(super) fn settle(&mut self, id: NodeId) {
+        let now = self.now();
+        loop {
+            let host = &mut self.nodes[id.0 as usize].host;
+            host.settle(now);
+            while let Some((at, wake)) = host.poll_wake() {
+                self.queue.push(at, Happening::Wake(id, wake));
+            }
+            let Some(bytes) = host.poll_packet() else { break };
+            self.send_own(id, bytes);
+        }
+    }
+
+    /// A packet of a node's own.
+    fn send_own(&mut self, id: NodeId, bytes: Vec<u8>) {
+        let now = self.now();
+        let Some(to) = destination(&bytes) else { return };
+        let node = &mut self.nodes[id.0 as usize];
+        let is_own = node.host.site().owns(to);
+        if let Kind::Middlebox(middlebox) = &node.kind
+            && (!is_own || middlebox.sees_loopback())
+        {
+            return self.hand_to_box(id, Edge::Local, bytes);
+        }
+        if is_own {
+            return self.loop_back(id, bytes);
+        }
+        let Some(hop) = node.host.site().route(to) else {
+            return node.host.handle_unsent(now, IcmpError::NoRoute, &bytes);
+        };
+        if let Err(Unclaimed(bytes)) = self.transmit(id, hop, bytes) {
+            self.count.unclaimed += 1;
+            self.nodes[id.0 as usize].host.handle_unsent(now, IcmpError::HostUnreachable, &bytes);
+        }
+    }
+
+    fn loop_back(&mut self, id: NodeId, bytes: Vec<u8>) {
+        let parcel = self.pack(bytes);
+        self.queue.push(self.now(), Happening::Loop(id, parcel));
+    }
+
+    /// Puts a packet into a cable, if there is somebody for whom it is.
+    fn transmit(&mut self, id: NodeId, hop: Hop, bytes: Vec<u8>) -> Result<(), Unclaimed> {
+        let now = self.now();
+        let Some(&port) = self.nodes[id.0 as usize].ports.get(hop.interface) else {
+            self.count.dropped += 1;
+            return Ok(());
+        };
+        let Some(peer) = self.neighbour(port, hop.next) else { return Err(Unclaimed(bytes)) };
+        if let Some(watcher) = &mut self.watcher {
+            watcher.packet(now, port, Moment::Sent, &bytes);
+        }
+        self.count.packets += 1;
+        let link = &mut self.ports[port.0 as usize].link;
+        if bytes.len() > link.mtu() {
+            self.count.dropped += 1;
+            return Ok(());
+        }
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        link.pass(now, Way::Up, bytes, &mut deliveries);
+        for (at, bytes) in deliveries.drain(..) {
+            let parcel = self.pack(bytes);
+            self.queue.push(at, Happening::Cross(peer, parcel));
+        }
+        self.deliveries = deliveries;
+        Ok(())
+    }
+
+    /// Who has an address on a network; a script there takes what nobody has.
+    fn neighbour(&self, port: PortId, next: IpAddr) -> Option<PortId> {
+        let network = &self.networks[self.ports[port.0 as usize].network];
+        let member = network.members.get(&next).copied();
+        member.or(network.script.filter(|&script| script != port))
+    }
+
+    pub(super) fn note(&mut self, what: &'static str, place: u32, content: u64) {
+        self.chain.add(Record { at: self.queue.now(), what, place, content });
+    }
+
+    fn pack(&mut self, bytes: Vec<u8>) -> u32 {
+        if let Some(free) = self.free_parcels.pop() {
+            self.parcels[free as usize] = bytes;
+            return free;
+        }
+        self.parcels.push(bytes);
+        (self.parcels.len() - 1) as u32
+    }
+
+    fn unpack(&mut self, parcel: u32) -> Vec<u8> {
+        self.free_parcels.push(parcel);
+        std::mem::take(&mut self.parcels[parcel as usize])
+    }
+}
