@@ -4,7 +4,7 @@
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
 //! them: [`suite`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod paint;
 

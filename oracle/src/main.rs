@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(code) = conntruth::target::linux::serve_if_asked() {
+        return code;
+    }
     conntruth::cli::main(std::env::args_os())
 }

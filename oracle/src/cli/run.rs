@@ -72,15 +72,15 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let Some(mut target) = target(&args.target, &args.profile, tone)? else { return Ok(Exit::Skipped) };
     let files = selected(args, tone)?;
     if args.bless {
-        bless(&files, &mut target, tone)?;
+        bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(args, tone)?, &mut target, tone);
+        return report(args, &selected(args, tone)?, &mut *target, tone);
     }
-    report(args, &files, &mut target, tone)
+    report(args, &files, &mut *target, tone)
 }
 
 /// The target of that name; none when it cannot be used here, which was then said.
-pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Reference>, Error> {
+pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Box<dyn Target>>, Error> {
     let Some(profile) = Profile::find(profile) else {
         return Err(format!(
             "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
@@ -88,11 +88,18 @@ pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Re
         )
         .into());
     };
+    if name == "linux" {
+        match crate::target::linux::Linux::new(std::time::Duration::from_secs(5)) {
+            Ok(linux) => return Ok(Some(Box::new(linux))),
+            Err(refusal) => { tone.warn(format!("target `{name}` cannot be used: {refusal}"));
+        return Ok(None); }
+        }
+    }
     if name != "reference" {
         tone.warn(format!("target `{name}` cannot be used: this version has the `reference` alone"));
         return Ok(None);
     }
-    Ok(Some(Reference::new(profile)))
+    Ok(Some(Box::new(Reference::new(profile))))
 }
 
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.

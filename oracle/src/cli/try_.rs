@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
             exit = exit.max(Exit::Skipped);
             continue;
         }
-        let record = plan.run(&mut target);
+        let record = plan.run(&mut *target);
         if several {
             writeln!(out, "{}", plan.id)?;
         }
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         }
     }
     if let Some(path) = &args.save {
-        save(path, &script, &mut target, tone)?;
+        save(path, &script, &mut *target, tone)?;
     }
     Ok(exit)
 }

@@ -18,6 +18,8 @@ pub struct Record {
     pub failures: Vec<Failure>,
     /// What could not be said or done, and where.
     pub unsupported: Vec<(Span, String)>,
+    /// Parts of claims that the target shows nothing about, and where they stand. The rest of their claims counts.
+    pub unseen: Vec<(Span, String)>,
     /// How many claims were compared.
     pub claims: usize,
     /// How much time has passed in the world.
@@ -85,6 +87,7 @@ impl Plan {
             seen: Vec::with_capacity(self.moves.len()),
             failures: Vec::new(),
             unsupported: Vec::new(),
+            unseen: Vec::new(),
             claims: 0,
             time: Time::ZERO,
         };
@@ -161,7 +164,7 @@ impl Record {
                 match claims::check(world, target, step) {
                     Ok(found) => {
                         self.time = self.time.max(found.until);
-                        seen.found = found.mismatches.clone();
+                        seen.found = found.mismatches.iter().filter(|part| !part.unseen).cloned().collect();
                         self.fail(index, found.mismatches);
                     }
                     Err(silence) => self.silent(world.plan.step(step).span, silence)?,
@@ -194,6 +197,9 @@ impl Record {
     }
 
     fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
+        let (unseen, mismatches): (Vec<Mismatch>, Vec<Mismatch>) =
+            mismatches.into_iter().partition(|mismatch| mismatch.unseen);
+        self.unseen.extend(unseen.into_iter().map(|part| (part.span, part.expected)));
         if !mismatches.is_empty() {
             self.failures.push(Failure { at, mismatches });
         }

@@ -7,6 +7,8 @@
 
 mod batch;
 mod entry;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod reference;
 
 use conntruth_engine::{Class, EventKind, Time, Verdict};
@@ -82,19 +84,106 @@ pub struct Identity {
     pub abilities: Abilities,
 }
 
-/// What a target can do and show. A claim that needs more is unsupported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a target can do and show. A claim that needs more is not compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abilities {
-    /// Lets any time pass at once.
-    pub virtual_time: bool,
-    /// Says why.
-    pub reasons: bool,
-    /// Tells events.
-    pub events: bool,
-    /// Lists its table.
-    pub table: bool,
+    /// How it lets time pass.
+    pub time: Passing,
+    /// When an entry is there for good.
+    pub confirms: Confirms,
+    /// What it shows.
+    pub shows: Shows,
+    /// The protocols with a tracker of their own: `tcp`, `udp`, ...; `generic` for all others.
+    pub protocols: Vec<String>,
+    /// The sysctls that can be set.
+    pub sysctls: Vec<String>,
+    /// The helpers it has.
+    pub helpers: Vec<String>,
+    /// Address translation.
+    pub nat: bool,
+    /// Zones.
+    pub zones: bool,
     /// Packets of its own host, at OUTPUT and INPUT.
     pub own_host: bool,
+}
+
+/// How a target lets time pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Passing {
+    /// Any time at once, exactly.
+    Virtual,
+    /// Its clock is real, but entries can be made older.
+    Age,
+    /// Its clock is real.
+    Real,
+    /// Not at all.
+    None,
+}
+
+/// When an entry is there for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirms {
+    /// When its packet has passed the last hook.
+    AtHook,
+    /// When a rule says so.
+    Explicit,
+    /// When its packet was looked at.
+    Immediate,
+}
+
+/// What a target shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shows {
+    /// Whether a packet goes on.
+    pub verdict: bool,
+    /// What `ct state` matches on.
+    pub class: bool,
+    /// An entry's state.
+    pub state: bool,
+    /// An entry's time left.
+    pub timeout: bool,
+    /// All entries.
+    pub table: bool,
+    /// Events.
+    pub events: bool,
+    /// Why.
+    pub reasons: Reasons,
+    /// What the window tracker keeps: the ends and windows of both senders.
+    pub windows: bool,
+}
+
+/// Of which packets a target says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reasons {
+    /// Of each, in our engine's terms.
+    All,
+    /// Of those that it finds INVALID, in its own words.
+    Invalid,
+    /// Of none.
+    None,
+}
+
+impl Shows {
+    /// Everything.
+    pub const ALL: Shows = Shows {
+        verdict: true,
+        class: true,
+        state: true,
+        timeout: true,
+        table: true,
+        events: true,
+        reasons: Reasons::All,
+        windows: true,
+    };
+}
+
+impl Abilities {
+    /// The protocols that Linux has a tracker for.
+    pub const PROTOCOLS: [&'static str; 8] =
+        ["tcp", "udp", "udplite", "icmp", "icmpv6", "sctp", "gre", "generic"];
 }
 
 /// How a world is to be.
@@ -180,7 +269,7 @@ pub struct Observation {
 
 /// The rule that decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub enum Why {
     /// A reason of our engine's table, with its numbers.
     Reason(conntruth_engine::Reason),

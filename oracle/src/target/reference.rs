@@ -8,8 +8,8 @@ use conntruth_engine::{
 };
 
 use super::{
-    Abilities, Arrival, Config, Entry, Fate, Happening, Identity, Observation, Path, Refusal, Setting,
-    Target, Why,
+    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path, Refusal,
+    Setting, Shows, Target, Why,
 };
 
 /// The engine under a profile.
@@ -80,10 +80,14 @@ impl Target for Reference {
             profile: self.profile.name.to_owned(),
             hz: self.profile.hz,
             abilities: Abilities {
-                virtual_time: true,
-                reasons: true,
-                events: true,
-                table: true,
+                time: Passing::Virtual,
+                confirms: Confirms::AtHook,
+                shows: Shows::ALL,
+                protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
+                sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
+                helpers: Vec::new(),
+                nat: false,
+                zones: true,
                 own_host: true,
             },
         }

@@ -33,12 +33,19 @@ pub struct Mismatch {
     pub fix: Option<String>,
     /// More, for people: a table's difference.
     pub detail: Option<String>,
+    /// The target does not show what this part is about: it was not compared, and is no failure.
+    pub unseen: bool,
 }
 
 impl Mismatch {
     /// A part that cannot be mended by other words.
     pub(crate) fn new(span: Span, expected: impl fmt::Display, got: impl fmt::Display) -> Mismatch {
-        Mismatch { span, expected: expected.to_string(), got: got.to_string(), fix: None, detail: None }
+        Mismatch { span, expected: expected.to_string(), got: got.to_string(), fix: None, detail: None, unseen: false }
+    }
+
+    /// A part that this target shows nothing about; `what` says what that is.
+    pub(crate) fn unseen(span: Span, what: impl fmt::Display) -> Mismatch {
+        Mismatch { unseen: true, ..Mismatch::new(span, what, "not shown by this target") }
     }
 
     /// Says what should stand there.

@@ -34,7 +34,7 @@ pub(crate) fn packet(
     }
     for named in &claim.named {
         let found = match &named.value {
-            Named::Because { slug, numbers } => because(slug, numbers, named.span, seen)?,
+            Named::Because { slug, numbers } => because(slug, numbers, named.span, seen),
             Named::Events(events) => self::events(events, named.span, &seen.events),
             Named::Dropped => passes(named.span, arrival, seen, false),
             Named::Accepted => passes(named.span, arrival, seen, true),
@@ -107,13 +107,13 @@ fn because(
     numbers: &[(Name, Located<String>)],
     span: Span,
     seen: &Observation,
-) -> Result<Vec<Mismatch>, Silence> {
+) -> Vec<Mismatch> {
     let Some(Why::Reason(reason)) = &seen.why else {
-        return Err(Silence::Unsupported("this target does not say why".to_owned()));
+        return vec![Mismatch::unseen(span, "why")];
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());
-        return Ok(vec![Mismatch::new(span, format!("because {}", slug.value), &got).fix(&got)]);
+        return vec![Mismatch::new(span, format!("because {}", slug.value), &got).fix(&got)];
     }
     let got = reason.numbers();
     let wrong = numbers.iter().filter_map(|(name, value)| {
@@ -128,7 +128,7 @@ fn because(
             if found.is_some() { mismatch.fix(text) } else { mismatch }
         })
     });
-    Ok(wrong.collect())
+    wrong.collect()
 }
 
 fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatch> {

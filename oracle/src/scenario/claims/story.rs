@@ -75,13 +75,14 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
     let fits: Vec<Vec<bool>> = claims
         .iter()
         .map(|claim| {
-            entries.iter().map(|entry| entry::compare(&claim.value, entry, world).is_empty()).collect()
+            entries.iter().map(|entry| entry::fits(&claim.value, entry, world)).collect()
         })
         .collect();
     let mut pairs = pair(&fits, entries.len());
     let complete = pairs.iter().all(Option::is_some) && claims.len() == entries.len();
     if complete {
-        return Vec::new();
+        let unseen = claims.iter().zip(&pairs).filter_map(|(claim, entry)| Some((claim, (*entry)?)));
+        return unseen.flat_map(|(claim, index)| entry::compare(&claim.value, &entries[index], world)).collect();
     }
     // Each line that found no entry is held against the one that it is nearest to.
     for (index, claim) in claims.iter().enumerate() {
@@ -98,7 +99,7 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
     for (index, claim) in claims.iter().enumerate() {
         let Some(pair) = pairs[index] else { continue };
         // A line that holds stays as it is written.
-        let holds = entry::compare(&claim.value, &entries[pair], world).is_empty();
+        let holds = entry::fits(&claim.value, &entries[pair], world);
         got.push(if holds {
             expected[index].clone()
         } else {
@@ -246,7 +247,7 @@ fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool 
 fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {
     let holds = |line: &Located<EventLine>, event: &Happening| {
         packet::is_event(&line.value.event, event)
-            && entry::compare(&line.value.entry, &event.entry, world).is_empty()
+            && entry::fits(&line.value.entry, &event.entry, world)
     };
     if block.lines.len() == events.len()
         && block.lines.iter().zip(events).all(|(line, event)| holds(line, event))
@@ -311,7 +312,7 @@ fn expires(
     Ok(match (lives, gone) {
         (false, _) => mismatch(format!("gone before: it had {left} left")),
         (true, false) => mismatch(format!("still there: it had {left} left")),
-        (true, true) if !told && world.identity.abilities.events => {
+        (true, true) if !told && world.identity.abilities.shows.events => {
             vec![Mismatch::new(after.span, "a destroy event at its end", "none")]
         }
         (true, true) => Vec::new(),

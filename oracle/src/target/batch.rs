@@ -1,0 +1,77 @@
+//! Many small worlds in one request: what a comparison of thousands of packets asks, where asking packet by packet would
+//! cost more than the packets themselves.
+
+use conntruth_engine::{Class, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::{Arrival, Config, Entry, Happening, Refusal, Target, Why};
+
+/// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// How all of them are to be.
+    pub config: Config,
+    /// The packets of each, in the order of their times.
+    pub worlds: Vec<Vec<Arrival>>,
+    /// After which packets a world's entries are read.
+    pub reading: Reading,
+}
+
+/// After which packets a world's entries are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// After each.
+    #[default]
+    Each,
+    /// After each world's last.
+    Last,
+    /// Never: the packets alone.
+    Never,
+}
+
+/// What was seen of one packet of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// What `ct state` matches on.
+    pub class: Class,
+    /// Whether the packet went on.
+    pub verdict: Verdict,
+    /// Why, where the target says.
+    pub why: Option<Why>,
+    /// What its listeners were told since the packet before, in order.
+    pub events: Vec<Happening>,
+    /// All entries of its world after the packet, oldest first; none where they were not read.
+    pub entries: Option<Vec<Entry>>,
+}
+
+/// The worlds one after the other, each in a table of its own.
+pub(super) fn one_by_one<T: Target + ?Sized>(
+    target: &mut T,
+    batch: &Batch,
+) -> Result<Vec<Vec<Sight>>, Refusal> {
+    let world = |arrivals: &Vec<Arrival>| {
+        target.begin(&batch.config)?;
+        let mut sights = Vec::with_capacity(arrivals.len());
+        for (index, arrival) in arrivals.iter().enumerate() {
+            let mut events = target.advance(arrival.at)?;
+            let observation = target.packet(arrival)?;
+            events.extend(observation.events);
+            let is_read = match batch.reading {
+                Reading::Each => true,
+                Reading::Last => index + 1 == arrivals.len(),
+                Reading::Never => false,
+            };
+            sights.push(Sight {
+                class: observation.class,
+                verdict: observation.verdict,
+                why: observation.why,
+                events,
+                entries: if is_read { Some(target.table()?) } else { None },
+            });
+        }
+        target.end();
+        Ok(sights)
+    };
+    batch.worlds.iter().map(world).collect()
+}

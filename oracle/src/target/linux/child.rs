@@ -1,0 +1,150 @@
+//! The process that holds the namespace: it answers requests on its standard input until that ends, and everything
+//! that it has made ends with it.
+//!
+//! A process of its own, because only one without threads may enter a user namespace; and because the same program can
+//! be the first process of a guest.
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::time::{Duration, Instant};
+
+use conntruth_engine::{Class, EventKind, Knob};
+
+use super::kernel::Kernel;
+use super::pipe::{self, Answer, Request};
+use super::whose;
+use super::worlds::Worlds;
+use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
+
+/// Serves until nobody asks any more.
+///
+/// # Errors
+/// When the other side breaks off in the middle.
+pub(super) fn serve(patience: Duration) -> io::Result<()> {
+    // Also when the parent is killed: nothing may outlive it.
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    let mut requests = BufReader::with_capacity(1 << 16, io::stdin().lock());
+    let mut answers = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut worlds = match Kernel::new() {
+        Ok(kernel) => Worlds::new(kernel, patience),
+        Err(missing) => return pipe::write(&mut answers, &Answer::Refused(Refusal::Unsupported(missing.0))),
+    };
+    pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls() })?;
+    while let Some(request) = pipe::read(&mut requests)? {
+        let answer = answer(&mut worlds, request).unwrap_or_else(Answer::Refused);
+        pipe::write(&mut answers, &answer)?;
+    }
+    answers.flush()
+}
+
+fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
+    match request {
+        Request::Begin(_) | Request::Batch(_) | Request::Baseline(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
+        Request::Begin(config) => {
+            worlds.kernel().reset_settings().map_err(broken)?;
+            worlds.alone().map_err(broken)?;
+            config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
+            Ok(Answer::Done)
+        }
+        Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
+        Request::Packet(arrival) => packet(worlds, &arrival).map(Answer::Observed),
+        Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
+        Request::Table => worlds.table().map(Answer::Entries),
+        Request::Batch(batch) => self::batch(worlds, &batch).map(Answer::Sights),
+        Request::Baseline(batch) => baseline(worlds, &batch),
+    }
+}
+
+fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
+    worlds.kernel().set(setting)?;
+    if let Some(knob) = Knob::find(&setting.name) {
+        worlds.was_set(knob, setting.value);
+    }
+    Ok(())
+}
+
+/// A packet of the only world, and the entry that it is about.
+fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
+    let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
+    let Some(Sight { class, verdict, why, events, entries }) = sight else {
+        return Err(Refusal::Broken("the kernel said nothing".to_owned()));
+    };
+    let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
+    // The tracker saw a datagram put together, where it came in pieces.
+    let seen = if worlds.logged().is_empty() { &arrival.bytes[..] } else { worlds.logged() };
+    let tuple = whose::tuple(seen).filter(|_| has_entry);
+    let is_about = |entry: &crate::target::Entry| {
+        tuple.is_some_and(|tuple| entry.zone == arrival.zone && [entry.original, entry.reply].contains(&tuple))
+    };
+    let there = entries.into_iter().flatten().rfind(|entry| is_about(entry));
+    let gone = || {
+        let ends = |event: &&crate::target::Happening| event.kind == EventKind::Destroy && is_about(&event.entry);
+        events.iter().rfind(ends).map(|event| event.entry.clone())
+    };
+    let destroyed = there.is_none();
+    let entry = there.or_else(gone);
+    Ok(Observation {
+        class,
+        verdict,
+        attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
+        why,
+        destroyed: destroyed && entry.is_some(),
+        entry,
+        events,
+    })
+}
+
+/// All worlds of a batch, step by step: the first packet of each, then the second of each, and so on.
+fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+    prepare(worlds, batch)?;
+    let mut seen: Vec<Vec<Sight>> = batch.worlds.iter().map(|arrivals| Vec::with_capacity(arrivals.len())).collect();
+    for step in 0..longest(batch) {
+        let (moves, read) = moves(batch, step);
+        let sights = worlds.step(&moves, &read)?;
+        for ((world, _), sight) in moves.iter().zip(sights) {
+            seen[*world].push(sight);
+        }
+    }
+    Ok(seen)
+}
+
+fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
+    worlds.kernel().reset_settings().map_err(broken)?;
+    worlds.together(&batch.worlds).map_err(broken)?;
+    batch.config.settings.iter().try_for_each(|setting| set(worlds, setting))
+}
+
+fn longest(batch: &Batch) -> usize {
+    batch.worlds.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+fn moves(batch: &Batch, step: usize) -> (Vec<(usize, &Arrival)>, Vec<bool>) {
+    let present = batch.worlds.iter().enumerate().filter_map(|(world, arrivals)| {
+        let arrival = arrivals.get(step)?;
+        let is_read = match batch.reading {
+            Reading::Each => true,
+            Reading::Last => step + 1 == arrivals.len(),
+            Reading::Never => false,
+        };
+        Some(((world, arrival), is_read))
+    });
+    present.unzip()
+}
+
+/// How long the system calls of a batch take by themselves: they are made once to learn which they are, and once more
+/// with nobody reading the answers.
+#[allow(clippy::disallowed_methods)]
+fn baseline(worlds: &mut Worlds, batch: &Batch) -> Result<Answer, Refusal> {
+    worlds.record_questions();
+    self::batch(worlds, batch)?;
+    let questions = worlds.take_questions();
+    prepare(worlds, batch)?;
+    let started = Instant::now();
+    for (step, questions) in questions.iter().enumerate() {
+        worlds.step_unread(&moves(batch, step).0, questions)?;
+    }
+    Ok(Answer::Took(started.elapsed().as_nanos() as u64))
+}
+
+fn broken(error: io::Error) -> Refusal {
+    Refusal::Broken(format!("the kernel: {error}"))
+}
