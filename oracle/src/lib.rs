@@ -8,6 +8,7 @@
 
 mod paint;
 
+pub mod middlebox;
 pub mod packet;
 pub mod target;
 

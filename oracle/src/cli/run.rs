@@ -91,8 +91,10 @@ pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Bo
     if name == "linux" {
         match crate::target::linux::Linux::new(std::time::Duration::from_secs(5)) {
             Ok(linux) => return Ok(Some(Box::new(linux))),
-            Err(refusal) => { tone.warn(format!("target `{name}` cannot be used: {refusal}"));
-        return Ok(None); }
+            Err(refusal) => {
+                tone.warn(format!("target `{name}` cannot be used: {refusal}"));
+                return Ok(None);
+            }
         }
     }
     if name != "reference" {

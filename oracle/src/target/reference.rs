@@ -8,8 +8,8 @@ use conntruth_engine::{
 };
 
 use super::{
-    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path, Refusal,
-    Setting, Shows, Target, Why,
+    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path,
+    Refusal, Setting, Shows, Target, Why,
 };
 
 /// The engine under a profile.

@@ -7,8 +7,13 @@ mod content;
 mod talk;
 mod tally;
 
+pub mod dns;
+pub mod ftp;
 pub mod ping;
+pub mod scan;
 pub mod tcp;
+pub mod tftp;
+pub mod traceroute;
 pub mod udp;
 
 use std::any::Any;

@@ -32,7 +32,7 @@ impl World {
             free_parcels: Vec::new(),
             chain: Chain::default(),
             limits: Limits::default(),
-            watcher: None,
+            watchers: Vec::new(),
             count: WorldCount::default(),
             deliveries: Vec::new(),
             exits: Vec::new(),

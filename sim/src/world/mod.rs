@@ -76,7 +76,7 @@ pub struct World {
     free_parcels: Vec<u32>,
     chain: Chain,
     limits: Limits,
-    watcher: Option<Box<dyn Watcher>>,
+    watchers: Vec<Box<dyn Watcher>>,
     count: WorldCount,
     /// Kept so that a packet allocates nothing.
     deliveries: Vec<(u64, Vec<u8>)>,
@@ -123,14 +123,31 @@ impl World {
         self.limits = limits;
     }
 
-    /// Somebody is told of all packets from now on.
-    pub fn watch(&mut self, watcher: Box<dyn Watcher>) {
-        self.watcher = Some(watcher);
+    /// Somebody is told of all packets from now on, beside those who are already.
+    pub fn watch(&mut self, watcher: impl Watcher) {
+        self.watchers.push(Box::new(watcher));
     }
 
-    /// Nobody is told any more; he who was comes back.
-    pub fn unwatch(&mut self) -> Option<Box<dyn Watcher>> {
-        self.watcher.take()
+    /// Those who are told of packets, of this type.
+    pub fn watchers<T: Watcher>(&self) -> impl Iterator<Item = &T> {
+        self.watchers.iter().filter_map(|watcher| {
+            let watcher: &dyn Any = watcher.as_ref();
+            watcher.downcast_ref()
+        })
+    }
+
+    /// Those of this type are told no more, and come back.
+    pub fn unwatch<T: Watcher>(&mut self) -> Vec<T> {
+        let mut found = Vec::new();
+        for watcher in std::mem::take(&mut self.watchers) {
+            let is_wanted = (watcher.as_ref() as &dyn Any).is::<T>();
+            if !is_wanted {
+                self.watchers.push(watcher);
+            } else if let Ok(watcher) = (watcher as Box<dyn Any>).downcast() {
+                found.push(*watcher);
+            }
+        }
+        found
     }
 
     /// The node of this name.

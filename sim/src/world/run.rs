@@ -270,7 +270,7 @@ impl World {
         let now = self.now();
         let (id, interface) = (self.ports[port.0 as usize].node, self.ports[port.0 as usize].interface);
         self.note("arrive", port.0, content(&bytes));
-        if let Some(watcher) = &mut self.watcher {
+        for watcher in &mut self.watchers {
             watcher.packet(now, port, Moment::Received, &bytes);
         }
         let node = &mut self.nodes[id.0 as usize];
@@ -455,7 +455,7 @@ impl World {
             return Ok(());
         };
         let Some(peer) = self.neighbour(port, hop.next) else { return Err(Unclaimed(bytes)) };
-        if let Some(watcher) = &mut self.watcher {
+        for watcher in &mut self.watchers {
             watcher.packet(now, port, Moment::Sent, &bytes);
         }
         self.count.packets += 1;

@@ -40,7 +40,14 @@ pub struct Mismatch {
 impl Mismatch {
     /// A part that cannot be mended by other words.
     pub(crate) fn new(span: Span, expected: impl fmt::Display, got: impl fmt::Display) -> Mismatch {
-        Mismatch { span, expected: expected.to_string(), got: got.to_string(), fix: None, detail: None, unseen: false }
+        Mismatch {
+            span,
+            expected: expected.to_string(),
+            got: got.to_string(),
+            fix: None,
+            detail: None,
+            unseen: false,
+        }
     }
 
     /// A part that this target shows nothing about; `what` says what that is.

@@ -74,15 +74,15 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
     let claims = &block.lines;
     let fits: Vec<Vec<bool>> = claims
         .iter()
-        .map(|claim| {
-            entries.iter().map(|entry| entry::fits(&claim.value, entry, world)).collect()
-        })
+        .map(|claim| entries.iter().map(|entry| entry::fits(&claim.value, entry, world)).collect())
         .collect();
     let mut pairs = pair(&fits, entries.len());
     let complete = pairs.iter().all(Option::is_some) && claims.len() == entries.len();
     if complete {
         let unseen = claims.iter().zip(&pairs).filter_map(|(claim, entry)| Some((claim, (*entry)?)));
-        return unseen.flat_map(|(claim, index)| entry::compare(&claim.value, &entries[index], world)).collect();
+        return unseen
+            .flat_map(|(claim, index)| entry::compare(&claim.value, &entries[index], world))
+            .collect();
     }
     // Each line that found no entry is held against the one that it is nearest to.
     for (index, claim) in claims.iter().enumerate() {
@@ -246,8 +246,7 @@ fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool 
 
 fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {
     let holds = |line: &Located<EventLine>, event: &Happening| {
-        packet::is_event(&line.value.event, event)
-            && entry::fits(&line.value.entry, &event.entry, world)
+        packet::is_event(&line.value.event, event) && entry::fits(&line.value.entry, &event.entry, world)
     };
     if block.lines.len() == events.len()
         && block.lines.iter().zip(events).all(|(line, event)| holds(line, event))

@@ -38,7 +38,9 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
-        Request::Begin(_) | Request::Batch(_) | Request::Baseline(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
+        Request::Begin(_) | Request::Batch(_) | Request::Baseline(_) if worlds.is_used_up() => {
+            Ok(Answer::UsedUp)
+        }
         Request::Begin(config) => {
             worlds.kernel().reset_settings().map_err(broken)?;
             worlds.alone().map_err(broken)?;
@@ -73,11 +75,13 @@ fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal
     let seen = if worlds.logged().is_empty() { &arrival.bytes[..] } else { worlds.logged() };
     let tuple = whose::tuple(seen).filter(|_| has_entry);
     let is_about = |entry: &crate::target::Entry| {
-        tuple.is_some_and(|tuple| entry.zone == arrival.zone && [entry.original, entry.reply].contains(&tuple))
+        tuple
+            .is_some_and(|tuple| entry.zone == arrival.zone && [entry.original, entry.reply].contains(&tuple))
     };
     let there = entries.into_iter().flatten().rfind(|entry| is_about(entry));
     let gone = || {
-        let ends = |event: &&crate::target::Happening| event.kind == EventKind::Destroy && is_about(&event.entry);
+        let ends =
+            |event: &&crate::target::Happening| event.kind == EventKind::Destroy && is_about(&event.entry);
         events.iter().rfind(ends).map(|event| event.entry.clone())
     };
     let destroyed = there.is_none();
@@ -96,7 +100,8 @@ fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal
 /// All worlds of a batch, step by step: the first packet of each, then the second of each, and so on.
 fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
     prepare(worlds, batch)?;
-    let mut seen: Vec<Vec<Sight>> = batch.worlds.iter().map(|arrivals| Vec::with_capacity(arrivals.len())).collect();
+    let mut seen: Vec<Vec<Sight>> =
+        batch.worlds.iter().map(|arrivals| Vec::with_capacity(arrivals.len())).collect();
     for step in 0..longest(batch) {
         let (moves, read) = moves(batch, step);
         let sights = worlds.step(&moves, &read)?;

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
-use conntruth_engine::{Counter, EventKind, Family, SctpState, Status, TcpSide, TcpState, Time, Tuple, protocol};
+use conntruth_engine::{
+    Counter, EventKind, Family, SctpState, Status, TcpSide, TcpState, Time, Tuple, protocol,
+};
 use netlink_bindings::conntrack::{
-    ConntrackAttrs, CounterAttrs, HelpAttrs, IterableCounterAttrs, IterableTupleAttrs,
-    ProtoinfoAttrs, ProtoinfoSctpAttrs, ProtoinfoTcpAttrs, PushConntrackAttrs, PushTupleAttrs, TupleAttrs,
-    TupleIpAttrs, TupleProtoAttrs,
+    ConntrackAttrs, CounterAttrs, HelpAttrs, IterableCounterAttrs, IterableTupleAttrs, ProtoinfoAttrs,
+    ProtoinfoSctpAttrs, ProtoinfoTcpAttrs, PushConntrackAttrs, PushTupleAttrs, TupleAttrs, TupleIpAttrs,
+    TupleProtoAttrs,
 };
 use netlink_bindings::traits::Pusher;
 use nix::sys::socket::SockProtocol;

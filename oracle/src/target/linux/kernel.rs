@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use conntruth_engine::{Knob, Tuple};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto, setsockopt,
+    socket, sockopt,
 };
 
 use super::ctnetlink::{self, Told};
@@ -73,7 +74,8 @@ impl Kernel {
         let own = [own_socket(AddressFamily::Inet)?, own_socket(AddressFamily::Inet6)?];
         let log = nflog::open().map_err(Missing::of("NFLOG cannot be listened to"))?;
         let requests = ctnetlink::requests().map_err(Missing::of("ctnetlink is not there"))?;
-        let events = ctnetlink::events().map_err(Missing::of("the tracker's events cannot be listened to"))?;
+        let events =
+            ctnetlink::events().map_err(Missing::of("the tracker's events cannot be listened to"))?;
         rules::load()?;
         let mut kernel = Kernel {
             network,
@@ -98,8 +100,9 @@ impl Kernel {
             ("net/netfilter/nf_log/10", "nfnetlink_log"),
             ("net/netfilter/nf_conntrack_log_invalid", "255"),
         ] {
-            std::fs::write(format!("/proc/sys/{file}"), value)
-                .map_err(|error| Missing(format!("/proc/sys/{file} cannot be set in the namespace: {error}")))?;
+            std::fs::write(format!("/proc/sys/{file}"), value).map_err(|error| {
+                Missing(format!("/proc/sys/{file} cannot be set in the namespace: {error}"))
+            })?;
         }
         Ok(())
     }
@@ -117,7 +120,8 @@ impl Kernel {
                 if started.elapsed() > PATIENCE {
                     return Err(Missing("nothing is forwarded through the namespace".to_owned()));
                 }
-                let injection = Injection { entrance: Entrance::Cable(side), tag: Tag::NOTRACK, bytes: &packet };
+                let injection =
+                    Injection { entrance: Entrance::Cable(side), tag: Tag::NOTRACK, bytes: &packet };
                 self.inject(&[injection]).map_err(Missing::of("packets cannot be sent"))?;
                 self.came_out(|out| through |= out.starts_with(&[0x45])).map_err(Missing::of("packets"))?;
                 if !through {
@@ -162,13 +166,16 @@ impl Kernel {
     /// # Errors
     /// When there is no such knob, the kernel refuses the value, or a namespace cannot have its own.
     pub(super) fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
-        let knob = Knob::find(&setting.name).ok_or_else(|| Refusal::Wrong(format!("there is no sysctl `{}`", setting.name)))?;
+        let knob = Knob::find(&setting.name)
+            .ok_or_else(|| Refusal::Wrong(format!("there is no sysctl `{}`", setting.name)))?;
         let name = knob.info().name;
         let path = path_of(name);
         let before = std::fs::read_to_string(&path)
             .map_err(|error| Refusal::Unsupported(format!("{name} is not in a namespace: {error}")))?;
         std::fs::write(&path, setting.value.to_string()).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => Refusal::Unsupported(format!("{name} is the host's, not a namespace's")),
+            io::ErrorKind::PermissionDenied => {
+                Refusal::Unsupported(format!("{name} is the host's, not a namespace's"))
+            }
             _ => Refusal::Wrong(format!("{name} = {}: {error}", setting.value)),
         })?;
         if !self.changed.iter().any(|(changed, _)| *changed == path) {
@@ -279,7 +286,9 @@ impl Kernel {
         let port = self.requests.port();
         self.events.drain(|reply| {
             let told = ctnetlink::event(reply);
-            if let Some(told) = told.filter(|told| told.port != port || told.kind == conntruth_engine::EventKind::Destroy) {
+            if let Some(told) =
+                told.filter(|told| told.port != port || told.kind == conntruth_engine::EventKind::Destroy)
+            {
                 each(told);
             }
         })?;

@@ -30,8 +30,8 @@ use conntruth_engine::Time;
 use pipe::{Answer, Request};
 
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons, Refusal,
-    Setting, Shows, Sight, Target,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons,
+    Refusal, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -136,7 +136,8 @@ impl Linux {
 
 impl Running {
     fn start(patience: Duration) -> Result<Running, Refusal> {
-        let failed = |error: io::Error| Refusal::Unsupported(format!("this program cannot start itself: {error}"));
+        let failed =
+            |error: io::Error| Refusal::Unsupported(format!("this program cannot start itself: {error}"));
         let program = std::env::current_exe().map_err(failed)?;
         let mut child = Command::new(program)
             .env(ROLE, patience.as_millis().to_string())
@@ -160,7 +161,8 @@ impl Running {
             }
             Ok(Some(Answer::Refused(refusal))) => Err(refusal),
             _ => Err(Refusal::Broken(
-                "the child does not answer: a program that uses this target calls `serve_if_asked` first".to_owned(),
+                "the child does not answer: a program that uses this target calls `serve_if_asked` first"
+                    .to_owned(),
             )),
         }
     }
@@ -240,7 +242,8 @@ impl Target for Linux {
 
 /// `6.18.44`, with whatever a distribution adds.
 fn release() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// The profile that a release should follow: that of its series.

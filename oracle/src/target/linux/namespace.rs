@@ -218,7 +218,9 @@ fn connect(hosts: &OwnedFd) -> io::Result<()> {
 
 /// What both ends of a cable have.
 fn ends(message: &mut Messages, name: &str) {
-    message.put(libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat()).put(libc::IFLA_MTU, &MTU.to_ne_bytes());
+    message
+        .put(libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat())
+        .put(libc::IFLA_MTU, &MTU.to_ne_bytes());
 }
 
 /// `struct ifinfomsg`; cables resolve no addresses.
@@ -238,7 +240,12 @@ fn address_header(address: IpAddr, length: u8, interface: u32) -> Vec<u8> {
 /// `struct rtmsg`: a route of the main table to a gateway that is taken to be there.
 fn route_header(network: IpAddr, length: u8) -> Vec<u8> {
     let mut header = vec![family(network), length, 0, 0];
-    header.extend_from_slice(&[libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST]);
+    header.extend_from_slice(&[
+        libc::RT_TABLE_MAIN,
+        libc::RTPROT_STATIC,
+        libc::RT_SCOPE_UNIVERSE,
+        libc::RTN_UNICAST,
+    ]);
     header.extend_from_slice(&RTNH_F_ONLINK.to_ne_bytes());
     header
 }

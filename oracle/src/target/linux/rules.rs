@@ -158,7 +158,13 @@ fn nft(text: &str) -> Result<(), Missing> {
         .spawn();
     let mut nft = match started {
         Ok(child) => child,
-        Err(_) => match Command::new("/usr/sbin/nft").args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn() {
+        Err(_) => match Command::new("/usr/sbin/nft")
+            .args(["-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+        {
             Ok(child) => child,
             Err(error) => {
                 return Err(Missing(format!("`nft` cannot be run ({error}): install nftables")));

@@ -131,7 +131,9 @@ fn plain_tuple(head: &Head<'_>) -> Option<Tuple> {
 /// Version 1 with PPP inside has its call as a key.
 fn gre_keys(payload: &[u8]) -> (u16, u16) {
     match payload {
-        [_, version, 0x88, 0x0b, _, _, high, low, ..] if version & 7 == 1 => (0, u16::from_be_bytes([*high, *low])),
+        [_, version, 0x88, 0x0b, _, _, high, low, ..] if version & 7 == 1 => {
+            (0, u16::from_be_bytes([*high, *low]))
+        }
         _ => (0, 0),
     }
 }

@@ -148,7 +148,11 @@ impl Worlds {
     ///
     /// # Errors
     /// When the kernel breaks.
-    pub(super) fn step_unread(&mut self, moves: &[(usize, &Arrival)], questions: &[Vec<u8>]) -> Result<(), Refusal> {
+    pub(super) fn step_unread(
+        &mut self,
+        moves: &[(usize, &Arrival)],
+        questions: &[Vec<u8>],
+    ) -> Result<(), Refusal> {
         for moves in moves.chunks(CHUNK) {
             let injections: Result<Vec<Injection<'_>>, Refusal> =
                 moves.iter().map(|(_, arrival)| injection(arrival, false)).collect();
@@ -218,7 +222,9 @@ impl Worlds {
         }
         self.look(&read_of().collect::<Vec<_>>(), sent).map_err(broken)?;
         let tick = self.tick;
-        let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| self.worlds[*world].sight(arrival, *read, tick);
+        let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
+            self.worlds[*world].sight(arrival, *read, tick)
+        };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
 
@@ -280,7 +286,8 @@ impl Worlds {
         }
         let began = now();
         let mut found = Vec::new();
-        let requests = which.iter().flat_map(|world| &self.worlds[*world].known).map(|known| &known.request[..]);
+        let requests =
+            which.iter().flat_map(|world| &self.worlds[*world].known).map(|known| &known.request[..]);
         self.kernel.read(requests, |entry| found.push(entry))?;
         let ended = now();
         let mut found = found.into_iter();
@@ -336,7 +343,9 @@ impl Worlds {
         }
         ended.sort_unstable();
         self.kernel.remove(ended.iter().map(|(.., tuple, zone)| (tuple, *zone))).map_err(broken)?;
-        self.kernel.age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds))).map_err(broken)?;
+        self.kernel
+            .age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds)))
+            .map_err(broken)?;
         self.hear_events().map_err(broken)?;
         for (world, to) in later {
             self.worlds[world].now = to;
@@ -356,7 +365,8 @@ impl Worlds {
             if let Some((began, really)) = world.held {
                 let passed = to.since(began);
                 if passed >= self.held {
-                    longest = longest.max(Duration::from_nanos(passed.as_nanos()).saturating_sub(really.elapsed()));
+                    longest =
+                        longest.max(Duration::from_nanos(passed.as_nanos()).saturating_sub(really.elapsed()));
                 }
             }
         }
@@ -466,7 +476,11 @@ impl World {
 
     /// What was seen of a packet.
     fn sight(&mut self, arrival: &Arrival, read: bool, tick: u64) -> Sight {
-        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) { Class::Held } else { Class::Discarded });
+        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
+            Class::Held
+        } else {
+            Class::Discarded
+        });
         if class == Class::Held && self.held.is_none() {
             self.held = Some((self.now, now()));
         }
@@ -501,7 +515,8 @@ impl Known {
         if let Some((given, when)) = self.shown {
             // What would be shown now, had no packet renewed it.
             let since = |moment: Instant| moment.duration_since(when).as_secs();
-            let expected = given.saturating_sub(1 + since(reading.ended))..=given.saturating_sub(1 + since(reading.began));
+            let expected = given.saturating_sub(1 + since(reading.ended))
+                ..=given.saturating_sub(1 + since(reading.began));
             if expected.contains(&seconds) {
                 return;
             }
@@ -557,7 +572,10 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
         (_, Some("inside")) => Entrance::Cable(0),
         (_, Some("outside")) => Entrance::Cable(1),
         (_, other) => {
-            return Err(Refusal::Unsupported(format!("there is no interface {}", other.unwrap_or("without a name"))));
+            return Err(Refusal::Unsupported(format!(
+                "there is no interface {}",
+                other.unwrap_or("without a name")
+            )));
         }
     };
     let mut tag = Tag::default().with_zone(arrival.zone);
@@ -567,7 +585,11 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
     if arrival.fate == Fate::Dropped {
         tag = tag.with(Tag::DROPPED);
     }
-    if alone || arrival.path != Path::Forward || arrival.fate == Fate::Dropped || !whose::is_plain(&arrival.bytes) {
+    if alone
+        || arrival.path != Path::Forward
+        || arrival.fate == Fate::Dropped
+        || !whose::is_plain(&arrival.bytes)
+    {
         tag = tag.with(Tag::LOGGED);
     }
     Ok(Injection { entrance, tag, bytes: &arrival.bytes })
