@@ -141,11 +141,6 @@ impl Io {
         self.paths.get(&to).map_or(link, |path| path.mtu.min(link))
     }
 
-    /// The largest packet of any of its links.
-    pub(super) fn largest_mtu(&self) -> usize {
-        self.site.interfaces.iter().map(|interface| interface.mtu).max().unwrap_or(1500)
-    }
-
     /// What an ICMP error tells of a path.
     pub(super) fn learn(&mut self, quote: &Quote) {
         let IcmpError::TooBig { mtu } = quote.error else { return };

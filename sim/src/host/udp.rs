@@ -71,8 +71,9 @@ impl Udp {
             let others = self.ports.get(&port).into_iter().flatten().filter_map(|id| self.sockets.get(id));
             others.into_iter().any(|other| {
                 let same = other.view.local.ip() == local.ip();
-                let overlaps = same || other.view.local.ip().is_unspecified() || local.ip().is_unspecified();
-                overlaps && other.view.peer == peer
+                let any = other.view.local.ip().is_unspecified() || local.ip().is_unspecified();
+                let is_family = other.view.local.is_ipv4() == local.is_ipv4();
+                (same || any && is_family) && other.view.peer == peer
             })
         };
         let port = match local.port() {
@@ -137,7 +138,8 @@ impl Udp {
         let fits = |id: &&u32| {
             let Some(socket) = self.sockets.get(id) else { return false };
             let local = socket.view.local.ip();
-            (local.is_unspecified() || local == to.ip()) && socket.view.peer.is_none_or(|peer| peer == from)
+            let is_any = local.is_unspecified() && local.is_ipv4() == to.is_ipv4();
+            (is_any || local == to.ip()) && socket.view.peer.is_none_or(|peer| peer == from)
         };
         let for_him = |id: &u32| self.sockets.get(id).is_some_and(|socket| socket.view.peer.is_some());
         let ids = self.ports.get(&to.port())?;

@@ -98,8 +98,8 @@ impl Tcp {
 
     /// A packet that smoltcp answers without a socket: with a RST, or an echo reply.
     pub(super) fn answer(&mut self, io: &mut Io, bytes: Vec<u8>) {
-        let mtu = io.largest_mtu();
-        let stack = self.stack(io, mtu);
+        // What is too large for a link is cut behind smoltcp.
+        let stack = self.stack(io, 65_535);
         self.device.incoming = Some(bytes);
         let mut nobody = SocketSet::new(Vec::new());
         self.stacks[stack].1.poll(instant(io.now), &mut self.device, &mut nobody);
