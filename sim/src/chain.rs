@@ -72,7 +72,8 @@ impl Chain {
 
     pub(crate) fn add(&mut self, record: Record) {
         let Record { at, what, place, content } = record;
-        let kind = u64::from(what.as_bytes()[0]) << 32 | u64::from(place);
+        let kind = what.bytes().fold(0, |kind: u64, letter| kind.wrapping_mul(31) + u64::from(letter));
+        let kind = kind << 32 ^ u64::from(place);
         self.value = mix(mix(self.value ^ at, kind), content);
         self.count += 1;
         if let Some(records) = &mut self.records {

@@ -219,19 +219,15 @@ pub(crate) fn destination(bytes: &[u8]) -> Option<IpAddr> {
 /// Takes one from a packet's hop limit, and mends IPv4's checksum. What the limit then is; `None` where it had none
 /// left, and the packet ends here.
 pub fn lower_hop_limit(bytes: &mut [u8]) -> Option<u8> {
-    match bytes.first()? >> 4 {
-        4 => {
-            let limit = bytes.get(8)?.checked_sub(1).filter(|&limit| limit > 0)?;
-            bytes[8] = limit;
-            let mut packet = Ipv4Packet::new_unchecked(bytes);
-            packet.fill_checksum();
-            Some(limit)
-        }
-        6 => {
-            let limit = bytes.get(7)?.checked_sub(1).filter(|&limit| limit > 0)?;
-            bytes[7] = limit;
-            Some(limit)
-        }
-        _ => None,
+    let v4 = Ipv4Packet::new_checked(&*bytes).ok().filter(|packet| packet.version() == 4);
+    let at = match v4 {
+        Some(packet) if packet.header_len() >= 20 => 8,
+        _ => Ipv6Packet::new_checked(&*bytes).ok().filter(|packet| packet.version() == 6).map(|_| 7)?,
+    };
+    let limit = bytes[at].checked_sub(1).filter(|&limit| limit > 0)?;
+    bytes[at] = limit;
+    if at == 8 {
+        Ipv4Packet::new_unchecked(bytes).fill_checksum();
     }
+    Some(limit)
 }

@@ -16,11 +16,12 @@ mod watch;
 use std::any::Any;
 
 use crate::app::{App, Summary};
-use crate::chain::Chain;
+use crate::chain::{Chain, Record};
 use crate::host::{ConnId, HostCount, Os, TcpSocket, UdpSocket};
 use crate::link::{Fault, Fired, LinkCount, Way};
 use crate::middlebox::Middlebox;
 use crate::queue::Queue;
+use crate::time::seconds;
 use crate::topology::{Site, TopologyError};
 
 pub use limits::{Limits, RunError};
@@ -116,6 +117,16 @@ impl World {
     /// Keeps a line for each event, from the beginning on, for comparing runs.
     pub fn record(&mut self) {
         self.chain.record();
+    }
+
+    /// A recorded event in words: `arrive at server eth0 at 0.004 s`.
+    pub fn describe(&self, record: &Record) -> String {
+        let Record { at, what, place, content } = *record;
+        let place = match what {
+            "arrive" | "cut" => self.port_name(PortId(place)),
+            _ => self.nodes[place as usize].name().to_owned(),
+        };
+        format!("{what} at {place} at {} ({content:016x})", seconds(at))
     }
 
     /// Other bounds on what a run may cost.

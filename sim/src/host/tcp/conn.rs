@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::wire::{TcpPacket, TcpSeqNumber};
 
-use super::options::{ANSWERING, CLOSING, Ending, OPENING, TcpOptions, TcpSocket};
+use super::options::{ANSWERING, CLOSING, Ending, LAST_SYN, OPENING, TcpOptions, TcpSocket};
 use crate::app::Event;
 use crate::host::{ConnId, NEVER};
 use crate::packet::TcpHead;
@@ -37,6 +38,8 @@ pub(super) struct Conn {
     told: Told,
     /// The first sequence number it sent.
     pub(super) isn: Option<u32>,
+    /// One past the last sequence number that it sent.
+    sent_end: u32,
     /// One past the last sequence number that it received.
     pub(super) peer_end: u32,
 }
@@ -137,6 +140,7 @@ impl Conn {
             was_pending: false,
             told: Told::default(),
             isn: None,
+            sent_end: 0,
             peer_end: 0,
         }
     }
@@ -164,6 +168,24 @@ impl Conn {
     pub(super) fn state(&self) -> State {
         let socket: &Socket<'_> = self.set.get(self.handle);
         socket.state()
+    }
+
+    /// A packet that it sends. smoltcp numbers an acknowledgement without data by where its retransmission stands, which a
+    /// receiver that has all of that already takes for an old one; then two sides that send at once can wait for each
+    /// other for ever. It is numbered by what was sent last (RFC 9293, section 3.10.7.4: SND.NXT).
+    pub(super) fn see_sent(&mut self, packet: &mut [u8]) {
+        let transport = if self.local.is_ipv4() { 20 } else { 40 };
+        let Ok(mut segment) = TcpPacket::new_checked(&mut packet[transport..]) else { return };
+        let seq = segment.seq_number().0 as u32;
+        let end = seq.wrapping_add(segment.segment_len() as u32);
+        if self.isn.is_none() {
+            (self.isn, self.sent_end) = (Some(seq), end);
+        } else if end.wrapping_sub(self.sent_end) as i32 > 0 {
+            self.sent_end = end;
+        } else if end == seq && end != self.sent_end && !segment.rst() {
+            segment.set_seq_number(TcpSeqNumber(self.sent_end as i32));
+            segment.fill_checksum(&self.local.ip().into(), &self.remote.ip().into());
+        }
     }
 
     /// Looks at what has become of the socket after it was polled, and tells the application. `head` is the segment that
@@ -283,6 +305,11 @@ impl Conn {
             _ => give_up,
         };
         self.heard.saturating_add(patience)
+    }
+
+    /// Whether the last SYN has been sent: smoltcp's timeout stops doubling at a minute, and would send one more.
+    pub(super) fn is_last_try(&self, now: u64) -> bool {
+        self.state == State::SynSent && now.saturating_sub(self.heard) >= LAST_SYN
     }
 
     /// Whether a probe went unanswered rather than data: then a RST says so, as with Linux.

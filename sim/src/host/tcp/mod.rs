@@ -389,12 +389,10 @@ impl Tcp {
         let stack = &mut self.stacks[conn.stack].1;
         self.device.incoming = packet;
         stack.poll(instant(io.now), &mut self.device, conn.set());
-        if conn.isn.is_none()
-            && let Some(first) = self.device.outgoing.first()
-        {
-            conn.isn = Header::read(first).and_then(|header| header.tcp(first)).map(|head| head.seq);
+        for mut packet in self.device.outgoing.drain(..) {
+            conn.see_sent(&mut packet);
+            io.emit(packet);
         }
-        self.device.outgoing.drain(..).for_each(|packet| io.emit(packet));
         let app = conn.app;
         let look = conn.look(io.now, head, read, &mut |event| io.tell(app, event));
         let opened = was_opening && !conn.is_opening();
@@ -403,6 +401,7 @@ impl Tcp {
             let next = stack.poll_at(instant(io.now), conn.set());
             // What is due already would have been done: a microsecond keeps it from going round in one moment.
             let next = next.map_or(NEVER, |next| moment(next).max(io.now + MICROSECOND));
+            let next = if conn.is_last_try(io.now) { NEVER } else { next };
             let next = next.min(conn.gives_up_at());
             if conn.alarms.set(next) {
                 io.wake_at(next, Wake::Conn(conn.id));

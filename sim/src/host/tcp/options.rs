@@ -47,6 +47,8 @@ impl Default for TcpOptions {
 
 /// Six retransmissions of a SYN, as with Linux's tcp_syn_retries.
 pub(super) const OPENING: u64 = 127 * SECOND;
+/// When the sixth is sent, after the first.
+pub(super) const LAST_SYN: u64 = 63 * SECOND;
 /// Five retransmissions of a SYN-ACK, as with Linux's tcp_synack_retries.
 pub(super) const ANSWERING: u64 = 63 * SECOND;
 /// How long the other side may take to close, when the application has let go: Linux's tcp_fin_timeout.
