@@ -8,8 +8,6 @@ mod io;
 mod os;
 mod ping;
 mod tcp;
-#[cfg(test)]
-mod tests;
 mod udp;
 
 use crate::app::{App, Event};

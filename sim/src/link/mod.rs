@@ -6,8 +6,6 @@
 
 mod fault;
 mod filter;
-#[cfg(test)]
-mod tests;
 
 use crate::dice::{Dice, Seed};
 use crate::time::{SECOND, seconds};

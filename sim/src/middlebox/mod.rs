@@ -6,8 +6,6 @@
 
 mod forward;
 mod pass;
-#[cfg(test)]
-mod tests;
 
 use std::any::Any;
 

@@ -23,7 +23,7 @@ pub struct Datagram<'a> {
 impl<'a> Datagram<'a> {
     /// The packet; `None` where the families differ or it would be larger than IP allows.
     pub fn write(&self) -> Option<Vec<u8>> {
-        if self.data.len() > 65_507 {
+        if self.data.len() > 65_507 || self.src.is_ipv4() != self.dst.is_ipv4() {
             return None;
         }
         let mut body = vec![0; 8 + self.data.len()];

@@ -72,10 +72,14 @@ pub struct TcpHead {
     pub seq: u32,
     /// One past the last sequence number it occupies.
     pub end: u32,
+    /// The acknowledgement number, whether it counts or not.
+    pub ack: u32,
     /// The flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
     pub flags: u8,
     /// Bytes of data.
     pub data: usize,
+    /// The window as it stands there, not scaled.
+    pub window: u16,
 }
 
 impl TcpHead {
@@ -201,8 +205,10 @@ impl Header {
             ports: Ports { src: segment.src_port(), dst: segment.dst_port() },
             seq,
             end: seq.wrapping_add((data + occupied) as u32),
+            ack: segment.ack_number().0 as u32,
             flags,
             data,
+            window: segment.window_len(),
         })
     }
 }

@@ -6,8 +6,6 @@
 
 mod error;
 mod site;
-#[cfg(test)]
-mod tests;
 
 use std::net::IpAddr;
 

@@ -9,8 +9,6 @@ mod limits;
 mod node;
 mod run;
 mod script;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 use std::any::Any;

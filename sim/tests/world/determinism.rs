@@ -3,9 +3,9 @@
 use conntruth_sim::app::ftp::{self, Mode, Order};
 use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::tcp::{Client, Crowd, Server};
-use conntruth_sim::app::{Act, Content, udp};
+use conntruth_sim::app::{Act, Content, Reading, udp};
 use conntruth_sim::link::{Fault, LinkSpec, What, When};
-use conntruth_sim::time::{MICROSECOND, MILLISECOND, SECOND};
+use conntruth_sim::time::{DAY, MICROSECOND, MILLISECOND, SECOND};
 use conntruth_sim::topology::Topology;
 use conntruth_sim::world::{Limits, World};
 use conntruth_sim::{Chance, Seed};
@@ -134,15 +134,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_seed_twice_is_the_same_and_bytes_arrive(seed in any::<u64>(), losses in 0_u32..60_000, bytes in 0_u64..60_000) {
+    fn any_seed_twice_is_the_same_and_bytes_arrive(
+        seed in any::<u64>(), losses in 0_u32..60_000, bytes in 0_u64..60_000,
+        buffer in 2_000_usize..80_000, slow in any::<bool>(),
+    ) {
         let run = || {
             let mut world = World::new(topology(losses), Seed(seed)).unwrap();
             world.record();
             world.set_limits(Limits { events: 300_000, ..Limits::default() });
-            world.start("server", Server::echo(7)).unwrap();
+            let mut echo = Server::echo(7);
+            echo.options.receive_buffer = buffer;
+            echo.options.give_up = DAY;
+            world.start("server", echo).unwrap();
             let plan = vec![Act::Send(bytes), Act::Receive(bytes), Act::Close];
             let mut client = Client::new(server(false, 7), plan);
-            client.options.give_up = conntruth_sim::time::DAY;
+            client.options.give_up = DAY;
+            if slow {
+                client.options.receive_buffer = 5_000;
+                client.reading = Reading::Slow { bytes: 500, every: 30 * MILLISECOND };
+            }
             let client = world.start("client", client).unwrap();
             world.run_until_idle().unwrap();
             (world.summary(client), world)
@@ -164,6 +174,21 @@ fn two_sides_that_send_at_once_do_not_wait_for_each_other() {
     world.start("server", Server::echo(7)).unwrap();
     let plan = vec![Act::Send(52_281), Act::Receive(52_281), Act::Close];
     let client = world.start("client", Client::new(server(false, 7), plan)).unwrap();
+    world.run_until(30 * SECOND).unwrap();
+    assert!(world.summary(client).is_done, "{}", world.summary(client));
+}
+
+#[test]
+fn a_window_that_closes_over_lost_data_does_not_end_the_flow() {
+    let mut world = World::new(topology(12_212), Seed(4_647_286_939_014_003_777)).unwrap();
+    let mut echo = Server::echo(7);
+    echo.options.receive_buffer = 5_841;
+    world.start("server", echo).unwrap();
+    let plan = vec![Act::Send(34_228), Act::Receive(34_228), Act::Close];
+    let mut client = Client::new(server(false, 7), plan);
+    client.options.receive_buffer = 5_000;
+    client.reading = Reading::Slow { bytes: 500, every: 30 * MILLISECOND };
+    let client = world.start("client", client).unwrap();
     world.run_until(30 * SECOND).unwrap();
     assert!(world.summary(client).is_done, "{}", world.summary(client));
 }

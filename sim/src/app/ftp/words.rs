@@ -71,7 +71,7 @@ pub fn parse_pasv(text: &str) -> Option<SocketAddr> {
 
 /// The port in the text of a 229 reply.
 pub fn parse_epsv(text: &str) -> Option<u16> {
-    let inside = &text[text.find('(')? + 1..text.rfind(')')?];
+    let inside = text.get(text.find('(')? + 1..text.rfind(')')?)?;
     let bar = inside.chars().next()?;
     let parts: Vec<&str> = inside.split(bar).collect();
     match parts[..] {

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
-use smoltcp::wire::{TcpPacket, TcpSeqNumber};
+use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
 
 use super::options::{ANSWERING, CLOSING, Ending, LAST_SYN, OPENING, TcpOptions, TcpSocket};
 use crate::app::Event;
 use crate::host::{ConnId, NEVER};
 use crate::packet::TcpHead;
-use crate::time::duration;
+use crate::time::{MINUTE, SECOND, duration};
 
 /// A connection.
 pub(super) struct Conn {
@@ -38,8 +39,15 @@ pub(super) struct Conn {
     told: Told,
     /// The first sequence number it sent.
     pub(super) isn: Option<u32>,
-    /// One past the last sequence number that it sent.
+    /// One past the last sequence number that it sent, probes of a closed window apart.
     sent_end: u32,
+    /// The acknowledgement number that it sent last.
+    acked: u32,
+    /// The last acknowledgement that it took.
+    last_ack: Option<(u32, u16)>,
+    /// When to remind smoltcp of what is outstanding, and how often that was done already.
+    reminder: Option<u64>,
+    reminders: u32,
     /// One past the last sequence number that it received.
     pub(super) peer_end: u32,
 }
@@ -141,6 +149,10 @@ impl Conn {
             told: Told::default(),
             isn: None,
             sent_end: 0,
+            acked: 0,
+            last_ack: None,
+            reminder: None,
+            reminders: 0,
             peer_end: 0,
         }
     }
@@ -170,18 +182,37 @@ impl Conn {
         socket.state()
     }
 
+    /// A segment that it is about to take.
+    pub(super) fn hear(&mut self, head: &TcpHead) {
+        if head.end.wrapping_sub(self.peer_end) as i32 > 0 || self.is_opening() {
+            self.peer_end = head.end;
+        }
+        if head.flags & TcpHead::ACK != 0 {
+            self.last_ack = Some((head.ack, head.window));
+        }
+        self.reminders = 0;
+    }
+
     /// A packet that it sends. smoltcp numbers an acknowledgement without data by where its retransmission stands, which a
     /// receiver that has all of that already takes for an old one; then two sides that send at once can wait for each
     /// other for ever. It is numbered by what was sent last (RFC 9293, section 3.10.7.4: SND.NXT).
     pub(super) fn see_sent(&mut self, packet: &mut [u8]) {
         let transport = if self.local.is_ipv4() { 20 } else { 40 };
         let Ok(mut segment) = TcpPacket::new_checked(&mut packet[transport..]) else { return };
+        if segment.ack() {
+            self.acked = segment.ack_number().0 as u32;
+        }
         let seq = segment.seq_number().0 as u32;
         let end = seq.wrapping_add(segment.segment_len() as u32);
         if self.isn.is_none() {
             (self.isn, self.sent_end) = (Some(seq), end);
         } else if end.wrapping_sub(self.sent_end) as i32 > 0 {
-            self.sent_end = end;
+            // A probe is one byte beyond what the other side takes, and so would be all that follows it.
+            let is_closed = self.last_ack.is_some_and(|(_, window)| window == 0);
+            let is_probe = is_closed && segment.payload_mut().len() == 1;
+            if !is_probe {
+                self.sent_end = end;
+            }
         } else if end == seq && end != self.sent_end && !segment.rst() {
             segment.set_seq_number(TcpSeqNumber(self.sent_end as i32));
             segment.fill_checksum(&self.local.ip().into(), &self.remote.ip().into());
@@ -292,16 +323,67 @@ impl Conn {
         }
     }
 
+    /// When to wake it next, `next` being what smoltcp wants. smoltcp can lose its retransmission timer when a closed
+    /// window opens again while something is outstanding; then it is reminded, later each time.
+    pub(super) fn next_wake(&mut self, now: u64, next: u64) -> u64 {
+        let has_lost = next == NEVER
+            && self.set.get::<Socket<'_>>(self.handle).send_queue() > 0
+            && self.last_ack.is_some_and(|(_, window)| window > 0)
+            && self.told.open;
+        if !has_lost {
+            self.reminder = None;
+        } else if self.reminder.is_none() {
+            let wait = (SECOND << self.reminders.min(6)).min(MINUTE);
+            self.reminder = Some(now + wait);
+        }
+        self.reminder.map_or(next, |at| at.min(next)).min(self.gives_up_at())
+    }
+
+    /// What to remind smoltcp with, when it is time: an acknowledgement that it has seen. Three copies make it send again
+    /// what was not acknowledged (RFC 5681, section 3.2).
+    pub(super) fn remind(&mut self, now: u64) -> Option<Vec<u8>> {
+        self.reminder.filter(|&at| at <= now)?;
+        self.reminder = None;
+        self.reminders += 1;
+        let (ack, window) = self.last_ack?;
+        let (local, remote): (IpAddress, IpAddress) = (self.local.ip().into(), self.remote.ip().into());
+        let repr = TcpRepr {
+            src_port: self.remote.port(),
+            dst_port: self.local.port(),
+            control: TcpControl::None,
+            seq_number: TcpSeqNumber(self.acked as i32),
+            ack_number: Some(TcpSeqNumber(ack as i32)),
+            window_len: window,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &[],
+        };
+        let ip = IpRepr::new(remote, local, IpProtocol::Tcp, repr.buffer_len(), 64);
+        let mut packet = vec![0; ip.buffer_len()];
+        let checksums = ChecksumCapabilities::default();
+        ip.emit(&mut packet[..], &checksums);
+        let mut segment = TcpPacket::new_unchecked(&mut packet[ip.header_len()..]);
+        repr.emit(&mut segment, &remote, &local, &checksums);
+        Some(packet)
+    }
+
     /// When it will have been given up.
     pub(super) fn gives_up_at(&self) -> u64 {
         if !self.was_pending {
             return NEVER;
         }
-        let (give_up, _) = self.options;
+        let (give_up, keep_alive) = self.options;
+        let socket: &Socket<'_> = self.set.get(self.handle);
+        // A probe is due only after the connection was idle for so long.
+        let idle = keep_alive.filter(|_| socket.send_queue() == 0).unwrap_or(0);
         let patience = match self.state {
             State::SynSent => OPENING.min(give_up),
             State::SynReceived => ANSWERING.min(give_up),
             State::FinWait2 => CLOSING,
+            State::Established | State::CloseWait => idle.saturating_add(give_up),
             _ => give_up,
         };
         self.heard.saturating_add(patience)

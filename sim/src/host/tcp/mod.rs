@@ -112,6 +112,9 @@ impl Tcp {
         let Some(conn) = self.find(id) else { return };
         conn.alarms.ring(now);
         if conn.gives_up_at() > now {
+            if let Some(reminder) = conn.remind(now) {
+                self.remind(io, id.slot, reminder);
+            }
             return self.poll(io, id.slot, None);
         }
         let app = conn.app;
@@ -381,10 +384,8 @@ impl Tcp {
         let was_opening = conn.is_opening();
         let read = conn.socket().recv_queue();
         let (packet, head) = segment.unzip();
-        if let Some(head) = head
-            && (head.end.wrapping_sub(conn.peer_end) as i32 > 0 || was_opening)
-        {
-            conn.peer_end = head.end;
+        if let Some(head) = &head {
+            conn.hear(head);
         }
         let stack = &mut self.stacks[conn.stack].1;
         self.device.incoming = packet;
@@ -402,7 +403,7 @@ impl Tcp {
             // What is due already would have been done: a microsecond keeps it from going round in one moment.
             let next = next.map_or(NEVER, |next| moment(next).max(io.now + MICROSECOND));
             let next = if conn.is_last_try(io.now) { NEVER } else { next };
-            let next = next.min(conn.gives_up_at());
+            let next = conn.next_wake(io.now, next);
             if conn.alarms.set(next) {
                 io.wake_at(next, Wake::Conn(conn.id));
             }
@@ -413,6 +414,17 @@ impl Tcp {
         if look == Look::Free {
             self.remove(slot);
         }
+    }
+
+    /// Three times the same acknowledgement; what smoltcp says to it follows with the next poll.
+    fn remind(&mut self, io: &mut Io, slot: u32, reminder: Vec<u8>) {
+        let Some(conn) = self.conns[slot as usize].as_deref_mut() else { return };
+        let stack = &mut self.stacks[conn.stack].1;
+        for _ in 0..3 {
+            self.device.incoming = Some(reminder.clone());
+            stack.poll_ingress_single(instant(io.now), &mut self.device, conn.set());
+        }
+        self.device.outgoing.clear();
     }
 
     fn touch(&mut self, id: ConnId) {

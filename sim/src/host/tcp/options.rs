@@ -20,8 +20,8 @@ pub struct TcpOptions {
     pub ack_delay: Option<u64>,
     /// How often an idle connection is probed, in nanoseconds; none is never.
     pub keep_alive: Option<u64>,
-    /// How long nothing may be heard while something is outstanding, before the connection is given up, in
-    /// nanoseconds. While it opens, and for probes, the lesser of this and Linux's limit counts.
+    /// How long nothing may be heard while something is outstanding, or after the first probe, before the connection is
+    /// given up, in nanoseconds. While it opens the lesser of this and Linux's limit counts.
     pub give_up: u64,
     /// How many routers its packets may pass.
     pub hop_limit: u8,
