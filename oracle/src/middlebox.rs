@@ -41,6 +41,9 @@ const NANOS: u64 = 1_000_000_000;
 /// What names a datagram among fragments.
 type Datagram = (IpAddr, IpAddr, u32, u8);
 
+/// A packet that goes no further, and the ICMP error that its sender is due.
+struct Complaint(Option<Vec<u8>>);
+
 impl Tracked {
     /// A tracker with these semantics, and an empty table.
     pub fn new(profile: &'static Profile) -> Tracked {
@@ -98,18 +101,18 @@ impl Tracked {
         from: Edge,
         header: &Header,
         pieces: Vec<Vec<u8>>,
-    ) -> Result<(Edge, Vec<Vec<u8>>), Option<Vec<u8>>> {
+    ) -> Result<(Edge, Vec<Vec<u8>>), Complaint> {
         if self.site.owns(header.dst) {
             return Ok((Edge::Local, pieces));
         }
         let Edge::Interface(from) = from else {
-            let hop = self.site.route(header.dst).ok_or(None)?;
+            let hop = self.site.route(header.dst).ok_or(Complaint(None))?;
             return Ok((Edge::Interface(hop.interface), pieces));
         };
         let mut out = Vec::with_capacity(pieces.len());
         let mut to = Edge::Local;
         for piece in pieces {
-            let forwarded = forward(&self.site, from, piece).map_err(|dropped| dropped.error)?;
+            let forwarded = forward(&self.site, from, piece).map_err(|dropped| Complaint(dropped.error))?;
             to = Edge::Interface(forwarded.hop.interface);
             out.push(forwarded.bytes);
         }
@@ -172,7 +175,7 @@ impl Middlebox for Tracked {
                             to = (outcome.verdict == Verdict::Accept).then_some(edge);
                             outcome
                         }
-                        Err(complaint) => {
+                        Err(Complaint(complaint)) => {
                             error = complaint;
                             self.engine.discard(passage)
                         }

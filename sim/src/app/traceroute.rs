@@ -101,8 +101,9 @@ impl App for Traceroute {
                 }
                 self.next(os);
             }
-            Event::Woken(hop) if hop as usize == self.hops.len() && self.ended.is_none() => {
-                if self.hops.last().is_some_and(|hop| hop.answer.is_none()) {
+            Event::Woken(hop) => {
+                let is_current = hop as usize == self.hops.len() && self.ended.is_none();
+                if is_current && self.hops.last().is_some_and(|hop| hop.answer.is_none()) {
                     self.next(os);
                 }
             }

@@ -18,7 +18,13 @@ impl Middlebox for PassThrough {
         Ok(())
     }
 
-    fn handle(&mut self, now: u64, from: Edge, packet: Vec<u8>, out: &mut Vec<(Edge, Vec<u8>)>) {
+    fn handle(&mut self, _now: u64, from: Edge, packet: Vec<u8>, out: &mut Vec<(Edge, Vec<u8>)>) {
+        self.pass(from, packet, out);
+    }
+}
+
+impl PassThrough {
+    fn pass(&mut self, from: Edge, packet: Vec<u8>, out: &mut Vec<(Edge, Vec<u8>)>) {
         let Some(site) = &self.site else { return };
         let Some(header) = Header::read(&packet) else { return };
         if site.owns(header.dst) {
@@ -34,7 +40,7 @@ impl Middlebox for PassThrough {
                 Ok(forwarded) => (forwarded.hop.interface, forwarded.bytes),
                 Err(dropped) => {
                     if let Some(error) = dropped.error {
-                        self.handle(now, Edge::Local, error, out);
+                        self.pass(Edge::Local, error, out);
                     }
                     return;
                 }

@@ -49,7 +49,7 @@ impl Reassembly {
             (header.src, header.dst, slice.ident, if header.src.is_ipv4() { header.protocol } else { 0 });
         let data = header.payload(bytes);
         let end = slice.offset + data.len();
-        if data.is_empty() || end > LARGEST || (slice.more && data.len() % 8 != 0) {
+        if data.is_empty() || end > LARGEST || (slice.more && !data.len().is_multiple_of(8)) {
             return Gathered::Spoiled;
         }
         if self.datagrams.len() >= MOST_DATAGRAMS && !self.datagrams.contains_key(&key) {

@@ -35,6 +35,7 @@ impl World {
             watchers: Vec::new(),
             count: WorldCount::default(),
             deliveries: Vec::new(),
+            arrivals: Vec::new(),
             exits: Vec::new(),
             starts: Vec::new(),
         };

@@ -79,6 +79,7 @@ pub struct World {
     count: WorldCount,
     /// Kept so that a packet allocates nothing.
     deliveries: Vec<(u64, Vec<u8>)>,
+    arrivals: Vec<(u64, Vec<u8>)>,
     exits: Vec<(crate::middlebox::Edge, Vec<u8>)>,
     starts: Vec<Option<run::Order>>,
 }

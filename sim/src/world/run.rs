@@ -219,7 +219,10 @@ impl World {
             return Err(RunError::Events { limit: self.limits.events, at: self.now() });
         }
         match happening {
-            Happening::Cross(port, parcel) => self.cross(port, parcel),
+            Happening::Cross(port, parcel) => {
+                let bytes = self.unpack(parcel);
+                self.cross(port, bytes);
+            }
             Happening::Arrive(port, parcel) => {
                 let bytes = self.unpack(parcel);
                 self.arrive(port, bytes);
@@ -248,14 +251,13 @@ impl World {
     }
 
     /// Down the last cable; where that takes no time, the packet is there.
-    fn cross(&mut self, port: PortId, parcel: u32) {
-        let bytes = self.unpack(parcel);
+    fn cross(&mut self, port: PortId, bytes: Vec<u8>) {
         let now = self.now();
         let link = &mut self.ports[port.0 as usize].link;
         let is_ideal = link.is_ideal();
-        let mut deliveries = std::mem::take(&mut self.deliveries);
-        link.pass(now, Way::Down, bytes, &mut deliveries);
-        for (at, bytes) in deliveries.drain(..) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        link.pass(now, Way::Down, bytes, &mut arrivals);
+        for (at, bytes) in arrivals.drain(..) {
             if is_ideal {
                 self.arrive(port, bytes);
             } else {
@@ -263,7 +265,7 @@ impl World {
                 self.queue.push(at, Happening::Arrive(port, parcel));
             }
         }
-        self.deliveries = deliveries;
+        self.arrivals = arrivals;
     }
 
     fn arrive(&mut self, port: PortId, bytes: Vec<u8>) {
@@ -467,8 +469,13 @@ impl World {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         link.pass(now, Way::Up, bytes, &mut deliveries);
         for (at, bytes) in deliveries.drain(..) {
-            let parcel = self.pack(bytes);
-            self.queue.push(at, Happening::Cross(peer, parcel));
+            // Where the last cable takes its time there is no need to wait for the moment that is.
+            if at == now && !self.ports[peer.0 as usize].link.is_ideal() {
+                self.cross(peer, bytes);
+            } else {
+                let parcel = self.pack(bytes);
+                self.queue.push(at, Happening::Cross(peer, parcel));
+            }
         }
         self.deliveries = deliveries;
         Ok(())

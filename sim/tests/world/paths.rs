@@ -308,18 +308,20 @@ fn the_box_has_a_host_of_its_own() {
     world.start("box", Server::echo(7)).unwrap();
     world.start("server", Server::echo(7)).unwrap();
     let plan = || vec![Act::Send(3000), Act::Receive(3000), Act::Close];
-    let mut apps = Vec::new();
-    // To the box, from the box, and the box with itself, by its address and by loopback.
-    apps.push(world.start("client", Client::new("10.0.0.254:7".parse().unwrap(), plan())).unwrap());
-    apps.push(world.start("box", Client::new(server(false, 7), plan())).unwrap());
-    apps.push(world.start("box", Client::new("10.0.0.254:7".parse().unwrap(), plan())).unwrap());
-    apps.push(world.start("box", Client::new("127.0.0.1:7".parse().unwrap(), plan())).unwrap());
-    apps.push(world.start("box", Client::new("[::1]:7".parse().unwrap(), plan())).unwrap());
     let mut large = udp::Client::new(server(false, 53), 2);
     large.size = 5000;
     world.start("server", udp::Server::new(53, udp::Answer::Echo)).unwrap();
-    apps.push(world.start("box", large).unwrap());
-    apps.push(world.start("box", Ping::new(ip("127.0.0.1"), 2)).unwrap());
+    // To the box, from the box, and the box with itself, by its address and by loopback.
+    let apps = [
+        world.start("client", Client::new("10.0.0.254:7".parse().unwrap(), plan())),
+        world.start("box", Client::new(server(false, 7), plan())),
+        world.start("box", Client::new("10.0.0.254:7".parse().unwrap(), plan())),
+        world.start("box", Client::new("127.0.0.1:7".parse().unwrap(), plan())),
+        world.start("box", Client::new("[::1]:7".parse().unwrap(), plan())),
+        world.start("box", large),
+        world.start("box", Ping::new(ip("127.0.0.1"), 2)),
+    ]
+    .map(Result::unwrap);
     world.run_until_idle().unwrap();
     for (at, app) in apps.into_iter().enumerate() {
         let summary = world.summary(app);
