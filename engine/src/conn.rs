@@ -11,27 +11,30 @@ use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
 
 /// See the module.
+///
+/// Three lines of the cache: what every packet looks at in the first two, what its protocol remembers in the third.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Conn {
     /// Keys of both directions, by `Direction`.
     pub tuples: [Tuple; 2],
-    /// Their hashes.
-    pub hashes: [u32; 2],
-    /// Number 0: the slot is free.
-    pub id: ConnId,
+    /// Its [`ConnId`]'s; 0: the slot is free.
+    pub number: u64,
     /// The tick of its death; until it is confirmed, the ticks it will live.
     pub expires: Jiffies,
-    pub link: Link,
     pub status: Status,
-    pub mark: u32,
-    pub zone: u16,
     /// What happened since events were last delivered.
     pub changes: Changes,
+    pub zone: u16,
+    pub extra: Option<Box<Extra>>,
+    pub link: Link,
+    pub mark: u32,
     /// Whether somebody listened when it was made: if not, it never makes events.
     pub listened: bool,
     pub proto: ProtoState,
-    pub extra: Option<Box<Extra>>,
 }
+
+const _: () = assert!(size_of::<Conn>() == 3 * 64);
 
 /// What few connections have.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +51,18 @@ pub(crate) struct Stamps {
 }
 
 impl Conn {
+    /// Its name, from the slot it lies in.
+    pub fn id(&self, slot: u32) -> ConnId {
+        ConnId::new(self.number, slot)
+    }
+
     pub fn is_confirmed(&self) -> bool {
         self.status.has(Status::CONFIRMED)
+    }
+
+    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of.
+    pub fn is_quiet(&self, now: Jiffies) -> bool {
+        self.is_confirmed() && self.changes.is_empty() && self.expires > now
     }
 
     pub fn has_reply(&self) -> bool {
@@ -108,12 +121,12 @@ impl Conn {
     }
 
     /// A copy for people, events and claims.
-    pub fn snapshot(&self, now: Jiffies, ticks: Ticks) -> ConnSnapshot {
+    pub fn snapshot(&self, slot: u32, now: Jiffies, ticks: Ticks) -> ConnSnapshot {
         let since = if self.is_confirmed() { now } else { Jiffies(0) };
         let extra = self.extra.as_deref();
         let stamps = extra.and_then(|extra| extra.timestamps).unwrap_or_default();
         ConnSnapshot {
-            id: self.id,
+            id: self.id(slot),
             original: self.tuples[0],
             reply: self.tuples[1],
             status: self.status,

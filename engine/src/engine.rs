@@ -10,20 +10,19 @@
 mod tracking;
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
-use crate::defrag::{Defrag, Gathered, Place};
+use crate::defrag::Defrag;
 use crate::event::Event;
-use crate::outcome::{Class, ConnId, Hook, Outcome, Verdict};
+use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
-use crate::proto::Segment;
-use crate::reason::Reason;
+use crate::proto::{self, Rules};
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
-use crate::tuple::{Addr, Tuple};
-use crate::wire::ip;
+use tracking::Way;
 
 /// A connection tracker.
 ///
@@ -48,12 +47,10 @@ use crate::wire::ip;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
-    profile: &'static Profile,
-    sysctls: Sysctls,
-    ticks: Ticks,
+    /// They know the tick in which `now` lies.
+    rules: Rules,
     now: Time,
-    /// The tick in which `now` lies, and the first moment after it.
-    tick: Jiffies,
+    /// The first moment after the present tick.
     tick_ends: Time,
     table: ConnTable,
     defrag: Defrag,
@@ -67,30 +64,16 @@ pub struct Engine {
 const BATCH: usize = 32;
 
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
-/// [`Engine::discard`] when one drops it.
-#[derive(Debug)]
+/// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
+#[derive(Clone, Debug)]
 #[must_use = "a packet is confirmed or discarded"]
-pub struct Passage {
-    outcome: Outcome,
-    /// The connection the packet is attached to.
-    slot: Option<u32>,
-}
+pub struct Passage(Outcome);
 
 impl Passage {
     /// What the tracker says so far; confirmation can still end in a drop.
     pub fn outcome(&self) -> &Outcome {
-        &self.outcome
+        &self.0
     }
-}
-
-/// A packet whose bytes are understood, before its connection is looked for.
-enum Prepared<'a> {
-    /// It has a tuple.
-    Keyed { segment: Segment<'a>, tuple: Tuple, hash: u32, zone: u16 },
-    /// An ICMP error about the connection with this tuple.
-    Error { tuple: Tuple, hash: u32, kind: u8, code: u8, outer: Addr, zone: u16 },
-    /// It has neither; the tuple is there for showing what it might belong to.
-    Settled(Class, Reason, Option<(Tuple, u16)>),
 }
 
 impl Engine {
@@ -102,15 +85,13 @@ impl Engine {
     /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, nothing
     /// else does.
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
+        let ticks = Ticks::new(profile.hz);
         Engine {
-            profile,
-            sysctls: Sysctls::new(),
-            ticks: Ticks::new(profile.hz),
+            rules: Rules { profile, sysctls: Sysctls::new(), ticks, now: Jiffies(0) },
             now: Time::ZERO,
-            tick: Jiffies(0),
             tick_ends: Time::ZERO,
             table: ConnTable::new(seed),
-            defrag: Defrag::new(Ticks::new(profile.hz)),
+            defrag: Defrag::new(ticks),
             listening: false,
             events: VecDeque::new(),
             due: Vec::new(),
@@ -119,12 +100,12 @@ impl Engine {
 
     /// The semantics it follows.
     pub fn profile(&self) -> &'static Profile {
-        self.profile
+        self.rules.profile
     }
 
     /// Its settings.
     pub fn sysctls(&self) -> &Sysctls {
-        &self.sysctls
+        &self.rules.sysctls
     }
 
     /// Sets a knob. It counts from the next packet on; deadlines that stand keep standing.
@@ -132,7 +113,7 @@ impl Engine {
     /// # Errors
     /// When the kernel would refuse the value.
     pub fn set(&mut self, knob: Knob, value: i64) -> Result<(), SysctlError> {
-        self.sysctls.set(knob, value)
+        self.rules.sysctls.set(knob, value)
     }
 
     /// Sets a knob by its name; see [`Knob::find`].
@@ -140,7 +121,7 @@ impl Engine {
     /// # Errors
     /// When there is no such knob, or the kernel would refuse the value.
     pub fn set_by_name(&mut self, name: &str, value: i64) -> Result<Knob, SysctlError> {
-        self.sysctls.set_by_name(name, value)
+        self.rules.sysctls.set_by_name(name, value)
     }
 
     /// Somebody listens to events from now on. As in the kernel, with `nf_conntrack_events` at 2 a connection made
@@ -176,11 +157,11 @@ impl Engine {
 
     /// The confirmed connections, in the order of their creation.
     pub fn conns(&self) -> impl Iterator<Item = ConnSnapshot> + '_ {
-        let mut slots: Vec<(ConnId, u32)> = self
+        let mut slots: Vec<(u64, u32)> = self
             .table
             .iter()
             .filter(|(_, conn)| conn.is_confirmed())
-            .map(|(slot, conn)| (conn.id, slot))
+            .map(|(slot, conn)| (conn.number, slot))
             .collect();
         slots.sort_unstable();
         slots.into_iter().map(|(_, slot)| self.snapshot(slot))
@@ -193,49 +174,31 @@ impl Engine {
 
     /// The next moment at which an entry or a fragment may run out of time; it may be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let entry = self.table.first_deadline().map(|tick| self.ticks.start(tick));
+        let entry = self.table.first_deadline().map(|tick| self.rules.ticks.start(tick));
         [entry, self.defrag.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Tracks a packet at the hook where it enters: [`Hook::Prerouting`] from outside, [`Hook::Output`] from the host
     /// itself.
     pub fn handle(&mut self, now: Time, hook: Hook, packet: &Packet<'_>) -> Passage {
-        self.handle_timeouts(now);
-        let whole;
-        let mut verify = is_verified(hook, packet);
-        let mut datagram = match ip::receive(packet.bytes, packet.offload) {
-            Ok(datagram) => datagram,
-            Err(reason) => return settled(Class::Discarded, Verdict::Drop, reason),
-        };
-        let place = Place { hook, zone: 0 };
-        match self.defrag.handle(self.now, place, &datagram, packet.is_trusted(), &self.sysctls) {
-            Gathered::Whole | Gathered::Pass => {}
-            Gathered::Held(reason) => return settled(Class::Held, Verdict::Accept, reason),
-            Gathered::Dropped(reason) => return settled(Class::Held, Verdict::Drop, reason),
-            Gathered::Reassembled { bytes, trusted } => {
-                whole = bytes;
-                verify &= !trusted;
-                let Some(view) = ip::reassembled(&whole) else {
-                    unreachable!("reassembly keeps the network header")
-                };
-                datagram = view;
-            }
-        }
-        let prepared = self.prepare(packet, &datagram, verify && self.sysctls.is_on(Knob::Checksum));
-        self.track(&prepared)
+        let mut outcome = Outcome::NONE;
+        self.enter(now, Way::Into(hook), packet, &mut outcome);
+        Passage(outcome)
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.
     pub fn confirm(&mut self, now: Time, passage: Passage) -> Outcome {
         self.handle_timeouts(now);
-        self.finish(passage)
+        let mut outcome = passage.0;
+        self.leave(&mut outcome);
+        outcome
     }
 
     /// A rule has dropped the packet between the hooks. A new connection is forgotten; what the packet did to a known
     /// one stays, and its events wait for the next packet that passes.
     pub fn discard(&mut self, passage: Passage) -> Outcome {
-        let outcome = passage.outcome;
-        let Some(slot) = passage.slot.filter(|&slot| Some(self.table.conn(slot).id) == outcome.conn) else {
+        let outcome = passage.0;
+        let Some(slot) = self.attached(&outcome) else {
             return outcome;
         };
         if self.table.conn(slot).is_confirmed() {
@@ -248,48 +211,44 @@ impl Engine {
 
     /// Tracks and confirms a packet that nothing drops, as on a forwarding host without rules.
     pub fn forward(&mut self, now: Time, packet: &Packet<'_>) -> Outcome {
-        let passage = self.handle(now, Hook::Prerouting, packet);
-        self.finish(passage)
+        let mut outcome = Outcome::NONE;
+        self.pass(now, packet, &mut outcome);
+        outcome
+    }
+
+    /// [`Engine::forward`] with its outcome in the caller's place. Its one body serves single packets and batches.
+    #[inline(never)]
+    fn pass(&mut self, now: Time, packet: &Packet<'_>, outcome: &mut Outcome) {
+        self.enter(now, Way::Through, packet, outcome);
     }
 
     /// [`Engine::forward`] for many packets, with identical results. Faster where the table is larger than the caches:
     /// the memory of a batch's entries is asked for before the first is used.
     pub fn forward_batch(&mut self, packets: &[(Time, Packet<'_>)], outcomes: &mut Vec<Outcome>) {
-        outcomes.reserve(packets.len());
-        for packets in packets.chunks(BATCH) {
-            let mut datagrams = [const { None }; BATCH];
-            for (place, (_, packet)) in datagrams.iter_mut().zip(packets) {
-                *place = read_ahead(packet);
-            }
-            let mut prepared = [const { None }; BATCH];
-            for ((place, datagram), (_, packet)) in prepared.iter_mut().zip(&datagrams).zip(packets) {
-                let verify = is_verified(Hook::Prerouting, packet) && self.sysctls.is_on(Knob::Checksum);
-                *place = datagram.as_ref().map(|datagram| self.prepare(packet, datagram, verify));
-            }
-            self.touch(&prepared);
-            for (prepared, (now, packet)) in prepared.iter().zip(packets) {
-                let passage = match prepared {
-                    Some(prepared) => {
-                        self.handle_timeouts(*now);
-                        self.track(prepared)
-                    }
-                    None => self.handle(*now, Hook::Prerouting, packet),
-                };
-                outcomes.push(self.finish(passage));
+        let first = outcomes.len();
+        outcomes.resize(first + packets.len(), Outcome::NONE);
+        for (packets, outcomes) in packets.chunks(BATCH).zip(outcomes[first..].chunks_mut(BATCH)) {
+            self.look_ahead(packets);
+            for ((now, packet), outcome) in packets.iter().zip(outcomes) {
+                self.pass(*now, packet, outcome);
             }
         }
     }
 
     /// Reads where the entries of a batch lie, first in the index, then in the table. The reads do not depend on each
-    /// other, so the processor waits for all of them at once.
-    fn touch(&self, prepared: &[Option<Prepared<'_>>; BATCH]) {
-        let hashes = prepared.iter().flatten().filter_map(|prepared| match prepared {
-            Prepared::Keyed { hash, .. } | Prepared::Error { hash, .. } => Some(*hash),
-            Prepared::Settled(..) => None,
-        });
-        let index = hashes.clone().fold(0, |sum: u64, hash| sum.wrapping_add(self.table.touch_index(hash)));
-        let conns = hashes.fold(0, |sum: u64, hash| sum.wrapping_add(self.table.touch_conn(hash)));
-        std::hint::black_box((index, conns));
+    /// other, and little stands between them, so the processor waits for all of them at once. What is asked for in vain
+    /// does no harm.
+    fn look_ahead(&self, packets: &[(Time, Packet<'_>)]) {
+        let (mut hashes, mut slots) = ([0; BATCH], [0; BATCH]);
+        let (hashes, slots) = (&mut hashes[..packets.len()], &mut slots[..packets.len()]);
+        for (hash, (_, packet)) in hashes.iter_mut().zip(packets) {
+            *hash = proto::glance(packet.bytes).map_or(0, |tuple| self.table.hash(&tuple, packet.zone));
+        }
+        black_box(hashes.iter().fold(0, |seen, &hash| seen ^ self.table.touch_index(hash)));
+        for (slot, hash) in slots.iter_mut().zip(hashes) {
+            *slot = self.table.guess(*hash);
+        }
+        black_box(slots.iter().fold(0, |seen, &slot| seen ^ self.table.touch_conn(slot)));
     }
 
     /// Lets time pass: whatever is due dies, in the order of deadlines, and of creation within one tick.
@@ -303,39 +262,25 @@ impl Engine {
     }
 
     fn next_tick(&mut self) {
-        self.tick = self.ticks.at(self.now);
-        self.tick_ends = self.ticks.start(Jiffies(self.tick.0 + 1));
+        self.rules.now = self.rules.ticks.at(self.now);
+        self.tick_ends = self.rules.ticks.start(Jiffies(self.rules.now.0 + 1));
         self.defrag.handle_timeouts(self.now);
-        if !self.table.is_quiet_until(self.tick) {
+        if !self.table.is_quiet_until(self.rules.now) {
             self.expire();
         }
     }
 
     fn expire(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        while let Some(at) = self.table.next_due(self.tick, &mut due) {
+        while let Some(at) = self.table.next_due(self.rules.now, &mut due) {
             for slot in due.drain(..) {
-                self.destroy(slot, self.ticks.start(at));
+                self.destroy(slot, self.rules.ticks.start(at));
             }
         }
         self.due = due;
     }
 
     fn snapshot(&self, slot: u32) -> ConnSnapshot {
-        self.table.conn(slot).snapshot(self.tick, self.ticks)
+        self.table.conn(slot).snapshot(slot, self.rules.now, self.rules.ticks)
     }
-}
-
-/// A packet that needs neither clock nor reassembly can be read before its turn.
-fn read_ahead<'a>(packet: &Packet<'a>) -> Option<ip::Datagram<'a>> {
-    ip::receive(packet.bytes, packet.offload).ok().filter(|datagram| datagram.fragment.is_none())
-}
-
-/// Checksums are looked at on the way in, where nobody has yet.
-fn is_verified(hook: Hook, packet: &Packet<'_>) -> bool {
-    hook == Hook::Prerouting && !packet.is_trusted()
-}
-
-fn settled(class: Class, verdict: Verdict, reason: Reason) -> Passage {
-    Passage { outcome: Outcome { class, verdict, conn: None, attached: false, reason }, slot: None }
 }

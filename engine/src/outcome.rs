@@ -175,3 +175,14 @@ pub struct Outcome {
     /// The rule that decided, with its numbers.
     pub reason: Reason,
 }
+
+impl Outcome {
+    /// Before anything is known: what a packet's outcome is written over.
+    pub(crate) const NONE: Outcome = Outcome {
+        class: Class::Untracked,
+        verdict: Verdict::Accept,
+        conn: None,
+        attached: false,
+        reason: Reason::Untracked {},
+    };
+}

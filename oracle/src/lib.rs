@@ -3,9 +3,11 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
+//! them: [`suite`], and what they reach: [`coverage`]. Made from a seed: [`generate`], and held against another target:
+//! [`diff`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
 #![deny(unsafe_code)]
 
+mod glance;
 mod paint;
 
 pub mod middlebox;
@@ -15,6 +17,10 @@ pub mod target;
 pub mod language;
 pub mod scenario;
 pub mod suite;
+
+pub mod coverage;
+pub mod diff;
+pub mod generate;
 
 pub mod explain;
 pub mod replay;

@@ -149,7 +149,7 @@ impl Defrag {
         trusted: bool,
         sysctls: &Sysctls,
     ) -> Gathered {
-        match datagram.fragment {
+        match datagram.fragment() {
             None => Gathered::Whole,
             Some(fragment) => {
                 self.handle_timeouts(now);
@@ -196,11 +196,12 @@ impl Defrag {
         if limit == 0 || held > limit {
             return Gathered::Dropped(Reason::FragmentMemory { held, limit });
         }
+        let (src, dst) = datagram.addresses();
         let key = Key {
             place,
             family: datagram.family,
-            src: datagram.src,
-            dst: datagram.dst,
+            src,
+            dst,
             id: fragment.id,
             protocol: if is_ipv4 { datagram.protocol } else { 0 },
         };

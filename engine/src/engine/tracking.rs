@@ -1,11 +1,12 @@
 //! What happens to one packet: its tuple, its connection, its tracker's decision, and at the last hook confirmation.
 
-use super::{Engine, Passage, Prepared, settled};
+use super::Engine;
 use crate::conn::{Conn, Extra, Stamps};
+use crate::defrag::{Gathered, Place};
 use crate::event::{Changes, Event, EventKind};
-use crate::outcome::{Class, ConnId, CtInfo, Outcome, Verdict};
+use crate::outcome::{Class, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::Packet;
-use crate::proto::{self, Decision, ErrorStage, ProtoState, Rules, Segment};
+use crate::proto::{self, Decision, ErrorStage, ProtoState, Segment};
 use crate::reason::Reason;
 use crate::snapshot::Counter;
 use crate::status::Status;
@@ -15,157 +16,232 @@ use crate::time::{Jiffies, Time};
 use crate::tuple::{Addr, Direction, Tuple};
 use crate::wire::ip::{self, Datagram};
 
+/// How far a packet comes in one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Through this hook, where it enters.
+    Into(Hook),
+    /// From PREROUTING through the last hook, with nothing in between.
+    Through,
+}
+
+impl Way {
+    fn hook(self) -> Hook {
+        match self {
+            Way::Into(hook) => hook,
+            Way::Through => Hook::Prerouting,
+        }
+    }
+}
+
 impl Engine {
-    /// Finds the packet's tuple, or why it has none.
-    ///
-    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_conntrack_in`.
+    /// The first hook: what the host itself throws away, reassembly, tracking. The outcome is written where the caller
+    /// keeps it: it is too large to be handed from function to function.
     #[inline(always)]
-    pub(super) fn prepare<'a>(
-        &self,
-        packet: &Packet<'_>,
-        datagram: &'a Datagram<'a>,
-        verify: bool,
-    ) -> Prepared<'a> {
-        if packet.notrack {
-            return Prepared::Settled(Class::Untracked, Reason::Untracked {}, None);
-        }
-        let part = match ip::transport(datagram) {
-            Ok(part) => part,
-            Err(reason) => return Prepared::Settled(Class::Invalid, reason, None),
+    pub(super) fn enter(&mut self, now: Time, way: Way, packet: &Packet<'_>, outcome: &mut Outcome) {
+        self.handle_timeouts(now);
+        let datagram = match ip::receive(packet.bytes, packet.offload) {
+            Ok(datagram) => datagram,
+            Err(reason) => return *outcome = unattached(Class::Discarded, Verdict::Drop, reason),
         };
-        let bytes = datagram.from(part.offset);
-        let segment = Segment { datagram, protocol: part.protocol, bytes, verify };
-        let zone = packet.zone;
-        let tuple = proto::tuple(datagram, part.protocol, bytes);
-        match proto::error_stage(&segment) {
-            ErrorStage::Normal => {}
-            ErrorStage::Untracked(reason) => return Prepared::Settled(Class::Untracked, reason, None),
-            ErrorStage::Invalid(reason, tuple) => {
-                return Prepared::Settled(Class::Invalid, reason, tuple.map(|tuple| (tuple, zone)));
-            }
-            ErrorStage::About { tuple, kind, code } => {
-                let hash = self.table.hash(&tuple, zone);
-                return Prepared::Error { tuple, hash, kind, code, outer: datagram.dst, zone };
-            }
+        if datagram.is_fragment {
+            return self.gather(way, packet, outcome);
         }
-        match tuple {
-            Ok(tuple) => {
-                let hash = self.table.hash(&tuple, zone);
-                Prepared::Keyed { segment, tuple, hash, zone }
+        let verify = is_verified(way, packet);
+        self.track(way, packet, datagram, verify, outcome);
+    }
+
+    /// A fragment: what is tracked is the datagram that it completes. It is read again, so that the view of any other
+    /// packet need not lie in memory.
+    #[cold]
+    fn gather(&mut self, way: Way, packet: &Packet<'_>, outcome: &mut Outcome) {
+        let Ok(datagram) = ip::receive(packet.bytes, packet.offload) else {
+            unreachable!("it was received before")
+        };
+        let verify = is_verified(way, packet);
+        let place = Place { hook: way.hook(), zone: 0 };
+        match self.defrag.handle(self.now, place, &datagram, packet.is_trusted(), &self.rules.sysctls) {
+            Gathered::Whole | Gathered::Pass => self.track(way, packet, datagram, verify, outcome),
+            Gathered::Held(reason) => *outcome = unattached(Class::Held, Verdict::Accept, reason),
+            Gathered::Dropped(reason) => *outcome = unattached(Class::Held, Verdict::Drop, reason),
+            Gathered::Reassembled { bytes, trusted } => {
+                let Some(whole) = ip::reassembled(&bytes) else {
+                    unreachable!("reassembly keeps the network header")
+                };
+                self.track(way, packet, whole, verify && !trusted, outcome);
             }
-            Err(reason) => Prepared::Settled(Class::Invalid, reason, None),
         }
     }
 
+    /// Finds the packet's tuple, and with it its connection.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_conntrack_in`.
     #[inline(always)]
-    pub(super) fn track(&mut self, prepared: &Prepared<'_>) -> Passage {
-        match *prepared {
-            Prepared::Keyed { ref segment, ref tuple, hash, zone } => {
-                self.track_keyed(segment, tuple, hash, zone)
-            }
-            Prepared::Error { ref tuple, hash, kind, code, outer, zone } => {
-                let found = self.table.find(hash, tuple, zone);
-                self.track_error(found, outer, kind, code)
-            }
-            Prepared::Settled(class, reason, tuple) => {
-                let found = tuple
-                    .and_then(|(tuple, zone)| self.table.find(self.table.hash(&tuple, zone), &tuple, zone));
-                let mut passage = settled(class, Verdict::Accept, reason);
-                passage.outcome.conn = found.map(|found| self.table.conn(found.slot).id);
-                passage
-            }
+    fn track(
+        &mut self,
+        way: Way,
+        packet: &Packet<'_>,
+        datagram: Datagram<'_>,
+        verify: bool,
+        outcome: &mut Outcome,
+    ) {
+        if packet.notrack {
+            return *outcome = unattached(Class::Untracked, Verdict::Accept, Reason::Untracked {});
         }
+        let part = match ip::transport(&datagram) {
+            Ok(part) => part,
+            Err(reason) => return *outcome = unattached(Class::Invalid, Verdict::Accept, reason),
+        };
+        let bytes = datagram.from(part.offset);
+        let verify = verify && self.rules.sysctls.is_on(Knob::Checksum);
+        let segment = Segment { datagram, protocol: part.protocol, bytes, verify };
+        if proto::may_be_error(&segment)
+            && let Some(settled) = self.track_error(segment, packet.zone)
+        {
+            *outcome = settled;
+            if way == Way::Through {
+                self.leave(outcome);
+            }
+            return;
+        }
+        match proto::tuple(&datagram, part.protocol, bytes) {
+            Ok(tuple) => self.track_keyed(way, &segment, tuple, packet.zone, outcome),
+            Err(reason) => *outcome = unattached(Class::Invalid, Verdict::Accept, reason),
+        }
+    }
+
+    /// ICMP's errors, and what of ICMPv6 is not tracked; `None` for all that is tracked by its own tuple.
+    #[inline(never)]
+    fn track_error(&self, segment: Segment<'_>, zone: u16) -> Option<Outcome> {
+        let (class, reason, tuple) = match proto::error_stage(&segment) {
+            ErrorStage::Normal => return None,
+            ErrorStage::Untracked(reason) => (Class::Untracked, reason, None),
+            ErrorStage::Invalid(reason, tuple) => (Class::Invalid, reason, tuple),
+            ErrorStage::About { tuple, kind, code } => {
+                let (_, outer) = segment.datagram.addresses();
+                return Some(self.track_quoted(&tuple, zone, outer, kind, code));
+            }
+        };
+        let found = tuple.and_then(|tuple| self.table.find(self.table.hash(&tuple, zone), &tuple, zone));
+        let conn = found.map(|found| self.table.conn(found.slot).id(found.slot));
+        Some(Outcome { conn, ..unattached(class, Verdict::Accept, reason) })
     }
 
     /// An ICMP error is RELATED to the connection it quotes, when it is sent to the sender of what it quotes.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_icmp.c `nf_conntrack_inet_error`.
-    fn track_error(&mut self, found: Option<Found>, outer: Addr, kind: u8, code: u8) -> Passage {
-        let Some(Found { slot, direction }) = found else {
-            return settled(Class::Invalid, Verdict::Accept, Reason::IcmpInnerUnknown {});
+    fn track_quoted(&self, tuple: &Tuple, zone: u16, outer: Addr, kind: u8, code: u8) -> Outcome {
+        let Some(Found { slot, direction }) = self.table.find(self.table.hash(tuple, zone), tuple, zone)
+        else {
+            return unattached(Class::Invalid, Verdict::Accept, Reason::IcmpInnerUnknown {});
         };
         let conn = self.table.conn(slot);
+        let id = Some(conn.id(slot));
         if conn.tuples[direction as usize].dst != outer {
-            let mut passage = settled(Class::Invalid, Verdict::Accept, Reason::IcmpWrongTarget {});
-            passage.outcome.conn = Some(conn.id);
-            return passage;
+            let settled = unattached(Class::Invalid, Verdict::Accept, Reason::IcmpWrongTarget {});
+            return Outcome { conn: id, ..settled };
         }
         let info = match direction {
             Direction::Original => CtInfo::Related,
             Direction::Reply => CtInfo::RelatedReply,
         };
-        attached(conn.id, slot, info, Reason::IcmpError { kind, code })
+        let settled = unattached(Class::Tracked(info), Verdict::Accept, Reason::IcmpError { kind, code });
+        Outcome { conn: id, attached: true, ..settled }
     }
 
-    fn track_keyed(&mut self, segment: &Segment<'_>, tuple: &Tuple, hash: u32, zone: u16) -> Passage {
-        let (slot, direction) = match self.table.find(hash, tuple, zone) {
-            Some(Found { slot, direction }) => (slot, direction),
+    /// Lets the packet have its effect on the connection that has its tuple, or on a new one.
+    #[inline(always)]
+    fn track_keyed(
+        &mut self,
+        way: Way,
+        segment: &Segment<'_>,
+        tuple: Tuple,
+        zone: u16,
+        outcome: &mut Outcome,
+    ) {
+        let hash = self.table.hash(&tuple, zone);
+        let Found { slot, direction } = match self.table.find(hash, &tuple, zone) {
+            Some(found) => found,
             None => match self.create(tuple, hash, zone) {
-                Ok(slot) => (slot, Direction::Original),
-                Err((verdict, reason)) => return settled(Class::Invalid, verdict, reason),
+                Ok(slot) => Found { slot, direction: Direction::Original },
+                Err((verdict, reason)) => return *outcome = unattached(Class::Invalid, verdict, reason),
             },
         };
-        let rules =
-            Rules { profile: self.profile, sysctls: &self.sysctls, ticks: self.ticks, now: self.tick };
         let conn = self.table.conn_mut(slot);
-        let (id, info) = (conn.id, info(conn, direction));
-        match proto::track(conn, direction, segment, &rules) {
-            Decision::Renew(timeout, reason) => {
+        outcome.class = Class::Tracked(info(conn, direction));
+        outcome.verdict = Verdict::Accept;
+        outcome.conn = Some(conn.id(slot));
+        outcome.attached = true;
+        let mut is_nearer = false;
+        match proto::track(conn, direction, segment, &self.rules, &mut outcome.reason) {
+            Decision::Renew(timeout) => {
                 conn.count(direction, segment.datagram.bytes.len());
                 conn.answer(direction);
-                if conn.renew(self.tick, timeout) {
-                    self.table.shortened(slot);
-                }
-                attached(id, slot, info, reason)
+                is_nearer = conn.renew(self.rules.now, timeout);
             }
-            Decision::Keep(reason) => {
-                conn.answer(direction);
-                attached(id, slot, info, reason)
-            }
-            Decision::Invalid(reason) if conn.is_confirmed() => invalid(id, reason),
-            Decision::Invalid(reason) => {
-                self.table.forget(slot);
-                settled(Class::Invalid, Verdict::Accept, reason)
-            }
-            Decision::InvalidCut(timeout, reason) => {
-                if conn.renew(self.tick, timeout) {
-                    self.table.shortened(slot);
-                }
-                invalid(id, reason)
-            }
-            Decision::Destroy(reason) => {
+            Decision::Keep => conn.answer(direction),
+            // Only under a profile in which what ends a connection may also open one.
+            Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
+            Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());
-                self.destroy(slot, self.now);
-                Passage { slot: None, ..attached(id, slot, info, reason) }
+                return self.destroy(slot, self.now);
             }
             Decision::Reopen => {
                 self.destroy(slot, self.now);
-                let mut passage = self.track_keyed(segment, tuple, hash, zone);
-                passage.outcome.reason = passage.outcome.reason.reopened();
-                passage
+                return self.reopen(way, segment, tuple, zone, outcome);
             }
+            Decision::Invalid => return self.refuse(slot, None, outcome),
+            Decision::InvalidCut(timeout) => return self.refuse(slot, Some(timeout), outcome),
+        }
+        let is_quiet = conn.is_quiet(self.rules.now);
+        if is_nearer {
+            self.table.shortened(slot);
+        }
+        if way == Way::Through && !is_quiet {
+            self.confirm_entry(slot, hash, outcome);
+        }
+    }
+
+    /// A packet that has ended a connection opens another with the same tuple.
+    #[cold]
+    fn reopen(&mut self, way: Way, segment: &Segment<'_>, tuple: Tuple, zone: u16, outcome: &mut Outcome) {
+        self.track_keyed(way, segment, tuple, zone, outcome);
+        outcome.reason = outcome.reason.reopened();
+    }
+
+    /// The tracker finds a packet INVALID: it is not attached. A new connection is forgotten; a known one may have less
+    /// time from now on.
+    #[cold]
+    fn refuse(&mut self, slot: u32, cut: Option<u64>, outcome: &mut Outcome) {
+        outcome.class = Class::Invalid;
+        outcome.attached = false;
+        let conn = self.table.conn_mut(slot);
+        if !conn.is_confirmed() {
+            outcome.conn = None;
+            self.table.forget(slot);
+        } else if cut.is_some_and(|timeout| conn.renew(self.rules.now, timeout)) {
+            self.table.shortened(slot);
         }
     }
 
     /// A new connection, not yet in the table.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `init_conntrack`, `__nf_conntrack_alloc`.
-    fn create(&mut self, tuple: &Tuple, hash: u32, zone: u16) -> Result<u32, (Verdict, Reason)> {
+    fn create(&mut self, tuple: Tuple, hash: u32, zone: u16) -> Result<u32, (Verdict, Reason)> {
         let (kind, code) = (tuple.icmp_type(), tuple.icmp_code());
         let reply = tuple.invert().ok_or((Verdict::Accept, Reason::TupleNoInverse { kind, code }))?;
-        let (count, max) = (self.table.len() as u64 + 1, self.sysctls.get(Knob::Max) as u64);
+        let (count, max) = (self.table.len() as u64 + 1, self.rules.sysctls.get(Knob::Max) as u64);
         if max != 0 && count > max && !self.early_drop(hash) {
             return Err((Verdict::Drop, Reason::TableFull { count: count - 1, max }));
         }
-        let listened = match self.sysctls.get(Knob::Events) {
+        let listened = match self.rules.sysctls.get(Knob::Events) {
             0 => false,
             1 => true,
             _ => self.listening,
         };
         Ok(self.table.add(Conn {
-            tuples: [*tuple, reply],
-            hashes: [hash, self.table.hash(&reply, zone)],
-            id: ConnId::from(0),
+            tuples: [tuple, reply],
+            number: 0,
             expires: Jiffies(0),
             link: Link::default(),
             status: Status::default(),
@@ -179,8 +255,8 @@ impl Engine {
     }
 
     fn extra(&self) -> Option<Box<Extra>> {
-        let counters = self.sysctls.is_on(Knob::Acct).then(|| [Counter::default(); 2]);
-        let timestamps = self.sysctls.is_on(Knob::Timestamp).then(Stamps::default);
+        let counters = self.rules.sysctls.is_on(Knob::Acct).then(|| [Counter::default(); 2]);
+        let timestamps = self.rules.sysctls.is_on(Knob::Timestamp).then(Stamps::default);
         (counters.is_some() || timestamps.is_some())
             .then(|| Box::new(Extra { counters, timestamps, master: None }))
     }
@@ -190,14 +266,14 @@ impl Engine {
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `early_drop`.
     fn early_drop(&mut self, hash: u32) -> bool {
-        let buckets = self.sysctls.get(Knob::Buckets).max(1) as u32;
+        // A connection lies in two of the kernel's buckets and in one of ours: half as many hold as much each.
+        let buckets = (self.rules.sysctls.get(Knob::Buckets) / 2).max(1) as u32;
         let first = ((u64::from(hash) * u64::from(buckets)) >> 32) as u32;
-        for step in 0..self.profile.early_drop_buckets.min(buckets) {
+        for step in 0..self.rules.profile.early_drop_buckets.min(buckets) {
             let bucket = (first + step) % buckets;
-            let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).map(|found| found.slot).collect();
+            let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).collect();
             victims.retain(|&slot| !self.table.conn(slot).status.has(Status::ASSURED));
             victims.sort_unstable();
-            victims.dedup();
             if !victims.is_empty() {
                 for slot in victims {
                     self.destroy(slot, self.now);
@@ -216,7 +292,7 @@ impl Engine {
             stamps.stop = Some(at);
         }
         if conn.listened {
-            let conn = conn.snapshot(self.ticks.at(at), self.ticks);
+            let conn = conn.snapshot(slot, self.rules.ticks.at(at), self.rules.ticks);
             self.events.push_back(Event { at, kind: EventKind::Destroy, changes: Changes::DESTROY, conn });
         }
         self.table.remove(slot);
@@ -225,79 +301,74 @@ impl Engine {
     /// The last hook.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
-    #[inline(always)]
-    pub(super) fn finish(&mut self, passage: Passage) -> Outcome {
-        let Passage { outcome, slot } = passage;
-        let Some(slot) = slot else { return outcome };
-        let conn = self.table.conn(slot);
-        // It may have died between the hooks. And most packets change nothing that anyone must be told of.
-        let is_there = Some(conn.id) == outcome.conn;
-        if !is_there || (conn.is_confirmed() && conn.changes.is_empty() && conn.expires > self.tick) {
-            return outcome;
+    pub(super) fn leave(&mut self, outcome: &mut Outcome) {
+        if let Some(slot) = self.attached(outcome)
+            && !self.table.conn(slot).is_quiet(self.rules.now)
+        {
+            self.confirm_entry(slot, self.table.hash_of(slot), outcome);
         }
-        self.confirm_entry(slot, outcome)
     }
 
-    fn confirm_entry(&mut self, slot: u32, outcome: Outcome) -> Outcome {
-        let confirmed = self.table.conn(slot).is_confirmed();
-        if !confirmed && let Some(other) = self.rival(slot) {
-            return self.clash(slot, other, outcome);
-        }
-        let now = self.now;
-        let tick = self.tick;
-        let conn = self.table.conn_mut(slot);
-        if !conn.is_confirmed() {
+    /// The connection that a packet is attached to, unless it has died between the hooks.
+    pub(super) fn attached(&self, outcome: &Outcome) -> Option<u32> {
+        let id = outcome.conn.filter(|_| outcome.attached)?;
+        (self.table.conn(id.slot).number == id.number()).then_some(id.slot)
+    }
+
+    fn confirm_entry(&mut self, slot: u32, hash: u32, outcome: &mut Outcome) {
+        if !self.table.conn(slot).is_confirmed() {
+            if let Some(rival) = self.rival(slot, hash) {
+                return self.clash(slot, rival, outcome);
+            }
+            let (now, tick) = (self.now, self.rules.now);
+            let conn = self.table.conn_mut(slot);
             conn.status.insert(Status::CONFIRMED);
             conn.expires = Jiffies(tick.0 + conn.expires.0);
             if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
                 stamps.start = Some(now);
             }
             conn.note(if conn.status.has(Status::EXPECTED) { Changes::RELATED } else { Changes::NEW });
-            self.table.enter(slot);
+            self.table.enter(slot, hash);
         }
         self.deliver(slot);
         self.bury(slot);
-        outcome
     }
 
     /// A timeout of nothing is over at once: the packet keeps its class, the next one finds no entry.
     pub(super) fn bury(&mut self, slot: u32) {
-        if self.table.conn(slot).expires <= self.tick {
+        if self.table.conn(slot).expires <= self.rules.now {
             self.destroy(slot, self.now);
         }
     }
 
-    /// A confirmed connection that holds one of this one's tuples.
-    fn rival(&self, slot: u32) -> Option<u32> {
+    /// A confirmed connection that holds this one's tuples.
+    fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         let conn = self.table.conn(slot);
-        let find =
-            |direction: usize| self.table.find(conn.hashes[direction], &conn.tuples[direction], conn.zone);
-        find(0).or_else(|| find(1)).map(|found| found.slot)
+        self.table.find(hash, &conn.tuples[0], conn.zone).map(|found| found.slot)
     }
 
     /// Two packets of one new flow were tracked before the first was confirmed.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_resolve_clash`.
-    fn clash(&mut self, loser: u32, winner: u32, outcome: Outcome) -> Outcome {
+    #[cold]
+    fn clash(&mut self, loser: u32, winner: u32, outcome: &mut Outcome) {
         let tuples = self.table.conn(loser).tuples;
         let [original, reply] = self.table.conn(winner).tuples;
         let same = tuples == [original, reply] || tuples == [reply, original];
         let counters = self.table.conn(loser).extra.as_deref().and_then(|extra| extra.counters);
         self.table.forget(loser);
         if !same || !proto::may_clash(original.protocol) {
-            return Outcome {
-                verdict: Verdict::Drop,
-                conn: None,
-                attached: false,
-                reason: Reason::InsertFailed {},
-                ..outcome
-            };
+            let reason = Reason::InsertFailed {};
+            *outcome = Outcome { verdict: Verdict::Drop, conn: None, attached: false, reason, ..*outcome };
+            return;
         }
         let conn = self.table.conn_mut(winner);
         if let Some([counter, _]) = counters {
             conn.count(Direction::Original, counter.bytes as usize);
         }
-        Outcome { conn: Some(conn.id), reason: Reason::ClashResolved {}, ..outcome }
+        outcome.conn = Some(conn.id(winner));
+        outcome.reason = Reason::ClashResolved {};
+        self.deliver(winner);
     }
 
     /// Everything that changed since the last event goes into one.
@@ -327,19 +398,11 @@ fn info(conn: &Conn, direction: Direction) -> CtInfo {
     }
 }
 
-fn attached(id: ConnId, slot: u32, info: CtInfo, reason: Reason) -> Passage {
-    let outcome = Outcome {
-        class: Class::Tracked(info),
-        verdict: Verdict::Accept,
-        conn: Some(id),
-        attached: true,
-        reason,
-    };
-    Passage { outcome, slot: Some(slot) }
+/// Checksums are looked at on the way in, where nobody has yet.
+fn is_verified(way: Way, packet: &Packet<'_>) -> bool {
+    way.hook() == Hook::Prerouting && !packet.is_trusted()
 }
 
-fn invalid(id: ConnId, reason: Reason) -> Passage {
-    let outcome =
-        Outcome { class: Class::Invalid, verdict: Verdict::Accept, conn: Some(id), attached: false, reason };
-    Passage { outcome, slot: None }
+fn unattached(class: Class, verdict: Verdict, reason: Reason) -> Outcome {
+    Outcome { class, verdict, conn: None, attached: false, reason }
 }

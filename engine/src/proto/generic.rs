@@ -4,6 +4,6 @@ use super::{Decision, Rules, Segment};
 use crate::reason::Reason;
 use crate::sysctl::Knob;
 
-pub(super) fn track(segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
-    Decision::Renew(rules.timeout(Knob::Generic), Reason::Generic { protocol: segment.protocol })
+pub(super) fn track(segment: &Segment<'_>, rules: &Rules, why: &mut Reason) -> Decision {
+    Decision::Renew(rules.timeout(Knob::Generic)).because(why, Reason::Generic { protocol: segment.protocol })
 }

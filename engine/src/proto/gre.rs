@@ -44,7 +44,7 @@ pub(super) fn keys(bytes: &[u8]) -> Result<(u16, u16), Reason> {
     }
 }
 
-pub(super) fn track(conn: &mut Conn, rules: &Rules<'_>) -> Decision {
+pub(super) fn track(conn: &mut Conn, rules: &Rules, why: &mut Reason) -> Decision {
     if !conn.is_confirmed() {
         conn.proto = ProtoState::Gre(Gre {
             timeout: rules.timeout(Knob::Gre),
@@ -53,8 +53,8 @@ pub(super) fn track(conn: &mut Conn, rules: &Rules<'_>) -> Decision {
     }
     let ProtoState::Gre(gre) = conn.proto else { unreachable!("a GRE connection keeps GRE's state") };
     if !conn.has_reply() {
-        return Decision::Renew(gre.timeout, Reason::GreUnreplied {});
+        return Decision::Renew(gre.timeout).because(why, Reason::GreUnreplied {});
     }
     conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(gre.stream_timeout, Reason::GreStream {})
+    Decision::Renew(gre.stream_timeout).because(why, Reason::GreStream {})
 }

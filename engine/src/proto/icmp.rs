@@ -58,7 +58,7 @@ fn invalid(segment: &Segment<'_>, reason: Reason) -> ErrorStage {
         _ => {
             return ErrorStage::Invalid(
                 reason,
-                tuple(segment.datagram, segment.protocol, segment.bytes).ok(),
+                tuple(&segment.datagram, segment.protocol, segment.bytes).ok(),
             );
         }
     };
@@ -68,7 +68,9 @@ fn invalid(segment: &Segment<'_>, reason: Reason) -> ErrorStage {
 fn icmp_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
     let length = segment.bytes.len() as u32;
     let &[kind, code, ..] = segment.bytes.first_chunk::<HEADER>().ok_or(Reason::IcmpTruncated { length })?;
-    if segment.verify && !checksum::is_intact(checksum::sum(segment.bytes)) {
+    // The IP header is summed with it, so a message of zeroes alone is no sum of nothing, and right.
+    let sum = checksum::sum(segment.bytes);
+    if segment.verify && sum != 0 && !checksum::is_intact(sum) {
         return Err(Reason::IcmpChecksum {});
     }
     match kind {
@@ -82,7 +84,7 @@ fn icmpv6_error(segment: &Segment<'_>) -> Result<ErrorStage, Reason> {
     let length = segment.bytes.len() as u32;
     let &[kind, code, ..] =
         segment.bytes.first_chunk::<HEADER>().ok_or(Reason::Icmpv6Truncated { length })?;
-    if segment.verify && !checksum::is_transport_intact(segment.datagram, protocol::ICMPV6, segment.bytes) {
+    if segment.verify && !checksum::is_transport_intact(&segment.datagram, protocol::ICMPV6, segment.bytes) {
         return Err(Reason::Icmpv6Checksum {});
     }
     match kind {
@@ -102,7 +104,7 @@ fn redirect(segment: &Segment<'_>, code: u8) -> Result<ErrorStage, Reason> {
     if code != 0 {
         return Ok(ErrorStage::Normal);
     }
-    let Datagram { hop_limit, src, .. } = *segment.datagram;
+    let (hop_limit, (src, _)) = (segment.datagram.hop_limit(), segment.datagram.addresses());
     let is_link_local = src.hi >> 54 == 0xfe80 >> 6;
     if hop_limit != 255 || !is_link_local {
         return Err(Reason::Icmpv6Redirect { hop_limit });
@@ -134,13 +136,13 @@ fn about(segment: &Segment<'_>, quoted_at: usize) -> Result<Tuple, Reason> {
 }
 
 /// IPv4: the type that opened the entry is asked about at every packet.
-pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &mut Reason) -> Decision {
     if !is_family(segment, Family::Ipv4) {
-        return Decision::Invalid(Reason::IcmpFamily { protocol: segment.protocol });
+        return Decision::Invalid.because(why, Reason::IcmpFamily { protocol: segment.protocol });
     }
     let opened_by = conn.tuples[0].icmp_type();
     if !is_query(protocol::ICMP, opened_by) {
-        return Decision::Invalid(Reason::IcmpNewInvalid { kind: opened_by });
+        return Decision::Invalid.because(why, Reason::IcmpNewInvalid { kind: opened_by });
     }
     let (kind, id) = (segment.bytes[0], conn.tuples[0].src_id);
     let reason = if is_query(protocol::ICMP, kind) {
@@ -148,17 +150,17 @@ pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> De
     } else {
         Reason::IcmpReply { kind, id }
     };
-    Decision::Renew(rules.timeout(Knob::Icmp), reason)
+    Decision::Renew(rules.timeout(Knob::Icmp)).because(why, reason)
 }
 
 /// IPv6: the type is asked about only at the first packet.
-pub(super) fn track_v6(conn: &Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+pub(super) fn track_v6(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &mut Reason) -> Decision {
     if !is_family(segment, Family::Ipv6) {
-        return Decision::Invalid(Reason::IcmpFamily { protocol: segment.protocol });
+        return Decision::Invalid.because(why, Reason::IcmpFamily { protocol: segment.protocol });
     }
     let opened_by = conn.tuples[0].icmp_type();
     if !conn.is_confirmed() && !is_query(protocol::ICMPV6, opened_by) {
-        return Decision::Invalid(Reason::Icmpv6NewInvalid { kind: opened_by });
+        return Decision::Invalid.because(why, Reason::Icmpv6NewInvalid { kind: opened_by });
     }
     let (kind, id) = (segment.bytes[0], conn.tuples[0].src_id);
     let reason = if is_query(protocol::ICMPV6, kind) {
@@ -166,5 +168,5 @@ pub(super) fn track_v6(conn: &Conn, segment: &Segment<'_>, rules: &Rules<'_>) ->
     } else {
         Reason::Icmpv6Reply { kind, id }
     };
-    Decision::Renew(rules.timeout(Knob::Icmpv6), reason)
+    Decision::Renew(rules.timeout(Knob::Icmpv6)).because(why, reason)
 }

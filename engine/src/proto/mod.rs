@@ -17,7 +17,7 @@ use crate::snapshot::ProtoInfo;
 use crate::sysctl::{Knob, Sysctls};
 use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Direction, Family, Tuple, protocol};
-use crate::wire::ip::Datagram;
+use crate::wire::ip::{Datagram, transport};
 
 /// What a protocol remembers of a connection.
 #[derive(Clone, Debug)]
@@ -51,36 +51,41 @@ impl ProtoState {
         }
     }
 
-    /// A word from the middle of it, for reading ahead.
+    /// Something that tells which it is, for reading ahead.
     pub fn touch(&self) -> u64 {
-        match self {
-            ProtoState::Tcp(tcp) => tcp.touch(),
-            _ => 0,
-        }
+        u64::from(matches!(self, ProtoState::Tcp(_)))
     }
 }
 
-/// What a tracker wants done.
+/// What a tracker wants done. Why, it writes where the packet's outcome is kept: reasons are large, and handing them
+/// from function to function costs more than most rules do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Decision {
     /// Accepted: so many ticks to live from now on, and one packet more to count.
-    Renew(u64, Reason),
+    Renew(u64),
     /// Accepted; the timeout runs on and nothing is counted.
-    Keep(Reason),
+    Keep,
     /// INVALID.
-    Invalid(Reason),
+    Invalid,
     /// INVALID, and the connection has fewer ticks to live from now on.
-    InvalidCut(u64, Reason),
+    InvalidCut(u64),
     /// Accepted and counted; the connection ends here.
-    Destroy(Reason),
-    /// The connection ends here, and the packet is looked up again.
+    Destroy,
+    /// The connection ends here, and the packet is looked up again. This alone needs no reason.
     Reopen,
+}
+
+impl Decision {
+    fn because(self, why: &mut Reason, reason: Reason) -> Decision {
+        *why = reason;
+        self
+    }
 }
 
 /// A packet from its transport header on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'a> {
-    pub datagram: &'a Datagram<'a>,
+    pub datagram: Datagram<'a>,
     pub protocol: u8,
     /// From the transport header on; empty where the header's place lies beyond the packet.
     pub bytes: &'a [u8],
@@ -89,15 +94,16 @@ pub(crate) struct Segment<'a> {
 }
 
 /// What decides beside packet and connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
     pub profile: &'static Profile,
-    pub sysctls: &'a Sysctls,
+    pub sysctls: Sysctls,
     pub ticks: Ticks,
+    /// The present tick.
     pub now: Jiffies,
 }
 
-impl Rules<'_> {
+impl Rules {
     /// A timeout in ticks.
     pub fn timeout(&self, knob: Knob) -> u64 {
         self.ticks.of_setting(self.sysctls.get(knob))
@@ -107,6 +113,7 @@ impl Rules<'_> {
 /// The tuple of a packet.
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_get_tuple`.
+#[inline(always)]
 pub(crate) fn tuple(datagram: &Datagram<'_>, protocol: u8, bytes: &[u8]) -> Result<Tuple, Reason> {
     let too_short = |needed: u32| move || Reason::TupleTooShort { length: bytes.len() as u32, needed };
     let (src_id, dst_id) = match protocol {
@@ -121,25 +128,45 @@ pub(crate) fn tuple(datagram: &Datagram<'_>, protocol: u8, bytes: &[u8]) -> Resu
         protocol::GRE => gre::keys(bytes)?,
         _ => (0, 0),
     };
-    Ok(Tuple { src: datagram.src, dst: datagram.dst, src_id, dst_id, protocol, family: datagram.family })
+    let (src, dst) = datagram.addresses();
+    Ok(Tuple { src, dst, src_id, dst_id, protocol, family: datagram.family })
 }
 
-/// Lets the protocol's tracker decide.
+/// The tuple that a packet most likely has, with nothing checked: for looking ahead.
+pub(crate) fn glance(bytes: &[u8]) -> Option<Tuple> {
+    let family = if bytes.first()? >> 4 == 4 { Family::Ipv4 } else { Family::Ipv6 };
+    let datagram = Datagram::quoted(family, bytes)?;
+    let part = transport(&datagram).ok()?;
+    tuple(&datagram, part.protocol, datagram.from(part.offset)).ok()
+}
+
+/// Whether it is for [`error_stage`] to look at.
+#[inline]
+pub(crate) fn may_be_error(segment: &Segment<'_>) -> bool {
+    match segment.datagram.family {
+        Family::Ipv4 => segment.protocol == protocol::ICMP,
+        Family::Ipv6 => segment.protocol == protocol::ICMPV6,
+    }
+}
+
+/// Lets the protocol's tracker decide, and say why.
+#[inline(always)]
 pub(crate) fn track(
     conn: &mut Conn,
     direction: Direction,
     segment: &Segment<'_>,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Decision {
     match segment.protocol {
-        protocol::TCP => tcp::track(conn, direction, segment, rules),
-        protocol::UDP => udp::track(conn, segment, rules),
-        protocol::UDPLITE => udp::track_lite(conn, segment, rules),
-        protocol::ICMP => icmp::track(conn, segment, rules),
-        protocol::ICMPV6 => icmp::track_v6(conn, segment, rules),
-        protocol::GRE => gre::track(conn, rules),
-        protocol::SCTP => sctp::track(conn, direction, segment, rules),
-        _ => generic::track(segment, rules),
+        protocol::TCP => tcp::track(conn, direction, segment, rules, why),
+        protocol::UDP => udp::track(conn, segment, rules, why),
+        protocol::UDPLITE => udp::track_lite(conn, segment, rules, why),
+        protocol::ICMP => icmp::track(conn, segment, rules, why),
+        protocol::ICMPV6 => icmp::track_v6(conn, segment, rules, why),
+        protocol::GRE => gre::track(conn, rules, why),
+        protocol::SCTP => sctp::track(conn, direction, segment, rules, why),
+        _ => generic::track(segment, rules, why),
     }
 }
 

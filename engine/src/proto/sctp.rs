@@ -120,7 +120,7 @@ struct Arrival<'a> {
     tag: u32,
     kinds: Kinds,
     is_new: bool,
-    rules: &'a Rules<'a>,
+    rules: &'a Rules,
 }
 
 /// Lets a packet have its effect on an association.
@@ -128,11 +128,12 @@ pub(super) fn track(
     conn: &mut Conn,
     direction: Direction,
     segment: &Segment<'_>,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Decision {
     match take(conn, direction, segment, rules) {
-        Ok(decision) => decision,
-        Err(reason) => Decision::Invalid(reason),
+        Ok((decision, reason)) => decision.because(why, reason),
+        Err(reason) => Decision::Invalid.because(why, reason),
     }
 }
 
@@ -140,8 +141,8 @@ fn take(
     conn: &mut Conn,
     direction: Direction,
     segment: &Segment<'_>,
-    rules: &Rules<'_>,
-) -> Result<Decision, Reason> {
+    rules: &Rules,
+) -> Result<(Decision, Reason), Reason> {
     let (bytes, tag) = check_header(segment)?;
     let kinds = check_chunks(bytes)?;
     let is_new = !conn.is_confirmed();
@@ -172,9 +173,9 @@ fn take(
     run?;
     let state = sctp.state;
     Ok(match kept {
-        Some(reason) => Decision::Keep(reason),
-        None if is_new => Decision::Renew(rules.timeout(timeout(state)), Reason::SctpNew { state }),
-        None => Decision::Renew(rules.timeout(timeout(state)), Reason::SctpAccepted { state }),
+        Some(reason) => (Decision::Keep, reason),
+        None if is_new => (Decision::Renew(rules.timeout(timeout(state))), Reason::SctpNew { state }),
+        None => (Decision::Renew(rules.timeout(timeout(state))), Reason::SctpAccepted { state }),
     })
 }
 
@@ -212,7 +213,7 @@ fn check_chunks(bytes: &[u8]) -> Result<Kinds, Reason> {
 /// A packet out of the blue: each of its chunks, on its own, must be one that can open an association.
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_sctp.c `sctp_new`; RFC 9260 section 8.4.
-fn start(bytes: &[u8], tag: u32, kinds: &Kinds, rules: &Rules<'_>) -> Result<Sctp, Reason> {
+fn start(bytes: &[u8], tag: u32, kinds: &Kinds, rules: &Rules) -> Result<Sctp, Reason> {
     if let Some(kind) = kinds.first_of(&[kind::ABORT, kind::SHUTDOWN_COMPLETE, kind::COOKIE_ACK]) {
         return Err(Reason::SctpNewInvalid { kind });
     }
@@ -365,7 +366,7 @@ impl Sctp {
 /// What the table says; chunks without a row keep the state.
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_sctp.c `sctp_new_state`.
-fn next(state: SctpState, kind: u8, direction: Direction, rules: &Rules<'_>) -> Next<SctpState> {
+fn next(state: SctpState, kind: u8, direction: Direction, rules: &Rules) -> Next<SctpState> {
     let row = match kind {
         kind::INIT => 0,
         kind::INIT_ACK => 1,

@@ -10,6 +10,7 @@ use crate::reason::Reason;
 use crate::status::Status;
 use crate::sysctl::Knob;
 use crate::time::Jiffies;
+use crate::tuple::Family;
 use crate::wire::checksum;
 
 /// When an answered flow becomes a stream.
@@ -20,35 +21,41 @@ pub(crate) struct Udp {
 
 const HEADER: usize = 8;
 
-pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+#[inline(always)]
+pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules, why: &mut Reason) -> Decision {
     if let Err(reason) = check(segment) {
-        return Decision::Invalid(reason);
+        return Decision::Invalid.because(why, reason);
     }
     if !conn.is_confirmed() {
         let stream_at = rules.now.0 + rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
         conn.proto = ProtoState::Udp(Udp { stream_at: Jiffies(stream_at) });
     }
-    let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
     if !conn.has_reply() {
-        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpUnreplied {});
+        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpUnreplied {});
     }
+    let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
     if rules.now <= udp.stream_at {
-        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpReplied {});
+        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpReplied {});
     }
     conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(rules.timeout(Knob::UdpStream), Reason::UdpStream {})
+    Decision::Renew(rules.timeout(Knob::UdpStream)).because(why, Reason::UdpStream {})
 }
 
 /// UDP-Lite has UDP's timeouts, and no two seconds.
-pub(super) fn track_lite(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules<'_>) -> Decision {
+pub(super) fn track_lite(
+    conn: &mut Conn,
+    segment: &Segment<'_>,
+    rules: &Rules,
+    why: &mut Reason,
+) -> Decision {
     if let Err(reason) = check_lite(segment, rules) {
-        return Decision::Invalid(reason);
+        return Decision::Invalid.because(why, reason);
     }
     if !conn.has_reply() {
-        return Decision::Renew(rules.timeout(Knob::Udp), Reason::UdpliteUnreplied {});
+        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpliteUnreplied {});
     }
     conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(rules.timeout(Knob::UdpStream), Reason::UdpliteStream {})
+    Decision::Renew(rules.timeout(Knob::UdpStream)).because(why, Reason::UdpliteStream {})
 }
 
 fn check(segment: &Segment<'_>) -> Result<(), Reason> {
@@ -62,14 +69,14 @@ fn check(segment: &Segment<'_>) -> Result<(), Reason> {
     let sealed = [c, d] != [0, 0];
     if sealed
         && segment.verify
-        && !checksum::is_transport_intact(segment.datagram, segment.protocol, segment.bytes)
+        && !checksum::is_transport_intact(&segment.datagram, segment.protocol, segment.bytes)
     {
         return Err(Reason::UdpChecksum {});
     }
     Ok(())
 }
 
-fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
+fn check_lite(segment: &Segment<'_>, rules: &Rules) -> Result<(), Reason> {
     let length = segment.bytes.len();
     let &[.., l, m, c, d] =
         segment.bytes.first_chunk::<HEADER>().ok_or(Reason::UdpliteTruncated { length: length as u32 })?;
@@ -83,9 +90,13 @@ fn check_lite(segment: &Segment<'_>, rules: &Rules<'_>) -> Result<(), Reason> {
     if [c, d] == [0, 0] {
         return Err(Reason::UdpliteNoChecksum {});
     }
-    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
-    let pseudo =
-        checksum::pseudo_header(segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header; over IPv4 the length has
+    // come into the place of the protocol's number, of which there are 256.
+    let counted = match segment.datagram.family {
+        Family::Ipv4 => length as u32 & 0xff,
+        Family::Ipv6 => length as u32,
+    };
+    let pseudo = checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, counted);
     if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
         return Err(Reason::UdpliteChecksum {});
     }

@@ -1,4 +1,4 @@
-//! Where a tuple's entry lies: a table of (hash, place) sorted by hash.
+//! Where a tuple's entry lies: a table of (hash, slot) sorted by hash.
 //!
 //! Linear probing with the rows kept in the order of their hashes. That order buys three things: a miss ends at the
 //! first larger hash; growing is one sequential merge that never looks at a connection; and one of the kernel's
@@ -6,40 +6,18 @@
 //! does. A row is eight bytes, so a probe touches one cache line, and the whole 32-bit hash is compared before any
 //! connection is looked at.
 
-use serde::{Deserialize, Serialize};
-
-use crate::tuple::Direction;
-
-/// A connection's slot and the direction whose tuple this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Place(u32);
-
-impl Place {
-    pub(crate) const fn new(slot: u32, direction: Direction) -> Place {
-        Place(slot << 1 | direction as u32)
-    }
-
-    pub(crate) const fn slot(self) -> u32 {
-        self.0 >> 1
-    }
-
-    pub(crate) const fn direction(self) -> Direction {
-        if self.0 & 1 == 0 { Direction::Original } else { Direction::Reply }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
     hash: u32,
-    place: Place,
+    slot: u32,
 }
 
-/// No slot: slots stop at 2^31, so no place has all bits set.
-const EMPTY: Row = Row { hash: u32::MAX, place: Place(u32::MAX) };
+/// No tuple has the largest hash.
+const EMPTY: Row = Row { hash: u32::MAX, slot: u32::MAX };
 
 impl Row {
     fn is_empty(self) -> bool {
-        self == EMPTY
+        self.hash == EMPTY.hash
     }
 }
 
@@ -56,22 +34,25 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.rows.capacity() * size_of::<Row>()
     }
 
-    /// The places whose hash is `hash`; nearly always none or one.
-    pub(crate) fn find(&self, hash: u32) -> impl Iterator<Item = Place> + '_ {
-        let rows = self.rows.get(self.home(hash)..).unwrap_or_default();
-        rows.iter()
-            .take_while(move |row| row.hash <= hash && !row.is_empty())
-            .filter(move |row| row.hash == hash)
-            .map(|row| row.place)
+    /// The slots whose hash is `hash`; nearly always none or one.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.home(hash);
+        std::iter::from_fn(move || {
+            // A free row's hash is larger than any.
+            while let Some(row) = self.rows.get(at).filter(|row| row.hash <= hash) {
+                at += 1;
+                if row.hash == hash {
+                    return Some(row.slot);
+                }
+            }
+            None
+        })
     }
 
     /// Reads the line on which `find` would begin, so that it is near when it is asked.
@@ -79,13 +60,12 @@ impl Index {
         self.rows.get(self.home(hash)).map_or(0, |row| u64::from(row.hash))
     }
 
-    /// Adds a row, before those of the same hash. So of a connection whose two tuples are equal the reply, entered last,
-    /// is found: as in the kernel, whose chains grow at their heads.
-    pub(crate) fn insert(&mut self, hash: u32, place: Place) {
+    /// Adds a row, before those of the same hash: as in the kernel, whose chains grow at their heads.
+    pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
         if (self.len + 1) * 8 > (self.rows.len().saturating_sub(TAIL)) * 6 {
             self.grow();
         }
-        let mut carried = Row { hash, place };
+        let mut carried = Row { hash, slot };
         let mut at = self.home(hash);
         while self.rows.get(at).is_some_and(|row| !row.is_empty() && row.hash < hash) {
             at += 1;
@@ -104,12 +84,12 @@ impl Index {
     }
 
     /// Removes a row, and moves those behind it nearer to their homes.
-    pub(crate) fn remove(&mut self, hash: u32, place: Place) -> bool {
+    pub(crate) fn remove(&mut self, hash: u32, slot: u32) -> bool {
         let mut at = self.home(hash);
         loop {
             match self.rows.get(at) {
                 Some(row) if row.is_empty() || row.hash > hash => return false,
-                Some(row) if row.hash == hash && row.place == place => break,
+                Some(row) if row.hash == hash && row.slot == slot => break,
                 Some(_) => at += 1,
                 None => return false,
             }
@@ -126,8 +106,8 @@ impl Index {
         true
     }
 
-    /// The places whose hashes lie in `from..=to`, in order: what the kernel calls a bucket.
-    pub(crate) fn range(&self, from: u32, to: u32) -> impl Iterator<Item = Place> + '_ {
+    /// The slots whose hashes lie in `from..=to`, in order: what the kernel calls a bucket.
+    pub(crate) fn range(&self, from: u32, to: u32) -> impl Iterator<Item = u32> + '_ {
         let end = self.rows.len().min(self.home(to) + 1);
         let rows = self.rows.get(self.home(from)..).unwrap_or_default();
         let homes = end.saturating_sub(self.home(from));
@@ -135,11 +115,11 @@ impl Index {
             .enumerate()
             .take_while(move |(at, row)| *at < homes || !row.is_empty())
             .filter(move |(_, row)| !row.is_empty() && row.hash >= from && row.hash <= to)
-            .map(|(_, row)| row.place)
+            .map(|(_, row)| row.slot)
     }
 
     fn home(&self, hash: u32) -> usize {
-        if self.bits == 0 { 0 } else { (hash >> (32 - self.bits)) as usize }
+        (u64::from(hash) >> (32 - self.bits)) as usize
     }
 
     /// Doubles the homes. Rows come in the order of their hashes, so each new place lies behind the last.
@@ -181,30 +161,29 @@ mod tests {
             let mut index = Index::default();
             let mut model = BTreeSet::new();
             for (step, number) in numbers().take(20_000).enumerate() {
-                let (hash, place) = (number << spread, Place::new(step as u32 % 300, Direction::Reply));
+                let (hash, slot) = (number << spread, step as u32 % 300);
                 if number.is_multiple_of(3) {
-                    let present = model.remove(&(hash, place));
-                    assert_eq!(index.remove(hash, place), present);
-                    if let Some(&(hash, place)) = model.iter().nth(step % model.len().max(1)) {
-                        assert!(index.remove(hash, place));
-                        model.remove(&(hash, place));
+                    let present = model.remove(&(hash, slot));
+                    assert_eq!(index.remove(hash, slot), present);
+                    if let Some(&(hash, slot)) = model.iter().nth(step % model.len().max(1)) {
+                        assert!(index.remove(hash, slot));
+                        model.remove(&(hash, slot));
                     }
-                } else if model.insert((hash, place)) {
-                    index.insert(hash, place);
+                } else if model.insert((hash, slot)) {
+                    index.insert(hash, slot);
                 }
                 if step % 500 == 0 {
                     let (low, high) = (hash.min(number), hash.max(number));
                     let mut found: Vec<_> = index.range(low, high).collect();
-                    let mut wanted: Vec<_> =
-                        model.range((low, Place(0))..=(high, Place(u32::MAX))).map(|x| x.1).collect();
+                    let mut wanted: Vec<_> = model.range((low, 0)..=(high, u32::MAX)).map(|x| x.1).collect();
                     found.sort();
                     wanted.sort();
                     assert_eq!(found, wanted);
                 }
             }
-            assert_eq!(index.len(), model.len());
-            for &(hash, place) in &model {
-                assert!(index.find(hash).any(|found| found == place));
+            assert_eq!(index.len, model.len());
+            for &(hash, slot) in &model {
+                assert!(index.find(hash).any(|found| found == slot));
             }
         }
     }

@@ -9,8 +9,8 @@ mod wheel;
 use crate::conn::Conn;
 use crate::outcome::ConnId;
 use crate::time::Jiffies;
-use crate::tuple::{Direction, Tuple};
-use index::{Index, Place};
+use crate::tuple::{Addr, Direction, Tuple};
+use index::Index;
 pub(crate) use wheel::Link;
 use wheel::{Links, Wheel};
 
@@ -23,6 +23,7 @@ pub(crate) struct ConnTable {
     slab: Slab,
     index: Index,
     wheel: Wheel,
+    confirmed: usize,
     seed: u64,
 }
 
@@ -56,37 +57,43 @@ impl ConnTable {
         self.slab.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Conn>()).sum::<usize>()
             + self.slab.free.capacity() * size_of::<u32>()
             + self.index.bytes()
-            + size_of::<Wheel>()
+            + self.wheel.bytes()
     }
 
     /// Confirmed connections.
     pub fn confirmed(&self) -> usize {
-        self.index.len() / 2
+        self.confirmed
     }
 
+    /// The hash of a tuple, and of its inverse: so one row of the index finds a connection from both sides.
     #[inline]
     pub fn hash(&self, tuple: &Tuple, zone: u16) -> u32 {
-        let keys = u64::from(tuple.src_id) << 48
-            | u64::from(tuple.dst_id) << 32
-            | u64::from(tuple.protocol) << 16
-            | u64::from(tuple.family as u8) << 8;
-        let mut hash = fold(tuple.src.lo ^ self.seed, tuple.dst.lo ^ 0x9e37_79b9_7f4a_7c15);
-        if tuple.src.hi | tuple.dst.hi != 0 {
-            hash ^= fold(tuple.src.hi ^ hash, tuple.dst.hi ^ 0xe703_7ed1_a0b4_28db);
-        }
-        let word = fold(hash ^ keys, 0x8ebc_6af0_9c88_c6e3 ^ u64::from(zone));
+        // ICMP's keys are no end's own: its identifier is shared, and a type's answer is another type.
+        let (src_id, dst_id, shared_id) =
+            if tuple.is_icmp() { (0, 0, tuple.src_id) } else { (tuple.src_id, tuple.dst_id, 0) };
+        let end = |addr: Addr, id: u16| {
+            fold(addr.lo ^ self.seed ^ 0x9e37_79b9_7f4a_7c15, addr.hi ^ u64::from(id) ^ 0xe703_7ed1_a0b4_28db)
+        };
+        let ends = end(tuple.src, src_id).wrapping_add(end(tuple.dst, dst_id));
+        let keys = u64::from(zone) << 32
+            | u64::from(shared_id) << 16
+            | u64::from(tuple.protocol) << 8
+            | u64::from(tuple.family as u8);
+        let word = fold(ends, keys ^ 0x8ebc_6af0_9c88_c6e3);
         // The largest hash marks free rows.
         ((word >> 32) as u32 ^ word as u32).min(u32::MAX - 1)
     }
 
-    /// The confirmed connection that has this tuple in one of its directions.
-    #[inline]
+    /// The confirmed connection that has this tuple in one of its directions. Where both are the same it is the reply, as
+    /// in the kernel, which enters that last and finds the last first.
+    #[inline(always)]
     pub fn find(&self, hash: u32, tuple: &Tuple, zone: u16) -> Option<Found> {
-        for place in self.index.find(hash) {
-            let (slot, direction) = (place.slot(), place.direction());
+        for slot in self.index.find(hash) {
             let conn = self.slab.get(slot);
-            if conn.tuples[direction as usize] == *tuple && conn.zone == zone {
-                return Some(Found { slot, direction });
+            for direction in [Direction::Reply, Direction::Original] {
+                if conn.tuples[direction as usize] == *tuple && conn.zone == zone {
+                    return Some(Found { slot, direction });
+                }
             }
         }
         None
@@ -97,11 +104,14 @@ impl ConnTable {
         self.index.touch(hash)
     }
 
-    /// Reads the lines of a connection ahead of its use.
-    pub fn touch_conn(&self, hash: u32) -> u64 {
-        let Some(place) = self.index.find(hash).next() else { return 0 };
-        let conn = self.slab.get(place.slot());
-        conn.expires.0 ^ u64::from(conn.hashes[0]) ^ conn.proto.touch()
+    /// The connection that a tuple of this hash most likely belongs to; any other when there is none.
+    pub fn guess(&self, hash: u32) -> u32 {
+        self.index.find(hash).next().unwrap_or_default()
+    }
+
+    /// Reads the three lines of a connection ahead of its use.
+    pub fn touch_conn(&self, slot: u32) -> u64 {
+        self.slab.try_get(slot).map_or(0, |conn| conn.expires.0 ^ conn.tuples[0].src.lo ^ conn.proto.touch())
     }
 
     #[inline]
@@ -116,17 +126,18 @@ impl ConnTable {
 
     /// The slot of a connection that is still there.
     pub fn slot(&self, id: ConnId) -> Option<u32> {
-        let at = |slot: u32| self.slab.try_get(slot).filter(|conn| conn.id == id).map(|_| slot);
-        at(id.slot).or_else(|| self.iter().find(|(_, conn)| conn.id == id).map(|(slot, _)| slot))
+        let at = |slot: u32| self.slab.try_get(slot).filter(|conn| conn.number == id.number()).map(|_| slot);
+        at(id.slot).or_else(|| self.iter().find(|(_, conn)| conn.number == id.number()).map(|(slot, _)| slot))
     }
 
     /// All connections in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Conn)> {
         let conns = self.slab.chunks.iter().flatten().enumerate();
-        conns.filter(|(_, conn)| conn.id.number() != 0).map(|(slot, conn)| (slot as u32, conn))
+        conns.filter(|(_, conn)| conn.number != 0).map(|(slot, conn)| (slot as u32, conn))
     }
 
     /// Puts a new connection into the slab and gives it its number.
+    #[inline]
     pub fn add(&mut self, conn: Conn) -> u32 {
         self.slab.add(conn)
     }
@@ -136,21 +147,25 @@ impl ConnTable {
         self.slab.remove(slot);
     }
 
-    /// Enters a connection under both its tuples and its deadline.
-    pub fn enter(&mut self, slot: u32) {
-        let [original, reply] = self.slab.get(slot).hashes;
-        self.index.insert(original, Place::new(slot, Direction::Original));
-        self.index.insert(reply, Place::new(slot, Direction::Reply));
+    /// The hash of a connection's tuples.
+    pub fn hash_of(&self, slot: u32) -> u32 {
+        let conn = self.slab.get(slot);
+        self.hash(&conn.tuples[0], conn.zone)
+    }
+
+    /// Enters a connection under its tuples, whose hash is given, and its deadline.
+    pub fn enter(&mut self, slot: u32, hash: u32) {
+        self.index.insert(hash, slot);
         self.wheel.insert(&mut self.slab, slot);
+        self.confirmed += 1;
     }
 
     /// Takes a confirmed connection out of everything.
     pub fn remove(&mut self, slot: u32) {
-        let [original, reply] = self.slab.get(slot).hashes;
-        self.index.remove(original, Place::new(slot, Direction::Original));
-        self.index.remove(reply, Place::new(slot, Direction::Reply));
+        self.index.remove(self.hash_of(slot), slot);
         self.wheel.remove(&mut self.slab, slot);
         self.slab.remove(slot);
+        self.confirmed -= 1;
     }
 
     /// A confirmed connection's deadline has come nearer. A later one costs nothing: the wheel learns of it when it
@@ -168,7 +183,7 @@ impl ConnTable {
     /// order of their numbers.
     pub fn next_due(&mut self, now: Jiffies, due: &mut Vec<u32>) -> Option<Jiffies> {
         let tick = self.wheel.turn(&mut self.slab, now, due)?;
-        due.sort_unstable_by_key(|&slot| self.slab.get(slot).id);
+        due.sort_unstable_by_key(|&slot| self.slab.get(slot).number);
         Some(tick)
     }
 
@@ -178,12 +193,10 @@ impl ConnTable {
     }
 
     /// The connections of one of `buckets` equal ranges of hashes.
-    pub fn bucket(&self, bucket: u32, buckets: u32) -> impl Iterator<Item = Found> + '_ {
+    pub fn bucket(&self, bucket: u32, buckets: u32) -> impl Iterator<Item = u32> + '_ {
         let start = |bucket: u64| (bucket << 32).div_ceil(u64::from(buckets));
         let (from, to) = (start(u64::from(bucket)), start(u64::from(bucket) + 1) - 1);
-        self.index
-            .range(from as u32, to as u32)
-            .map(|place| Found { slot: place.slot(), direction: place.direction() })
+        self.index.range(from as u32, to as u32)
     }
 }
 
@@ -200,11 +213,12 @@ impl Slab {
         self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
     }
 
+    #[inline]
     fn add(&mut self, mut conn: Conn) -> u32 {
         self.last_number += 1;
         self.len += 1;
         if let Some(slot) = self.free.pop() {
-            conn.id = ConnId::new(self.last_number, slot);
+            conn.number = self.last_number;
             *self.get_mut(slot) = conn;
             return slot;
         }
@@ -215,14 +229,14 @@ impl Slab {
         let chunks = self.chunks.len();
         let chunk = &mut self.chunks[chunks - 1];
         let slot = ((chunks - 1) * CHUNK + chunk.len()) as u32;
-        conn.id = ConnId::new(self.last_number, slot);
+        conn.number = self.last_number;
         chunk.push(conn);
         slot
     }
 
     fn remove(&mut self, slot: u32) {
         let conn = self.get_mut(slot);
-        conn.id = ConnId::new(0, slot);
+        conn.number = 0;
         conn.extra = None;
         self.len -= 1;
         self.free.push(slot);
@@ -230,12 +244,9 @@ impl Slab {
 }
 
 impl Links for Slab {
-    fn link(&mut self, entry: u32) -> &mut Link {
-        &mut self.get_mut(entry).link
-    }
-
-    fn deadline(&self, entry: u32) -> Jiffies {
-        self.get(entry).expires
+    fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link) {
+        let conn = self.get_mut(entry);
+        (conn.expires, &mut conn.link)
     }
 }
 
@@ -243,4 +254,38 @@ impl Links for Slab {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuple::{Family, protocol};
+
+    #[test]
+    fn a_tuple_has_the_hash_of_its_inverse() {
+        let table = ConnTable::new(7);
+        let mut hashes = std::collections::BTreeSet::new();
+        for (protocol, dst_id) in [
+            (protocol::TCP, 80),
+            (protocol::GRE, 0),
+            (protocol::ICMP, 8 << 8),
+            (protocol::ICMP, 13 << 8),
+            (protocol::ICMPV6, 128 << 8),
+        ] {
+            let tuple = Tuple {
+                src: Addr { hi: 1, lo: 2 },
+                dst: Addr { hi: 3, lo: 4 },
+                src_id: 5,
+                dst_id,
+                protocol,
+                family: Family::Ipv6,
+            };
+            let inverse = tuple.invert().unwrap();
+            assert_eq!(table.hash(&tuple, 9), table.hash(&inverse, 9), "{tuple}");
+            hashes.insert(table.hash(&tuple, 9));
+            hashes.insert(table.hash(&tuple, 8));
+        }
+        // Two queries of one identifier share theirs.
+        assert_eq!(hashes.len(), 8);
+    }
 }

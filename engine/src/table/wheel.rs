@@ -1,9 +1,13 @@
-//! When entries die: a hierarchical timer wheel whose links are indices.
+//! When entries die: a hierarchical timer wheel.
 //!
 //! Eleven levels of 64 slots reach over all of time; a bit for each slot says whether it holds anything, so five idle
 //! days are a few steps. An entry is filed under a tick *at or before* its deadline: renewing it only writes the
 //! deadline, and when its slot comes due it is filed again. Each entry is filed at most once a level, so expiry is
 //! O(1) amortised however many there are.
+//!
+//! A slot is a plain list, and an entry knows its place there: the last one takes the place of one that leaves. Entries
+//! are not linked to each other because a chain through a large table waits for memory at each of its links, while the
+//! entries of a list can all be asked for at once.
 //!
 //! The wheel knows nothing of connections; who owns the links passes them in.
 
@@ -11,14 +15,14 @@ use crate::time::Jiffies;
 
 const SLOTS: usize = 64;
 const LEVELS: usize = 11;
-/// No entry.
-pub(crate) const NIL: u32 = u32::MAX;
+/// A list that holds more when it is emptied gives its memory back; a smaller one is soon filled again.
+const KEPT: usize = 1024;
 
 /// An entry's place in the wheel, kept inside the entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
-    prev: u32,
-    next: u32,
+    /// Its place in the list.
+    at: u32,
     /// `level * SLOTS + slot`, or `OUT`.
     list: u16,
 }
@@ -27,14 +31,14 @@ const OUT: u16 = u16::MAX;
 
 impl Default for Link {
     fn default() -> Link {
-        Link { prev: NIL, next: NIL, list: OUT }
+        Link { at: 0, list: OUT }
     }
 }
 
 /// Who holds the entries.
 pub(crate) trait Links {
-    fn link(&mut self, entry: u32) -> &mut Link;
-    fn deadline(&self, entry: u32) -> Jiffies;
+    /// An entry's deadline and its place.
+    fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link);
 }
 
 /// The wheel; see the module.
@@ -45,7 +49,8 @@ pub(crate) trait Links {
 pub(crate) struct Wheel {
     /// The next tick to look at: all before it were handed out.
     next: u64,
-    heads: Box<[[u32; SLOTS]; LEVELS]>,
+    /// The levels up to the highest that was ever needed.
+    levels: Vec<[Vec<u32>; SLOTS]>,
     /// For each level, which slots hold something.
     occupied: [u64; LEVELS],
     /// Nothing is to be done before this tick.
@@ -54,52 +59,56 @@ pub(crate) struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Wheel {
-        Wheel { next: 0, heads: Box::new([[NIL; SLOTS]; LEVELS]), occupied: [0; LEVELS], soonest: u64::MAX }
+        Wheel { next: 0, levels: Vec::new(), occupied: [0; LEVELS], soonest: u64::MAX }
     }
 }
 
 impl Wheel {
     /// Files an entry under its deadline, or under the next tick when that has passed.
     pub(crate) fn insert(&mut self, links: &mut impl Links, entry: u32) {
-        let tick = links.deadline(entry).0.max(self.next);
+        let (deadline, link) = links.timer(entry);
+        let tick = deadline.0.max(self.next);
         let level = (63 - (self.next ^ tick | 1).leading_zeros()) as usize / 6;
         let slot = (tick >> (6 * level)) as usize % SLOTS;
-        let head = std::mem::replace(&mut self.heads[level][slot], entry);
-        if head != NIL {
-            links.link(head).prev = entry;
+        while self.levels.len() <= level {
+            self.levels.push([const { Vec::new() }; SLOTS]);
         }
-        *links.link(entry) = Link { prev: NIL, next: head, list: (level * SLOTS + slot) as u16 };
+        let list = &mut self.levels[level][slot];
+        *link = Link { at: list.len() as u32, list: (level * SLOTS + slot) as u16 };
+        list.push(entry);
         self.occupied[level] |= 1 << slot;
-        self.soonest = self.soonest.min(self.start(level, slot));
+        self.soonest = self.soonest.min(tick >> (6 * level) << (6 * level));
     }
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, links: &mut impl Links, entry: u32) {
-        let Link { prev, next, list } = std::mem::take(links.link(entry));
+        let Link { at, list } = std::mem::take(links.timer(entry).1);
         if list == OUT {
             return;
         }
         let (level, slot) = (list as usize / SLOTS, list as usize % SLOTS);
-        if next != NIL {
-            links.link(next).prev = prev;
-        }
-        if prev != NIL {
-            links.link(prev).next = next;
-        } else {
-            self.heads[level][slot] = next;
-            if next == NIL {
-                self.occupied[level] &= !(1 << slot);
-            }
+        let list = &mut self.levels[level][slot];
+        list.swap_remove(at as usize);
+        if let Some(&moved) = list.get(at as usize) {
+            links.timer(moved).1.at = at;
+        } else if list.is_empty() {
+            self.occupied[level] &= !(1 << slot);
         }
     }
 
     /// An entry's deadline has come nearer: files it again where it lies too far ahead.
     pub(crate) fn shortened(&mut self, links: &mut impl Links, entry: u32) {
-        let list = links.link(entry).list;
-        if list != OUT && links.deadline(entry).0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
+        let (deadline, &mut Link { list, .. }) = links.timer(entry);
+        if list != OUT && deadline.0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
             self.remove(links, entry);
             self.insert(links, entry);
         }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let lists = self.levels.iter().flatten();
+        lists.map(|list| size_of_val(list) + list.capacity() * size_of::<u32>()).sum::<usize>()
     }
 
     /// Whether `turn` up to `tick` would find nothing to do.
@@ -144,7 +153,9 @@ impl Wheel {
 
     /// A higher slot is spread out as soon as its first tick is the next one, so that nothing overtakes it.
     fn spread_higher(&mut self, links: &mut impl Links, due: &mut Vec<u32>) {
-        for level in (1..LEVELS).rev() {
+        // It begins where all digits below its own are zero.
+        let highest = (self.next.trailing_zeros() as usize / 6).min(LEVELS - 1);
+        for level in (1..=highest).rev() {
             let slot = (self.next >> (6 * level)) as usize % SLOTS;
             if self.occupied[level] & 1 << slot != 0 {
                 self.spread(links, level, slot, due);
@@ -167,16 +178,20 @@ impl Wheel {
 
     /// Empties a slot: what is due is handed out, what has more time is filed again.
     fn spread(&mut self, links: &mut impl Links, level: usize, slot: usize, due: &mut Vec<u32>) {
-        let mut entry = std::mem::replace(&mut self.heads[level][slot], NIL);
+        let mut list = std::mem::take(&mut self.levels[level][slot]);
         self.occupied[level] &= !(1 << slot);
-        while entry != NIL {
-            let next = std::mem::take(links.link(entry)).next;
-            if links.deadline(entry).0 < self.next {
+        for &entry in &list {
+            let (deadline, link) = links.timer(entry);
+            if deadline.0 < self.next {
+                *link = Link::default();
                 due.push(entry);
             } else {
                 self.insert(links, entry);
             }
-            entry = next;
+        }
+        list.clear();
+        if list.capacity() <= KEPT {
+            self.levels[level][slot] = list;
         }
     }
 }
@@ -189,11 +204,9 @@ mod tests {
     struct Entries(Vec<(Link, u64)>);
 
     impl Links for Entries {
-        fn link(&mut self, entry: u32) -> &mut Link {
-            &mut self.0[entry as usize].0
-        }
-        fn deadline(&self, entry: u32) -> Jiffies {
-            Jiffies(self.0[entry as usize].1)
+        fn timer(&mut self, entry: u32) -> (Jiffies, &mut Link) {
+            let (link, deadline) = &mut self.0[entry as usize];
+            (Jiffies(*deadline), link)
         }
     }
 

@@ -12,27 +12,25 @@ use crate::wire::ip::Datagram;
 /// Source: RFC 1071; linux 6.18 lib/checksum.c `do_csum`.
 #[inline]
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
-    // Four lanes of 32-bit words in 64-bit sums: no carry is lost below 16 GiB, and the compiler makes vectors of it.
-    let (blocks, rest) = bytes.as_chunks::<32>();
-    let mut lanes = [0u64; 8];
-    for block in blocks {
-        let (words, _) = block.as_chunks::<4>();
-        for (lane, word) in lanes.iter_mut().zip(words) {
-            *lane += u64::from(u32::from_le_bytes(*word));
-        }
+    // Whole words with the carries beside them: 2^64 leaves 1 when divided by 0xffff, so they are added in the end.
+    let (words, rest) = bytes.as_chunks::<8>();
+    let total: u128 = words.iter().map(|word| u128::from(u64::from_le_bytes(*word))).sum();
+    halves(total as u64) + (total >> 64) as u64 + halves(last_word(bytes, rest))
+}
+
+/// What is left behind the last whole word: the last eight bytes with those shifted out that were summed before.
+#[inline]
+fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * rest.len() as u32).unwrap_or(0),
+        None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
-    let mut total: u64 = lanes.iter().sum();
-    let (words, rest) = rest.as_chunks::<4>();
-    for word in words {
-        total += u64::from(u32::from_le_bytes(*word));
-    }
-    total
-        + match *rest {
-            [a] => u64::from(a),
-            [a, b] => u64::from(u16::from_le_bytes([a, b])),
-            [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
-            _ => 0,
-        }
+}
+
+/// A word as the sum of its halves, so that many can be added.
+#[inline]
+fn halves(word: u64) -> u64 {
+    (word & 0xffff_ffff) + (word >> 32)
 }
 
 /// Folds a sum to 16 bits, in the order of [`sum`]'s words: little-endian.
@@ -59,12 +57,12 @@ pub(crate) fn seal(sum: u64) -> [u8; 2] {
 ///
 /// The protocol is given because UDP-Lite is not verified with its own.
 /// Source: RFC 9293 section 3.1, RFC 8200 section 8.1.
+#[inline]
 pub(crate) fn pseudo_header(datagram: &Datagram<'_>, protocol: u8, length: u32) -> u64 {
-    let halves = |word: u64| (word.swap_bytes() & 0xffff_ffff) + (word.swap_bytes() >> 32);
-    let mut addresses = halves(datagram.src.lo) + halves(datagram.dst.lo);
-    if datagram.family == Family::Ipv6 {
-        addresses += halves(datagram.src.hi) + halves(datagram.dst.hi);
-    }
+    let addresses = match datagram.family {
+        Family::Ipv4 => sum(&datagram.bytes[12..20]),
+        Family::Ipv6 => sum(&datagram.bytes[8..40]),
+    };
     // Zero and protocol as one big-endian word, then the length: in little-endian order.
     addresses + (u64::from(protocol) << 8) + u64::from(length.swap_bytes())
 }

@@ -22,20 +22,19 @@ const IPV6_HEADER: usize = 40;
 /// The IPv6 fragment header.
 pub(crate) const FRAGMENT_HEADER: usize = 8;
 
-/// A datagram that has passed the host's checks, without what a link put behind it.
+/// A datagram that has passed the host's checks, without what a link put behind it. A view: what is asked for now and
+/// then is read from the bytes when it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Datagram<'a> {
     pub family: Family,
-    pub src: Addr,
-    pub dst: Addr,
     /// IPv4: the protocol; IPv6: the first next-header value (see [`transport`]).
     pub protocol: u8,
+    /// See [`Datagram::fragment`].
+    pub is_fragment: bool,
     /// Of the IPv4 header with its options, or of the IPv6 header alone.
     pub header_len: u32,
-    /// IPv4's time to live.
-    pub hop_limit: u8,
-    pub fragment: Option<FragmentInfo>,
-    /// From the first byte of the network header to the last of the payload.
+    /// From the first byte of the network header to the last of the payload; never less than the header without
+    /// options.
     pub bytes: &'a [u8],
 }
 
@@ -59,18 +58,48 @@ impl<'a> Datagram<'a> {
         self.bytes.get(offset as usize..).unwrap_or_default()
     }
 
+    /// Source and destination address.
+    #[inline]
+    pub(crate) fn addresses(&self) -> (Addr, Addr) {
+        match self.family {
+            Family::Ipv4 => {
+                let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *self.header::<IPV4_HEADER>();
+                (Addr::v4([s0, s1, s2, s3]), Addr::v4([d0, d1, d2, d3]))
+            }
+            Family::Ipv6 => ipv6_addresses(self.header()),
+        }
+    }
+
+    /// IPv4's time to live.
+    pub(crate) fn hop_limit(&self) -> u8 {
+        match self.family {
+            Family::Ipv4 => self.bytes[8],
+            Family::Ipv6 => self.bytes[7],
+        }
+    }
+
+    /// What it is a fragment of.
+    #[inline]
+    pub(crate) fn fragment(&self) -> Option<FragmentInfo> {
+        match self.family {
+            _ if !self.is_fragment => None,
+            Family::Ipv4 => Some(ipv4_fragment(self.header())),
+            Family::Ipv6 => ipv6_fragment(self.bytes),
+        }
+    }
+
+    #[inline]
+    fn header<const N: usize>(&self) -> &'a [u8; N] {
+        self.bytes.first_chunk().expect("a datagram has its header")
+    }
+
     /// The datagram quoted in an ICMP error, of which nothing is checked, not even its version and length.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_get_tuplepr`.
     pub(crate) fn quoted(family: Family, bytes: &'a [u8]) -> Option<Datagram<'a>> {
         match family {
-            Family::Ipv4 => {
-                let header = bytes.first_chunk::<IPV4_HEADER>()?;
-                let mut datagram = ipv4_view(header, bytes);
-                datagram.fragment = ipv4_fragment(header);
-                Some(datagram)
-            }
-            Family::Ipv6 => Some(ipv6_view(bytes.first_chunk::<IPV6_HEADER>()?, bytes)),
+            Family::Ipv4 => Some(ipv4_view(bytes.first_chunk()?, bytes)),
+            Family::Ipv6 => Some(ipv6_view(bytes.first_chunk()?, bytes)),
         }
     }
 }
@@ -81,7 +110,7 @@ impl<'a> Datagram<'a> {
 ///
 /// # Errors
 /// The rule by which the host throws the packet away.
-#[inline]
+#[inline(always)]
 pub(crate) fn receive(bytes: &[u8], offload: bool) -> Result<Datagram<'_>, Reason> {
     let length = bytes.len() as u32;
     match bytes.first().map(|first| first >> 4) {
@@ -107,7 +136,7 @@ pub(crate) fn reassembled(bytes: &[u8]) -> Option<Datagram<'_>> {
 }
 
 /// Source: linux 6.18 net/ipv4/ip_input.c `ip_rcv_core`.
-#[inline]
+#[inline(always)]
 fn receive_ipv4<'a>(
     header: &[u8; IPV4_HEADER],
     bytes: &'a [u8],
@@ -133,45 +162,43 @@ fn receive_ipv4<'a>(
         return Err(Reason::IpTotalLength { total, length });
     }
     datagram.bytes = &bytes[..total as usize];
-    datagram.fragment = ipv4_fragment(header);
     Ok(datagram)
 }
 
+/// Of IPv4's flags and offset, the bits of which a fragment has some set.
+const MORE_AND_OFFSET: u16 = 0x3fff;
+
 #[inline]
 fn ipv4_view<'a>(header: &[u8; IPV4_HEADER], bytes: &'a [u8]) -> Datagram<'a> {
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
     Datagram {
         family: Family::Ipv4,
-        src: Addr::v4([s0, s1, s2, s3]),
-        dst: Addr::v4([d0, d1, d2, d3]),
         protocol: header[9],
+        is_fragment: u16::from_be_bytes([header[6], header[7]]) & MORE_AND_OFFSET != 0,
         header_len: u32::from(header[0] & 0xf) * 4,
-        hop_limit: header[8],
-        fragment: None,
         bytes,
     }
 }
 
-fn ipv4_fragment(header: &[u8; IPV4_HEADER]) -> Option<FragmentInfo> {
-    const MORE_AND_OFFSET: u16 = 0x3fff;
+fn ipv4_fragment(header: &[u8; IPV4_HEADER]) -> FragmentInfo {
     let field = u16::from_be_bytes([header[6], header[7]]);
-    (field & MORE_AND_OFFSET != 0).then(|| FragmentInfo {
+    FragmentInfo {
         id: u32::from(u16::from_be_bytes([header[4], header[5]])),
         offset: u32::from(field & 0x1fff) * 8,
         more: field & 0x2000 != 0,
         data_at: u32::from(header[0] & 0xf) * 4,
         named_at: 0,
-    })
+    }
 }
 
 /// Source: linux 6.18 net/ipv6/ip6_input.c `ip6_rcv_core`.
+#[inline(always)]
 fn receive_ipv6<'a>(
     header: &[u8; IPV6_HEADER],
     bytes: &'a [u8],
     offload: bool,
 ) -> Result<Datagram<'a>, Reason> {
     let mut datagram = ipv6_view(header, bytes);
-    check_ipv6_addresses(datagram.src, datagram.dst)?;
+    check_ipv6_addresses(ipv6_addresses(header))?;
     let payload = u32::from(u16::from_be_bytes([header[4], header[5]]));
     let follow = (bytes.len() - IPV6_HEADER) as u32;
     // No length and a hop-by-hop header: a jumbogram, or as long as what has come.
@@ -186,28 +213,31 @@ fn receive_ipv6<'a>(
         datagram.bytes = hop_by_hop(datagram.bytes, payload)?;
     }
     if payload != 0 && is_extension(datagram.protocol) {
-        datagram.fragment = ipv6_fragment(datagram.bytes);
+        datagram.is_fragment = ipv6_fragment(datagram.bytes).is_some();
     }
     Ok(datagram)
 }
 
+#[inline]
 fn ipv6_view<'a>(header: &[u8; IPV6_HEADER], bytes: &'a [u8]) -> Datagram<'a> {
-    let word = |at: usize| u64::from_be_bytes(*header[at..].first_chunk().expect("eight bytes of forty"));
     Datagram {
         family: Family::Ipv6,
-        src: Addr { hi: word(8), lo: word(16) },
-        dst: Addr { hi: word(24), lo: word(32) },
         protocol: header[6],
+        is_fragment: false,
         header_len: IPV6_HEADER as u32,
-        hop_limit: header[7],
-        fragment: None,
         bytes,
     }
 }
 
+#[inline]
+fn ipv6_addresses(header: &[u8; IPV6_HEADER]) -> (Addr, Addr) {
+    let word = |at: usize| u64::from_be_bytes(*header[at..].first_chunk().expect("eight bytes of forty"));
+    (Addr { hi: word(8), lo: word(16) }, Addr { hi: word(24), lo: word(32) })
+}
+
 /// RFC 4291: the loopback address stays at home, a multicast address sends nothing, and the scopes "reserved" and
 /// "interface" leave no interface.
-fn check_ipv6_addresses(src: Addr, dst: Addr) -> Result<(), Reason> {
+fn check_ipv6_addresses((src, dst): (Addr, Addr)) -> Result<(), Reason> {
     const LOOPBACK: Addr = Addr { hi: 0, lo: 1 };
     let is_multicast = |addr: Addr| addr.hi >> 56 == 0xff;
     let scope = (dst.hi >> 48) & 0xf;
@@ -353,11 +383,11 @@ pub(crate) struct Transport {
 /// When there is none: a later fragment, "no next header", a chain of extension headers that breaks off.
 ///
 /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `get_l4proto`.
-#[inline]
+#[inline(always)]
 pub(crate) fn transport(datagram: &Datagram<'_>) -> Result<Transport, Reason> {
     let direct = Transport { protocol: datagram.protocol, offset: datagram.header_len };
     match datagram.family {
-        Family::Ipv4 => match datagram.fragment {
+        Family::Ipv4 => match datagram.fragment() {
             Some(FragmentInfo { offset, .. }) if offset != 0 => Err(Reason::L4Fragment { offset }),
             _ if datagram.bytes.len() < datagram.header_len as usize => Err(Reason::L4NotFound {}),
             _ => Ok(direct),

@@ -13,11 +13,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod capture;
 mod check;
 mod completions;
+mod coverage;
+mod diff;
 mod explain;
 mod format;
 mod profiles;
 mod replay;
 mod run;
+mod targets;
 mod tone;
 mod try_;
 
@@ -46,7 +49,10 @@ enum Command {
     Explain(explain::Args),
     Check(check::Args),
     Fmt(format::Args),
+    Coverage(coverage::Args),
+    Diff(diff::Args),
     Profiles(profiles::Args),
+    Targets(targets::Args),
     Completions(completions::Args),
 }
 
@@ -98,7 +104,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args, &tone),
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
+        Command::Coverage(args) => coverage::run(args, &tone),
+        Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
+        Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

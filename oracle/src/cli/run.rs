@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use conntruth_engine::{LINUX_6_18, Profile};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -11,14 +12,16 @@ use super::{Error, Exit, Tone};
 use crate::paint::Paint;
 use crate::scenario::Plan;
 use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
-use crate::target::{Reference, Target};
+use crate::target::Target;
+use crate::target::known::{self, KNOWN, Unusable, Wish};
 
 const EXAMPLES: &str = "\
 Examples:
   conntruth run                            the suite that the program carries
   conntruth run --filter 'tcp/**'          a part of it
   conntruth run my-case.ct                 a scenario of your own, or a folder of them
-  conntruth run my-case.ct --bless         write what was found into its claims";
+  conntruth run my-case.ct --bless         write what was found into its claims
+  conntruth run --target linux             hold the suite against the kernel that runs here";
 
 /// Run scenarios and compare their claims.
 #[derive(Debug, Default, clap::Args)]
@@ -42,6 +45,12 @@ pub(super) struct Args {
     /// What to run them against.
     #[arg(long, value_name = "NAME", default_value = "reference")]
     target: String,
+    /// How long a target whose time is real may wait at once, for what it cannot be made to believe.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = patience)]
+    patience: Duration,
+    /// How many worlds run side by side; as many as are good for the target where nothing is said.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
@@ -69,53 +78,73 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let Some(mut target) = target(&args.target, &args.profile, tone)? else { return Ok(Exit::Skipped) };
-    let files = selected(args, tone)?;
+    let mut target = match target(&args.target, &args.profile, args.patience, tone)? {
+        Ok(target) => target,
+        Err(exit) => return Ok(exit),
+    };
+    let files = selected(&args.paths, &args.filter, tone)?;
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(args, tone)?, &mut *target, tone);
+        return report(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
     }
-    report(args, &files, &mut *target, tone)
+    report(args, &files, target, tone)
 }
 
-/// The target of that name; none when it cannot be used here, which was then said.
-pub(super) fn target(name: &str, profile: &str, tone: &Tone) -> Result<Option<Box<dyn Target>>, Error> {
-    let Some(profile) = Profile::find(profile) else {
-        return Err(format!(
-            "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
-            LINUX_6_18.name
-        )
-        .into());
-    };
-    if name == "linux" {
-        match crate::target::linux::Linux::new(std::time::Duration::from_secs(5)) {
-            Ok(linux) => return Ok(Some(Box::new(linux))),
-            Err(refusal) => {
-                tone.warn(format!("target `{name}` cannot be used: {refusal}"));
-                return Ok(None);
-            }
+/// The target of that name, or the exit code of a command that cannot have it, which was then said.
+pub(super) fn target(
+    name: &str,
+    profile: &str,
+    patience: Duration,
+    tone: &Tone,
+) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
+    let profile = self::profile(profile)?;
+    match known::open(name, &Wish { profile, patience }) {
+        Ok(target) => Ok(Ok(target)),
+        Err(Unusable::Unknown) => {
+            let names = KNOWN.map(|known| format!("`{}`", known.name)).join(", ");
+            Err(format!("there is no target `{name}`: there are {names}").into())
+        }
+        Err(Unusable::Missing(what)) => {
+            tone.warn(format!("target `{name}` cannot be used here: {what}"));
+            Ok(Err(if known::is_required(name) { Exit::Failed } else { Exit::Skipped }))
         }
     }
-    if name != "reference" {
-        tone.warn(format!("target `{name}` cannot be used: this version has the `reference` alone"));
-        return Ok(None);
-    }
-    Ok(Some(Box::new(Reference::new(profile))))
+}
+
+/// A length of time in the language's words.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let nanos = text.strip_suffix("ms").map(|number| (number, 1_000_000)).or_else(|| {
+        let units = [("s", 1_000_000_000), ("min", 60_000_000_000)];
+        units.iter().find_map(|(unit, nanos)| text.strip_suffix(unit).map(|number| (number, *nanos)))
+    });
+    nanos
+        .and_then(|(number, unit)| number.parse::<u64>().ok()?.checked_mul(unit))
+        .map(Duration::from_nanos)
+        .ok_or_else(|| format!("`{text}` is no length of time, such as `5s`, `500ms` or `1min`"))
+}
+
+/// The semantics of that name.
+pub(super) fn profile(name: &str) -> Result<&'static Profile, Error> {
+    Profile::find(name).ok_or_else(|| {
+        let default = LINUX_6_18.name;
+        format!("there is no profile `{name}`; `conntruth profiles` lists them, {default} is the default")
+            .into()
+    })
 }
 
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.
-fn selected(args: &Args, tone: &Tone) -> Result<Vec<File>, Error> {
-    let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
+pub(super) fn selected(paths: &[PathBuf], filter: &[String], tone: &Tone) -> Result<Vec<File>, Error> {
+    let read = if paths.is_empty() { suite::embedded() } else { suite::from_paths(paths) };
     let mut files = read.map_err(|error| located(error, tone))?;
     if files.is_empty() {
         return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
     }
-    if let Some(globs) = globs(&args.filter)? {
+    if let Some(globs) = globs(filter)? {
         let all = files.len();
         files.retain(|file| globs.is_match(&file.id));
         if files.is_empty() {
-            return Err(format!("none of {all} scenarios fits {}", quoted(&args.filter)).into());
+            return Err(format!("none of {all} scenarios fits {}", quoted(filter)).into());
         }
     }
     Ok(files)
@@ -178,9 +207,18 @@ fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Err
     Ok(())
 }
 
-fn report(args: &Args, files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<Exit, Error> {
+fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
     let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
-    let (suite, took) = timed(plans, target, tone);
+    let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
+    let mut targets = vec![target];
+    while targets.len() < jobs {
+        match self::target(&args.target, &args.profile, args.patience, tone)? {
+            Ok(another) => targets.push(another),
+            // Fewer than wished for will do.
+            Err(_) => break,
+        }
+    }
+    let (suite, took) = timed(plans, targets, tone)?;
     let totals = suite.totals();
     let out = match args.format {
         Format::Text => {
@@ -203,18 +241,22 @@ fn report(args: &Args, files: &[File], target: &mut dyn Target, tone: &Tone) -> 
 
 /// Runs the plans, with a progress bar where somebody looks. The clock is for people: nothing depends on it.
 #[allow(clippy::disallowed_methods)]
-fn timed(plans: Vec<Plan>, target: &mut dyn Target, tone: &Tone) -> (Suite, std::time::Duration) {
+fn timed(
+    plans: Vec<Plan>,
+    targets: Vec<Box<dyn Target + Send>>,
+    tone: &Tone,
+) -> Result<(Suite, Duration), Error> {
     let started = std::time::Instant::now();
     let bar =
         if tone.shows_progress() { ProgressBar::new(plans.len() as u64) } else { ProgressBar::hidden() };
-    let suite = Suite::run(plans, target, |_| {
+    let suite = Suite::run_side_by_side(plans, targets, |_| {
         // A bar that flickers is worse than none.
         if started.elapsed().as_millis() > 500 {
             bar.inc(1);
         }
     });
     bar.finish_and_clear();
-    (suite, started.elapsed())
+    Ok((suite.ok_or("there is no target")?, started.elapsed()))
 }
 
 fn exit(totals: &Totals) -> Exit {
@@ -230,11 +272,16 @@ fn again(args: &Args) -> String {
     let mut words = vec!["conntruth".to_owned(), "run".to_owned()];
     words.extend(args.paths.iter().map(|path| shell(&path.display().to_string())));
     words.extend(args.filter.iter().map(|filter| format!("--filter {}", shell(filter))));
-    words.push(format!("--profile {}", args.profile));
+    if args.target == "reference" {
+        words.push(format!("--profile {}", args.profile));
+    } else {
+        words.push(format!("--target {}", shell(&args.target)));
+        words.push(format!("--patience {}ms", args.patience.as_millis()));
+    }
     words.join(" ")
 }
 
-fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()

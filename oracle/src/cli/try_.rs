@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Error, Exit, Located, Tone};
 use crate::language::{self, command_line};
 use crate::paint::Paint;
-use crate::scenario::{Detail, Plan, Verdict, diagnose, ladder};
+use crate::scenario::{Detail, Plan, Verdict, beside, diagnose, ladder};
 use crate::suite::{self, Blessing};
 use crate::target::Target;
 
@@ -15,7 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   conntruth try 'tcp client:1 > server:80' '> S' '< S.' '+1h' '> .'
   conntruth try 'udp client:5000 > server:53' '> (40)' '+1s < (200)' '+1.5s > (40)' 'expires 120s'
-  conntruth try 'set tcp_loose 0' 'tcp client:1 > server:80' '> .' --save picked-up.ct";
+  conntruth try 'set tcp_loose 0' 'tcp client:1 > server:80' '> .' --save picked-up.ct
+  conntruth try 'tcp client:1 > server:80' opened '+1s > R seq next+1' --target linux";
 
 /// Try a few steps and see what the tracker makes of them.
 #[derive(Debug, clap::Args)]
@@ -30,14 +31,22 @@ pub(super) struct Args {
     /// What to ask.
     #[arg(long, value_name = "NAME", default_value = "reference")]
     target: String,
+    /// How long a target whose time is real may wait at once.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::run::patience)]
+    patience: std::time::Duration,
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let Some(mut target) = super::run::target(&args.target, &args.profile, tone)? else {
-        return Ok(Exit::Skipped);
+    let mut target = match super::run::target(&args.target, &args.profile, args.patience, tone)? {
+        Ok(target) => target,
+        Err(exit) => return Ok(exit),
+    };
+    let mut reference = match args.target.as_str() {
+        "reference" => None,
+        _ => super::run::target("reference", &args.profile, args.patience, tone)?.ok(),
     };
     let text = command_line(&args.steps);
     let located = |messages: language::Messages| Located(messages.render(tone.colors_stderr()));
@@ -57,7 +66,15 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         if several {
             writeln!(out, "{}", plan.id)?;
         }
-        write!(out, "{}", ladder(plan, &record, Detail::Why, paint))?;
+        match &mut reference {
+            // Another implementation is asked what ours would say.
+            Some(reference) => {
+                let ours = plan.run(&mut **reference);
+                let records = [(args.target.as_str(), &record), ("reference", &ours)];
+                write!(out, "{}", beside(plan, records, paint))?;
+            }
+            None => write!(out, "{}", ladder(plan, &record, Detail::Why, paint))?,
+        }
         for entry in target.table()? {
             writeln!(out, "{entry}")?;
         }

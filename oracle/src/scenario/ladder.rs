@@ -43,6 +43,61 @@ pub fn ladder(plan: &Plan, record: &Record, detail: Detail, paint: Paint) -> Str
     part(plan, record, 0..record.seen.len(), detail, paint)
 }
 
+/// What two targets made of the same packets, side by side: the name of each, and its record. Where they differ a `≠`
+/// stands between them.
+pub fn beside(plan: &Plan, records: [(&str, &Record); 2], paint: Paint) -> String {
+    let wide = plan.moves.iter().filter_map(|step| shown(&step.act)).map(arrow_width).max().unwrap_or(0);
+    let mut rows: Vec<([String; 4], bool)> = Vec::new();
+    let seen = records.map(|(_, record)| &record.seen);
+    for (index, step) in plan.moves.iter().enumerate() {
+        let Act::Packet(sent) = &step.act else { continue };
+        let [left, right] = seen.map(|seen| seen.get(index).and_then(|seen| seen.packet.as_ref()));
+        let cells = [left, right].map(|seen| seen.map_or_else(|| "no answer".to_owned(), answer));
+        let [first, second] = cells;
+        let what = arrow(&sent.shown, wide, '─');
+        rows.push(([clock(step.at), what, first, second], left.zip(right).is_some_and(|(a, b)| agree(a, b))));
+    }
+    let head = ["time", "packet", records[0].0, records[1].0].map(str::to_owned);
+    let width = |column: usize| {
+        let cells = rows.iter().map(|(cells, _)| &cells[column]).chain([&head[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let [t, p, l, r]: [usize; 4] = std::array::from_fn(width);
+    let line = |cells: &[String; 4], mark: &str| {
+        let [time, what, first, second] = cells;
+        format!("{time:>t$}  {what:<p$}  {first:<l$} {mark} {second:<r$}")
+    };
+    let mut text = String::new();
+    let _ = writeln!(text, "{}", paint.over(Role::Dim, line(&head, " ").trim_end()));
+    for (cells, same) in &rows {
+        let mark = if *same { " ".to_owned() } else { paint.over(Role::Bad, "≠") };
+        let _ = writeln!(text, "{}", line(cells, &mark).trim_end());
+    }
+    text
+}
+
+/// An answer in the words of a claim.
+fn answer(seen: &Observation) -> String {
+    let mut row = Row::at(Time::ZERO);
+    fill(&mut row, seen);
+    let cells = [row.class.0, row.state, row.left, row.flags];
+    cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether two answers may be the same: times left are intervals.
+fn agree(left: &Observation, right: &Observation) -> bool {
+    let entries = match (&left.entry, &right.entry) {
+        (Some(a), Some(b)) => {
+            let flags = |entry: &crate::target::Entry| (entry.is_unreplied(), entry.is_assured());
+            let times = a.left.least <= b.left.most && b.left.least <= a.left.most;
+            a.state == b.state && flags(a) == flags(b) && (times || left.destroyed)
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    entries && left.class == right.class && left.destroyed == right.destroyed && left.verdict == right.verdict
+}
+
 /// The lines that lead to one move, itself included: the last `most` of them.
 pub(crate) fn up_to(plan: &Plan, record: &Record, at: usize, most: usize, paint: Paint) -> String {
     let end = (at + 1).min(record.seen.len());
@@ -75,7 +130,7 @@ fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Det
 
 fn shown(act: &Act) -> Option<&Shown> {
     match act {
-        Act::Packet(sent) => Some(&sent.shown),
+        Act::Packet(sent) | Act::Release(_, sent) => Some(&sent.shown),
         Act::Hidden(shown) => Some(shown),
         _ => None,
     }
@@ -99,12 +154,14 @@ fn row(plan: &Plan, step: &Move, seen: &Seen, wide: usize, detail: Detail, paint
                 if seen.found.is_empty() { ("holds", Role::Good) } else { ("fails", Role::Bad) };
             Some(Row { class: (word.to_owned(), role), ..plain(first) })
         }
-        Act::Packet(sent) => {
+        Act::Packet(sent) | Act::Release(_, sent) => {
             let observation = seen.packet.as_ref()?;
             let mut row = Row { what: arrow(&sent.shown, wide, '─'), ..Row::at(step.at) };
             fill(&mut row, observation);
             if sent.arrival.fate == Fate::Dropped || observation.verdict == Verdict::Drop {
                 row.class.0.push_str(", dropped");
+            } else if sent.arrival.fate == Fate::Waits {
+                row.class.0.push_str(", waits");
             }
             row.below = below(observation, detail, paint);
             Some(row)

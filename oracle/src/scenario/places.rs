@@ -20,9 +20,53 @@ const BOX: [(Side, [&str; 2]); 2] =
 /// The tracker's own name.
 const BOX_NAME: &str = "box";
 
+/// A place in the address space for one world, so that many can be asked about in one tracker. Lane 0 has the
+/// addresses that scenarios name; every other lane has a block of its own for the first hosts of either side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane(u32);
+
+impl Lane {
+    /// The scenarios' own addresses.
+    pub const FIRST: Lane = Lane(0);
+    /// Lanes there are, the first not counted: all of 10.1.0.0 to 10.127.255.255, and the same in 10.128.0.0/9.
+    pub const COUNT: u32 = (127 << 16) / Lane::HOSTS;
+    /// Addresses that a lane has on either side.
+    const HOSTS: u32 = 4;
+
+    /// The lane of a running number: they are used up one after the other before any is used again.
+    pub const fn number(count: u64) -> Lane {
+        Lane((count % Lane::COUNT as u64) as u32 + 1)
+    }
+
+    /// Where a host of the scenarios' networks (10.0.0.1 to .3, 10.0.1.1 to .3, and the like in IPv6) lives in this
+    /// lane. Others are everywhere the same.
+    fn place(self, address: IpAddr) -> IpAddr {
+        let block = |first: [u8; 2], host: u8| {
+            let base = u32::from_be_bytes([first[0], first[1], 0, 0]);
+            IpAddr::V4((base + (self.0 - 1) * Lane::HOSTS + u32::from(host)).into())
+        };
+        match address {
+            _ if self == Lane::FIRST => address,
+            IpAddr::V4(v4) => match v4.octets() {
+                [10, 0, 0, host @ 1..=3] => block([10, 1], host),
+                [10, 0, 1, host @ 1..=3] => block([10, 129], host),
+                _ => address,
+            },
+            IpAddr::V6(v6) => match v6.segments() {
+                [0xfd00, net @ (0xa | 0xb), 0, 0, 0, 0, 0, host @ 1..=3] => {
+                    let (high, low) = ((self.0 >> 16) as u16, self.0 as u16);
+                    IpAddr::from([0xfd00, net, high, low, 0, 0, 0, host])
+                }
+                _ => address,
+            },
+        }
+    }
+}
+
 /// The hosts of one story.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
+    lane: Lane,
     family: Family,
     hosts: Vec<Place>,
 }
@@ -45,7 +89,7 @@ pub(crate) struct Spot {
 
 impl Places {
     /// The hosts of a story, with names standing for addresses of `family`.
-    pub fn new(story: &Story, family: Family) -> Places {
+    pub fn new(story: &Story, family: Family, lane: Lane) -> Places {
         let named = |name: &str| story.hosts.iter().any(|host| host.name.value == name);
         let mut hosts: Vec<Place> = story.hosts.iter().map(Place::said).collect();
         for (name, addresses, side) in HOSTS.iter().filter(|(name, ..)| !named(name)) {
@@ -56,7 +100,10 @@ impl Places {
                 hosts.push(Place { name: BOX_NAME.to_owned(), addresses: parsed(addresses), side: None });
             }
         }
-        Places { family, hosts }
+        for host in hosts.iter_mut().filter(|host| host.side.is_some()) {
+            host.addresses.iter_mut().for_each(|address| *address = lane.place(*address));
+        }
+        Places { lane, family, hosts }
     }
 
     /// Both ends of a packet. A literal address decides the family of the name at the other end.
@@ -83,7 +130,7 @@ impl Places {
 
     fn known(&self, end: &Endpoint, family: Family) -> Result<Vec<Spot>, Box<Message>> {
         match &end.host {
-            HostRef::Address(address) => Ok(vec![self.spot(*address)]),
+            HostRef::Address(address) => Ok(vec![self.spot(self.lane.place(*address))]),
             HostRef::Name(name) => {
                 let spots = self.named(&name.value, family);
                 if spots.is_empty() { Err(self.missing(name, family).into()) } else { Ok(spots) }
@@ -130,11 +177,20 @@ fn choose(spots: &[Spot], side: Side) -> Spot {
     *spots.iter().find(faces).unwrap_or(&spots[0])
 }
 
-/// 10.0.0.0/24 and fd00:a::/64 are inside; all the rest of the world is outside.
+/// The hosts of a story that do not live where their network does, and the interface behind which each lives.
+pub(crate) fn routes(story: &Story) -> Vec<(IpAddr, String)> {
+    let hosts = story.hosts.iter().filter(|host| host.name.value != BOX_NAME);
+    let strays = hosts.flat_map(|host| host.addresses.iter().zip(std::iter::repeat(host.side)));
+    let strays = strays
+        .filter_map(|(address, side)| Some((*address, side.filter(|side| *side != side_of(*address))?)));
+    strays.map(|(address, side)| (address, side.name().to_owned())).collect()
+}
+
+/// 10.0.0.0/24 and fd00:a::/64 are inside, and the lanes' blocks beside them; all the rest of the world is outside.
 fn side_of(address: IpAddr) -> Side {
     let inside = match address {
-        IpAddr::V4(v4) => v4.octets().starts_with(&[10, 0, 0]),
-        IpAddr::V6(v6) => v6.segments().starts_with(&[0xfd00, 0xa, 0, 0]),
+        IpAddr::V4(v4) => matches!(v4.octets(), [10, 0, 0, _] | [10, 1..=127, ..]),
+        IpAddr::V6(v6) => v6.segments().starts_with(&[0xfd00, 0xa]),
     };
     if inside { Side::Inside } else { Side::Outside }
 }

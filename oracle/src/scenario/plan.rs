@@ -3,19 +3,21 @@
 //! What hosts send depends on what the scenario says and never on what the tracker answers, so one plan serves every
 //! target. A plan is one world: one variant of `each`, in one family.
 
-use std::fmt;
 use std::sync::Arc;
 
 use conntruth_engine::{Family, Time};
 
 use crate::language::ast::claim::Check;
-use crate::language::ast::packet::Way;
+use crate::language::ast::packet::{Packet, Stop, Way};
 use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
-use crate::target::{Arrival, Config, Fate, Setting};
+use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
+use super::id::{Id, telling};
+use super::places;
+use super::places::Lane;
 use super::talks::{Talk, Talks};
 
 /// The most packets that one scenario may send.
@@ -36,29 +38,6 @@ pub struct Plan {
     pub(crate) tick: u64,
 }
 
-/// What a world is called: the scenario's path, and what sets this world apart from its other worlds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id {
-    /// `tcp/opening/handshake`
-    pub scenario: String,
-    /// Set where the scenario runs in more than one family.
-    pub family: Option<Family>,
-    /// What `each` gave this world.
-    pub variant: Vec<(String, String)>,
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.scenario)?;
-        let mut parts: Vec<String> =
-            self.variant.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        parts.extend(
-            self.family.map(|family| if family == Family::Ipv4 { "ipv4" } else { "ipv6" }.to_owned()),
-        );
-        if parts.is_empty() { Ok(()) } else { write!(f, " [{}]", parts.join(" ")) }
-    }
-}
-
 /// One thing that happens to the tracker, with the line that says so.
 #[derive(Clone, Copy, Debug)]
 pub struct Happening<'a> {
@@ -77,6 +56,8 @@ pub struct Happening<'a> {
 pub enum Happens<'a> {
     /// A packet comes.
     Packet(&'a Arrival),
+    /// A packet that waited goes on, or ends.
+    Release(&'a Release, &'a Arrival),
     /// A sysctl changes.
     Set(&'a Setting),
     /// Time has passed.
@@ -96,6 +77,8 @@ pub(crate) struct Move {
 pub(crate) enum Act {
     /// A packet reaches the tracker.
     Packet(Sent),
+    /// A packet that waited goes on; the packet as it is then.
+    Release(Release, Sent),
     /// The hosts see a packet that the tracker does not.
     Hidden(Shown),
     Set(Setting),
@@ -137,12 +120,13 @@ impl Plan {
     pub fn all(scenario: &str, script: &Arc<Script>, hz: u32) -> Result<Vec<Plan>, Messages> {
         let mut plans = Vec::new();
         let mut messages: Vec<Message> = Vec::new();
+        let telling = telling(&script.stories);
         for (index, story) in script.stories.iter().enumerate() {
             for family in &story.families {
                 let id = Id {
                     scenario: scenario.to_owned(),
                     family: (story.families.len() > 1).then_some(*family),
-                    variant: story.variant.clone(),
+                    variant: telling.iter().filter_map(|at| story.variant.get(*at).cloned()).collect(),
                 };
                 match Plan::of(id, script, index, *family, hz) {
                     Ok(plan) => plans.push(plan),
@@ -160,17 +144,8 @@ impl Plan {
 
     fn of(id: Id, script: &Arc<Script>, index: usize, family: Family, hz: u32) -> Result<Plan, Box<Message>> {
         let story = &script.stories[index];
-        let mut planner = Planner {
-            talks: Talks::new(story, family)?,
-            moves: Vec::new(),
-            now: Time::ZERO,
-            tick: 1_000_000_000 / u64::from(hz.max(1)),
-            bytes: 0,
-        };
-        for (number, step) in story.steps.iter().enumerate() {
-            planner.step(number, step)?;
-        }
-        let config = Config { settings: story.settings.iter().map(setting).collect() };
+        let planner = Planner::of(story, family, Lane::FIRST, hz, true)?;
+        let config = config(story);
         let Planner { talks, moves, tick, .. } = planner;
         Ok(Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick })
     }
@@ -196,14 +171,14 @@ impl Plan {
         })
     }
 
-    /// How many claims it makes.
-    pub fn claims(&self) -> usize {
-        let of_packets = self.moves.iter().filter(|step| match step.act {
-            Act::Packet(_) => self.story().steps[step.step].claims.is_some(),
-            Act::Check => true,
+    /// How many claims it makes about trackers of a profile.
+    pub fn claims(&self, profile: &str) -> usize {
+        let claims = |step: &&Move| match (&step.act, &self.step(step).action) {
+            (Act::Packet(_) | Act::Release(..), _) => self.step(step).claims_for(profile).is_some(),
+            (Act::Check, Action::Check(check)) => check.is_for(profile),
             _ => false,
-        });
-        of_packets.count()
+        };
+        self.moves.iter().filter(claims).count()
     }
 
     /// How many packets it sends through the tracker.
@@ -225,6 +200,7 @@ impl Plan {
                 at: step.at,
                 what: match &step.act {
                     Act::Packet(sent) => Happens::Packet(&sent.arrival),
+                    Act::Release(release, sent) => Happens::Release(release, &sent.arrival),
                     Act::Set(setting) => Happens::Set(setting),
                     Act::Hidden(_) | Act::Check | Act::Wait => Happens::Time,
                 },
@@ -243,20 +219,74 @@ impl Plan {
     }
 }
 
+/// The packets alone that a story sends through the tracker in one family, from the addresses of a lane: for those who
+/// compare thousands of small worlds and show few of them. What else the story does (settings between its steps,
+/// checks) is left out.
+///
+/// # Errors
+/// As [`Plan::all`].
+pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Vec<Arrival>, Box<Message>> {
+    let planner = Planner::of(story, family, lane, hz, false)?;
+    let packets = planner.moves.into_iter().filter_map(|step| match step.act {
+        Act::Packet(sent) => Some(sent.arrival),
+        _ => None,
+    });
+    Ok(packets.collect())
+}
+
+/// How the tracker is to be before a story's first step.
+pub fn config(story: &Story) -> Config {
+    Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story) }
+}
+
 /// What a packet is sent in: itself, or its fragments.
 type Pieces = Vec<Vec<u8>>;
 
-struct Planner {
-    talks: Talks,
-    moves: Vec<Move>,
-    now: Time,
+/// A plan while it is made, step by step.
+pub(crate) struct Planner {
+    pub talks: Talks,
+    pub moves: Vec<Move>,
+    pub now: Time,
     tick: u64,
     /// How many bytes all packets have so far.
     bytes: usize,
+    /// The packets that were to wait, with their labels.
+    waiting: Vec<(String, Sent)>,
+    /// Whether packets are put into words, for people.
+    worded: bool,
 }
 
 impl Planner {
-    fn step(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
+    /// A plan of a story's heading alone.
+    pub fn begin(
+        story: &Story,
+        family: Family,
+        lane: Lane,
+        hz: u32,
+        worded: bool,
+    ) -> Result<Planner, Box<Message>> {
+        Ok(Planner {
+            talks: Talks::new(story, family, lane, worded)?,
+            moves: Vec::with_capacity(story.steps.len()),
+            now: Time::ZERO,
+            tick: 1_000_000_000 / u64::from(hz.max(1)),
+            bytes: 0,
+            waiting: Vec::new(),
+            worded,
+        })
+    }
+
+    /// Plans a whole story.
+    fn of(story: &Story, family: Family, lane: Lane, hz: u32, worded: bool) -> Result<Planner, Box<Message>> {
+        let mut planner = Planner::begin(story, family, lane, hz, worded)?;
+        for (number, step) in story.steps.iter().enumerate() {
+            planner.step(number, step)?;
+        }
+        Ok(planner)
+    }
+
+    /// Adds what a step does.
+    pub fn step(&mut self, number: usize, step: &Step) -> Result<(), Box<Message>> {
         if let Some(after) = step.after {
             self.now = self.now.plus(Time(after.value.nanos(self.tick)));
         }
@@ -265,7 +295,7 @@ impl Planner {
             Action::Set(said) => self.push(number, Act::Set(setting(said))),
             Action::Check(check) => {
                 self.push(number, Act::Check);
-                if let Check::Expires { after, .. } = check {
+                if let Check::Expires { after, .. } = check.itself() {
                     self.now = deadline(self.now, after.value.nanos(self.tick), self.tick);
                 }
             }
@@ -281,6 +311,10 @@ impl Planner {
                 }
             }
             Action::Send { .. } | Action::Opened { .. } => self.send(number, step)?,
+            Action::Release { label, goes_on } => {
+                let fate = if *goes_on { Fate::Passes } else { Fate::Dropped };
+                self.release(number, &label.value, fate, step.span)?;
+            }
             Action::NotYet(_) => {}
         }
         Ok(())
@@ -292,24 +326,43 @@ impl Planner {
             let count = pieces.len();
             for (piece, bytes) in pieces.into_iter().enumerate() {
                 let mut shown = self.shown(&built, step);
-                if count > 1 {
+                if count > 1 && self.worded {
                     shown.text = format!("{}, fragment {} of {count}", shown.text, piece + 1);
                 }
                 let arrival = self.arrival(&built, bytes, step);
                 let index = self.moves.len() - first;
-                self.push(number, Act::Packet(Sent { arrival, shown, index }));
+                let sent = Sent { arrival, shown, index };
+                if let (Fate::Waits, Some(label)) = (sent.arrival.fate, &step.label) {
+                    self.waiting.push((label.value.clone(), sent.clone()));
+                }
+                self.push(number, Act::Packet(sent));
             }
         }
         let sent = self.moves.len() - first;
-        match &step.claims {
-            Some(claims) if claims.each.len() > 1 && claims.each.len() != sent => {
+        match step.all_claims().find(|claims| claims.each.len() > 1 && claims.each.len() != sent) {
+            Some(claims) => {
                 let said = claims.each.len();
                 Err(Message::new(format!("{said} claims for {sent} packet{}", plural(sent)), claims.span)
                     .help("one claim holds for all packets of its step; otherwise there is one for each")
                     .into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+
+    /// A packet that waits goes on, or ends where it is.
+    fn release(&mut self, number: usize, label: &str, fate: Fate, span: Span) -> Result<(), Box<Message>> {
+        let Some(waiting) = self.waiting.iter().position(|(other, _)| other == label) else {
+            return Err(Message::new(format!("no packet `{label}` waits"), span).into());
+        };
+        let mut sent = self.waiting[waiting].1.clone();
+        let verb = if fate == Fate::Passes { "goes on" } else { "is lost" };
+        sent.shown.label = None;
+        sent.shown.text = format!("{label} {verb}: {}", sent.shown.text);
+        sent.arrival = Arrival { at: self.now, fate, ..sent.arrival };
+        sent.index = 0;
+        self.push(number, Act::Release(Release { at: self.now, waiting, fate }, sent));
+        Ok(())
     }
 
     /// The packets of a step, each with the pieces that it is sent in.
@@ -326,7 +379,8 @@ impl Planner {
         if self.moves.len() + times > MOST_PACKETS {
             return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span).into());
         }
-        let arrives = packet.lost.is_none();
+        // One that waits is on its way: what the hosts send next counts it in.
+        let arrives = fate(packet) != Fate::Dropped;
         let mut all = Vec::with_capacity(times);
         for _ in 0..times {
             let built = self.talks.packet(packet, self.now, arrives, span)?;
@@ -347,6 +401,9 @@ impl Planner {
 
     fn shown(&self, built: &Built, step: &Step) -> Shown {
         let name = |index: usize| {
+            if !self.worded {
+                return String::new();
+            }
             let spot = built.route.spots[index];
             self.talks.places.name_of(spot.address).map_or_else(|| spot.address.to_string(), str::to_owned)
         };
@@ -356,26 +413,28 @@ impl Planner {
             to: name(1),
             talk: built.route.talk,
             way: built.route.way,
-            label: step.label.as_ref().map(|label| label.value.clone()),
-            flow: built.route.talk.and_then(|talk| self.talks.talks[talk].name.clone()),
+            label: step.label.as_ref().filter(|_| self.worded).map(|label| label.value.clone()),
+            flow: built
+                .route
+                .talk
+                .filter(|_| self.worded)
+                .and_then(|talk| self.talks.talks[talk].name.clone()),
         }
     }
 
     fn arrival(&self, built: &Built, bytes: Vec<u8>, step: &Step) -> Arrival {
-        let lost = matches!(&step.action, Action::Send { packet, .. } if packet.lost.is_some());
-        let interface = |index: usize| {
-            built.route.spots[index].side.map(|side| match side {
-                crate::language::ast::Side::Inside => "inside".to_owned(),
-                crate::language::ast::Side::Outside => "outside".to_owned(),
-            })
+        let fate = match &step.action {
+            Action::Send { packet, .. } => fate(packet),
+            _ => Fate::Passes,
         };
+        let interface = |index: usize| built.route.spots[index].side.map(|side| side.name().to_owned());
         Arrival {
             at: self.now,
             bytes,
             path: built.route.path(),
             iif: interface(0),
             oif: interface(1),
-            fate: if lost { Fate::Dropped } else { Fate::Passes },
+            fate,
             notrack: built.notrack,
             zone: built.zone,
         }
@@ -383,6 +442,14 @@ impl Planner {
 
     fn push(&mut self, step: usize, act: Act) {
         self.moves.push(Move { at: self.now, step, act });
+    }
+}
+
+fn fate(packet: &Packet) -> Fate {
+    match packet.stop {
+        None => Fate::Passes,
+        Some(Stop::Lost(_)) => Fate::Dropped,
+        Some(Stop::Waits(_)) => Fate::Waits,
     }
 }
 

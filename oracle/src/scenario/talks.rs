@@ -14,7 +14,7 @@ use crate::packet::{Ip, Quote, flag};
 use crate::target::Path;
 
 use super::build::{self, Built};
-use super::places::{Places, Spot, family_of};
+use super::places::{Lane, Places, Spot, family_of};
 use super::stack::{Pings, SctpTalk, Stack, TcpTalk, side};
 
 /// A packet's way through the tracker.
@@ -106,6 +106,8 @@ pub(crate) struct Talks {
     labels: BTreeMap<String, Labelled>,
     /// The IP identification of the next packet.
     next_id: u32,
+    /// Whether packets are put into words, for people.
+    worded: bool,
 }
 
 impl Talks {
@@ -113,12 +115,13 @@ impl Talks {
     ///
     /// # Errors
     /// When a host is unknown, or a port is missing.
-    pub fn new(story: &Story, family: Family) -> Result<Talks, Box<Message>> {
+    pub fn new(story: &Story, family: Family, lane: Lane, worded: bool) -> Result<Talks, Box<Message>> {
         let mut talks = Talks {
-            places: Places::new(story, family),
-            talks: Vec::new(),
+            places: Places::new(story, family, lane),
+            talks: Vec::with_capacity(story.flows.len()),
             labels: BTreeMap::new(),
             next_id: 1,
+            worded,
         };
         for flow in &story.flows {
             let (spots, ports) = talks.ends(&flow.from, &flow.to, flow.protocol, flow.span)?;
@@ -138,12 +141,11 @@ impl Talks {
     /// When there is none, or more than one.
     pub fn find(&self, name: Option<&Name>, span: Span) -> Result<usize, Box<Message>> {
         let Some(name) = name else {
-            let written: Vec<usize> =
-                (0..self.talks.len()).filter(|index| self.talks[*index].written).collect();
-            return match (written.as_slice(), self.talks.len()) {
-                ([only], _) => Ok(*only),
-                ([], 1) => Ok(0),
-                ([], _) => Err(Message::new("there is no flow", span)
+            let mut written = (0..self.talks.len()).filter(|index| self.talks[*index].written);
+            return match (written.next(), written.next(), self.talks.len()) {
+                (Some(only), None, _) => Ok(only),
+                (None, _, 1) => Ok(0),
+                (None, ..) => Err(Message::new("there is no flow", span)
                     .help("declare one: `flow tcp client:40000 > server:80`")
                     .into()),
                 _ => {
@@ -270,7 +272,10 @@ impl Talks {
                 let talk = if let Some(Stack::Tcp(talk)) = stack { talk } else { &mut lone };
                 let mut segment = talk.fill(route.way, said, (at.as_nanos() / 1_000_000) as u32 + 1000);
                 [segment.sport, segment.dport] = route.ports;
-                let shown = build::shown_tcp(&segment, talk.bases(route.way), payload.len());
+                let shown = match self.worded {
+                    true => build::shown_tcp(&segment, talk.bases(route.way), payload.len()),
+                    false => String::new(),
+                };
                 talk.sent(route.way, &segment, payload.len() as u32, arrives);
                 (protocol::TCP, segment.bytes(ip, &payload), shown)
             }
@@ -332,7 +337,7 @@ impl Talks {
     }
 
     fn along(&self, talk: usize, way: Way) -> Route {
-        let Talk { mut spots, mut ports, .. } = self.talks[talk].clone();
+        let (mut spots, mut ports) = (self.talks[talk].spots, self.talks[talk].ports);
         if way == Way::Back {
             spots.reverse();
             ports.reverse();

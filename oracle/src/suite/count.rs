@@ -1,6 +1,7 @@
 //! Running many worlds, and counting how they ended.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use conntruth_engine::Time;
 
@@ -46,6 +47,8 @@ pub struct Totals {
     pub packets: usize,
     /// Claims that were compared.
     pub claims: usize,
+    /// Parts of them that are about something which the target does not show.
+    pub unseen: usize,
 }
 
 /// `N passed, N failed, N skipped[, N unsupported][, N known]`
@@ -83,18 +86,43 @@ impl Suite {
         let identity = target.identity();
         let mut worlds = Vec::with_capacity(plans.len());
         for plan in plans {
-            let ended = match plan.refuses(&identity) {
-                Some(verdict) => Ended { plan, record: None, verdict },
-                None => {
-                    let record = plan.run(target);
-                    let verdict = plan.verdict(&record);
-                    Ended { plan, record: Some(record), verdict }
-                }
-            };
+            let ended = Ended::of(plan, &identity, target);
             tick(&ended);
             worlds.push(ended);
         }
         Suite { identity, worlds }
+    }
+
+    /// Runs them on several targets of one kind at once, for those whose time is real: a world that waits keeps no other
+    /// waiting. The order of the worlds, and what each answers, is as if they had run one after the other.
+    pub fn run_side_by_side(
+        plans: Vec<Plan>,
+        targets: Vec<Box<dyn Target + Send>>,
+        mut tick: impl FnMut(&Ended),
+    ) -> Option<Suite> {
+        let identity = targets.first()?.identity();
+        let waiting = Mutex::new(plans.into_iter().enumerate());
+        let (send, receive) = mpsc::channel();
+        let mut worlds: Vec<(usize, Ended)> = std::thread::scope(|scope| {
+            for mut target in targets {
+                let (send, waiting, identity) = (send.clone(), &waiting, &identity);
+                scope.spawn(move || {
+                    loop {
+                        // A thread that has panicked holds no lock here: taking the next plan cannot panic.
+                        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        let Some((index, plan)) = next else { break };
+                        let ended = Ended::of(plan, identity, &mut *target);
+                        if send.send((index, ended)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(send);
+            receive.iter().inspect(|(_, ended)| tick(ended)).collect()
+        });
+        worlds.sort_unstable_by_key(|(index, _)| *index);
+        Some(Suite { identity, worlds: worlds.into_iter().map(|(_, ended)| ended).collect() })
     }
 
     /// The counts.
@@ -111,6 +139,7 @@ impl Suite {
                 totals.time = totals.time.plus(record.time);
                 totals.packets += world.plan.packets();
                 totals.claims += record.claims;
+                totals.unseen += record.unseen.len();
             }
         }
         totals
@@ -118,6 +147,15 @@ impl Suite {
 }
 
 impl Ended {
+    fn of(plan: Plan, identity: &Identity, target: &mut dyn Target) -> Ended {
+        if let Some(verdict) = plan.refuses(identity) {
+            return Ended { plan, record: None, verdict };
+        }
+        let record = plan.run(target);
+        let verdict = plan.verdict(&record);
+        Ended { plan, record: Some(record), verdict }
+    }
+
     /// The word for how it ended.
     pub fn word(&self) -> &'static str {
         match self.verdict {

@@ -45,19 +45,19 @@ pub struct Sight {
     pub entries: Option<Vec<Entry>>,
 }
 
-/// The worlds one after the other, each in a table of its own.
-pub(super) fn one_by_one<T: Target + ?Sized>(
-    target: &mut T,
-    batch: &Batch,
-) -> Result<Vec<Vec<Sight>>, Refusal> {
-    let world = |arrivals: &Vec<Arrival>| {
-        target.begin(&batch.config)?;
+impl Reading {
+    /// One world of a batch, which has begun.
+    pub(super) fn world<T: Target + ?Sized>(
+        self,
+        target: &mut T,
+        arrivals: &[Arrival],
+    ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
         for (index, arrival) in arrivals.iter().enumerate() {
             let mut events = target.advance(arrival.at)?;
             let observation = target.packet(arrival)?;
             events.extend(observation.events);
-            let is_read = match batch.reading {
+            let is_read = match self {
                 Reading::Each => true,
                 Reading::Last => index + 1 == arrivals.len(),
                 Reading::Never => false,
@@ -70,6 +70,18 @@ pub(super) fn one_by_one<T: Target + ?Sized>(
                 entries: if is_read { Some(target.table()?) } else { None },
             });
         }
+        Ok(sights)
+    }
+}
+
+/// The worlds one after the other, each in a table of its own.
+pub(super) fn one_by_one<T: Target + ?Sized>(
+    target: &mut T,
+    batch: &Batch,
+) -> Result<Vec<Vec<Sight>>, Refusal> {
+    let world = |arrivals: &Vec<Arrival>| {
+        target.begin(&batch.config)?;
+        let sights = batch.reading.world(target, arrivals)?;
         target.end();
         Ok(sights)
     };

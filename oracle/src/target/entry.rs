@@ -31,6 +31,9 @@ pub struct Entry {
     pub master: Option<u64>,
     /// Packets and bytes of both directions, where they are counted.
     pub counters: Option<[Counter; 2]>,
+    /// Whole seconds since it was confirmed, where that is noted: `delta-time` in listings.
+    #[serde(default)]
+    pub lived: Option<u64>,
     /// What the protocol's tracker keeps beside the state, where it is shown.
     pub peers: Peers,
 }
@@ -46,6 +49,27 @@ pub enum Peers {
     Gre([u32; 2]),
     /// Nothing, or nothing that is shown.
     None,
+}
+
+/// A connection that a helper expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// What its first packet will have for a tuple, as far as `mask` has bits.
+    pub tuple: Tuple,
+    /// The bits that must be equal.
+    pub mask: Tuple,
+    /// The original tuple of the connection whose helper expects it.
+    pub master: Tuple,
+    /// Time left.
+    pub left: Left,
+    /// The helper's name.
+    pub helper: Cow<'static, str>,
+    /// The helper's class of expectations.
+    pub class: u32,
+    /// The kernel's `NF_CT_EXPECT_*` bits.
+    pub flags: u32,
+    /// The zone.
+    pub zone: u16,
 }
 
 /// Time left until death: at least and at most, since reading takes time on a clock that runs, and listings round down
@@ -100,6 +124,7 @@ impl Entry {
             helper: None,
             master: conn.master.map(|master| master.number()),
             counters: conn.counters,
+            lived: conn.delta_secs,
             peers: match conn.info {
                 ProtoInfo::Tcp { sides, .. } => Peers::Tcp(sides),
                 ProtoInfo::Sctp { tags, .. } => Peers::Sctp(tags),
@@ -158,6 +183,9 @@ impl fmt::Display for Entry {
         }
         if self.zone != 0 {
             write!(f, " zone={}", self.zone)?;
+        }
+        if let Some(seconds) = self.lived {
+            write!(f, " delta-time={seconds}")?;
         }
         Ok(())
     }

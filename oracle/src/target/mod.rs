@@ -7,15 +7,18 @@
 
 mod batch;
 mod entry;
+pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod reference;
+
+use std::net::IpAddr;
 
 use conntruth_engine::{Class, EventKind, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
-pub use entry::{Entry, Left, Peers};
+pub use entry::{Entry, Expected, Left, Peers};
 pub use reference::Reference;
 
 /// An implementation of connection tracking that can be asked.
@@ -44,6 +47,15 @@ pub trait Target {
     /// When this target cannot be given such a packet.
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal>;
 
+    /// A packet that waits between the hooks goes on from there.
+    ///
+    /// # Errors
+    /// When this target cannot keep packets there, or there is no such packet.
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let _ = release;
+        Err(Refusal::Unsupported("this target keeps no packet between tracking and confirmation".to_owned()))
+    }
+
     /// Time passes without a packet; what ended meanwhile is told as events.
     ///
     /// # Errors
@@ -56,6 +68,14 @@ pub trait Target {
     /// When this target cannot list them.
     fn table(&mut self) -> Result<Vec<Entry>, Refusal>;
 
+    /// All expected connections, in no order.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`] where there are no helpers that could expect any.
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        Err(Refusal::Unsupported("it has no helpers, so it expects no connections".to_owned()))
+    }
+
     /// Many worlds at once. They have one configuration and no address in common, so a target may let their packets
     /// pass in any order that keeps each world's own; the answers are those it would give one world after the other.
     ///
@@ -63,6 +83,16 @@ pub trait Target {
     /// When the worlds cannot be made as asked for, or the target breaks.
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
         batch::one_by_one(self, batch)
+    }
+
+    /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
+    /// has it, and the answers thrown away. What a comparison costs beside it is measured by this. None where there is
+    /// no such measure.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn baseline(&mut self, _batch: &Batch) -> Result<Option<std::time::Duration>, Refusal> {
+        Ok(None)
     }
 
     /// The world is not needed any more.
@@ -191,6 +221,8 @@ impl Abilities {
 pub struct Config {
     /// Sysctls, in the order in which they are to be set.
     pub settings: Vec<Setting>,
+    /// Hosts that a route by their network would not find, and the interface behind which each lives.
+    pub routes: Vec<(IpAddr, String)>,
 }
 
 /// A sysctl and its value.
@@ -246,6 +278,19 @@ pub enum Fate {
     Passes,
     /// A rule drops it before it is confirmed.
     Dropped,
+    /// It is kept there until [`Target::release`], as in a queue that a program reads.
+    Waits,
+}
+
+/// What becomes of a packet that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When.
+    pub at: Time,
+    /// Which: its number among the packets of this world that were to wait, from 0.
+    pub waiting: usize,
+    /// How it ends.
+    pub fate: Fate,
 }
 
 /// What became of a packet.
@@ -259,7 +304,7 @@ pub struct Observation {
     pub attached: bool,
     /// Why, where the target says.
     pub why: Option<Why>,
-    /// The entry it belongs to or is about, as it stands after the packet.
+    /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.
     pub entry: Option<Entry>,
     /// The packet ended that entry.
     pub destroyed: bool,

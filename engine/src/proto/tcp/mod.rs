@@ -70,10 +70,6 @@ impl Tcp {
         ProtoInfo::Tcp { state: self.state, sides: self.sides }
     }
 
-    pub(super) fn touch(&self) -> u64 {
-        u64::from(self.last_seq)
-    }
-
     fn side(&mut self, direction: Direction) -> &mut TcpSide {
         &mut self.sides[direction as usize]
     }
@@ -108,41 +104,47 @@ pub(super) fn track(
     conn: &mut Conn,
     direction: Direction,
     packet: &Packet<'_>,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Decision {
     let header = match Header::parse(packet) {
         Ok(header) => header,
-        Err(reason) => return Decision::Invalid(reason),
+        Err(reason) => return Decision::Invalid.because(why, reason),
     };
     let (status, confirmed) = (conn.status, conn.is_confirmed());
     let ProtoState::Tcp(tcp) = &mut conn.proto else { unreachable!("a TCP connection keeps TCP's state") };
     let started = if confirmed { None } else { Some(start(tcp, &header, rules)) };
     if let Some(Err(reason)) = started {
-        return Decision::Invalid(reason);
+        return Decision::Invalid.because(why, reason);
     }
     let mut old_state = tcp.state;
-    let (new_state, must_fit) = match course(tcp, status, &mut old_state, direction, &header, rules) {
-        Course::Window(state) => (state, true),
-        Course::Sure(state) => (state, false),
+    let new_state = match course(tcp, status, &mut old_state, direction, &header, rules, why) {
+        Course::Window(state) => {
+            match window::check(tcp, direction, &header, rules, why) {
+                Window::Inside => {}
+                Window::Ignored => return Decision::Keep,
+                Window::Outside => return outside(conn, direction, header.kind, rules),
+            }
+            if let Some(Ok(reason)) = started {
+                *why = reason;
+            } else if old_state != tcp.state {
+                *why = Reason::TcpResync { ack: header.ack };
+            }
+            state
+        }
+        Course::Sure(state) => {
+            *why = Reason::TcpRst { seq: header.seq, ack: header.ack };
+            state
+        }
         Course::Done(decision) => return decision,
     };
-    let mut reason = Reason::TcpRst { seq: header.seq, ack: header.ack };
-    if must_fit {
-        match window::check(tcp, direction, &header, rules) {
-            Window::Inside(_) if old_state != tcp.state => reason = Reason::TcpResync { ack: header.ack },
-            Window::Inside(inside) => reason = inside,
-            Window::Ignored(reason) => return Decision::Keep(reason),
-            Window::Outside(reason) => return outside(conn, direction, header.kind, reason, rules),
-        }
-    }
-    let tcp_reason = started.and_then(Result::ok).unwrap_or(reason);
-    accept(conn, direction, &header, (old_state, new_state), tcp_reason, rules)
+    accept(conn, direction, &header, (old_state, new_state), rules, why)
 }
 
 /// The first packet of a connection: a SYN, or with `tcp_loose` an ACK that picks it up mid-stream.
 ///
 /// Source: linux 6.18 `tcp_new`.
-fn start(tcp: &mut Tcp, header: &Header<'_>, rules: &Rules<'_>) -> Result<Reason, Reason> {
+fn start(tcp: &mut Tcp, header: &Header<'_>, rules: &Rules) -> Result<Reason, Reason> {
     let segment = header.kind;
     let next = match rules.profile.tcp_next(Direction::Original, segment, TcpState::None) {
         Next::To(state) => state,
@@ -183,21 +185,23 @@ fn course(
     old: &mut TcpState,
     direction: Direction,
     header: &Header<'_>,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Course {
     let segment = header.kind;
     match rules.profile.tcp_next(direction, segment, *old) {
         Next::Invalid => {
-            Course::Done(Decision::Invalid(Reason::TcpStateInvalid { state: *old, segment, direction }))
+            let reason = Reason::TcpStateInvalid { state: *old, segment, direction };
+            Course::Done(Decision::Invalid.because(why, reason))
         }
         Next::To(TcpState::SynSent) if *old >= TcpState::TimeWait && may_reopen(tcp, direction) => {
             Course::Done(Decision::Reopen)
         }
         Next::To(TcpState::SynSent) if *old < TcpState::TimeWait => Course::Window(TcpState::SynSent),
-        Next::Ignore | Next::To(TcpState::SynSent) => ignored(tcp, old, direction, header),
+        Next::Ignore | Next::To(TcpState::SynSent) => ignored(tcp, old, direction, header, why),
         Next::To(TcpState::TimeWait) if is_challenge_ack(tcp, *old, direction, segment) => {
             tcp.last_flags &= !TcpSide::EXP_CHALLENGE_ACK;
-            Course::Done(Decision::Keep(Reason::TcpChallengeAck { ack: header.ack }))
+            Course::Done(Decision::Keep.because(why, Reason::TcpChallengeAck { ack: header.ack }))
         }
         Next::To(TcpState::SynSent2) => {
             tcp.last_flags |= TcpSide::SIMULTANEOUS_OPEN;
@@ -212,7 +216,7 @@ fn course(
             Course::Window(TcpState::Established)
         }
         Next::To(TcpState::Close) if segment == Segment::Rst => {
-            reset(tcp, status, *old, direction, header, rules)
+            reset(tcp, status, *old, direction, header, rules, why)
         }
         Next::To(state) => Course::Window(state),
     }
@@ -233,7 +237,13 @@ fn is_challenge_ack(tcp: &Tcp, old: TcpState, direction: Direction, segment: Seg
 }
 
 /// The table does not believe it, but the hosts may: accepted, and remembered in case the other side answers.
-fn ignored(tcp: &mut Tcp, old: &mut TcpState, direction: Direction, header: &Header<'_>) -> Course {
+fn ignored(
+    tcp: &mut Tcp,
+    old: &mut TcpState,
+    direction: Direction,
+    header: &Header<'_>,
+    why: &mut Reason,
+) -> Course {
     let segment = header.kind;
     if segment == Segment::SynAck && tcp.last_was(!direction, Segment::Syn) && header.ack == tcp.last_end {
         resync(tcp, direction);
@@ -258,7 +268,7 @@ fn ignored(tcp: &mut Tcp, old: &mut TcpState, direction: Direction, header: &Hea
         tcp.last_ack = header.ack;
     }
     let (seq, end) = (header.seq, header.end);
-    Course::Done(Decision::Keep(Reason::TcpIgnored { state: *old, segment, seq, end }))
+    Course::Done(Decision::Keep.because(why, Reason::TcpIgnored { state: *old, segment, seq, end }))
 }
 
 /// The SYN that was ignored is answered: its sender starts from it, the answerer from nothing.
@@ -282,7 +292,8 @@ fn reset(
     old: TcpState,
     direction: Direction,
     header: &Header<'_>,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Course {
     // The tuple of a closing connection may be in use again, so the numbers known of it prove nothing.
     if old.is_closing() {
@@ -297,7 +308,7 @@ fn reset(
             return Course::Window(target);
         }
         if before(seq, acked) && !rules.sysctls.is_on(Knob::TcpIgnoreInvalidRst) {
-            return Course::Done(Decision::Invalid(Reason::TcpRstStale { seq, acked }));
+            return Course::Done(Decision::Invalid.because(why, Reason::TcpRstStale { seq, acked }));
         }
         // Right behind its own sender's data it is as good as exact.
         let follows_data = tcp.last_was(direction, Segment::Ack) && seq == tcp.last_end;
@@ -323,31 +334,25 @@ fn reset(
 /// FIN and RST outside the window, one from each side: the connection is most likely over, so it gets less time.
 ///
 /// Source: linux 6.18 `nf_tcp_handle_invalid`.
-fn outside(
-    conn: &mut Conn,
-    direction: Direction,
-    kind: Segment,
-    reason: Reason,
-    rules: &Rules<'_>,
-) -> Decision {
+fn outside(conn: &mut Conn, direction: Direction, kind: Segment, rules: &Rules) -> Decision {
     const IS_ENOUGH: u32 = 120;
     let left = conn.ticks_left(rules.now);
     let watched = conn.status.has(Status::ASSURED) && !conn.status.has(Status::FIXED_TIMEOUT);
     let ends = |kind| matches!(kind, Segment::Fin | Segment::Rst);
     let ProtoState::Tcp(tcp) = &mut conn.proto else { unreachable!("a TCP connection keeps TCP's state") };
     if !watched || !ends(kind) {
-        return Decision::Invalid(reason);
+        return Decision::Invalid;
     }
     if tcp.last_dir != direction && ends(tcp.last_kind) {
         let unacknowledged = rules.timeout(Knob::TcpUnack);
         if left >= rules.ticks.of_secs(IS_ENOUGH) && left > unacknowledged {
-            return Decision::InvalidCut(unacknowledged, reason);
+            return Decision::InvalidCut(unacknowledged);
         }
     } else {
         tcp.last_kind = kind;
         tcp.last_dir = direction;
     }
-    Decision::Invalid(reason)
+    Decision::Invalid
 }
 
 /// What an accepted segment does: the state, how long the connection has to live, ASSURED, or its end.
@@ -356,8 +361,8 @@ fn accept(
     direction: Direction,
     header: &Header<'_>,
     (old, new): (TcpState, TcpState),
-    reason: Reason,
-    rules: &Rules<'_>,
+    rules: &Rules,
+    why: &mut Reason,
 ) -> Decision {
     let status = conn.status;
     let ProtoState::Tcp(tcp) = &mut conn.proto else { unreachable!("a TCP connection keeps TCP's state") };
@@ -368,19 +373,19 @@ fn accept(
         tcp.side(direction).flags |= TcpSide::CLOSE_INIT;
     }
     let mut timeout = timeout(tcp, header, old, new, rules);
-    let reason = sharpen(reason, tcp, header, old, new, rules);
+    sharpen(why, tcp, header, old, new, rules);
     if old != new {
         conn.note(Changes::PROTOINFO);
     }
     if !status.has(Status::SEEN_REPLY) {
         if header.has(flag::RST) {
-            return Decision::Destroy(Reason::TcpRstUnreplied { seq: header.seq });
+            return Decision::Destroy.because(why, Reason::TcpRstUnreplied { seq: header.seq });
         }
         if header.kind == Segment::Syn
             && old == TcpState::SynSent
             && rules.profile.tcp_syn_again_keeps_timeout
         {
-            return Decision::Keep(Reason::TcpSynAgain { end: header.end });
+            return Decision::Keep.because(why, Reason::TcpSynAgain { end: header.end });
         }
         if new == TcpState::Established && rules.profile.tcp_pick_up_capped {
             timeout = timeout.min(rules.timeout(Knob::TcpUnack));
@@ -388,30 +393,32 @@ fn accept(
     } else if matches!(old, TcpState::SynRecv | TcpState::Established) && new == TcpState::Established {
         conn.set_status(Status::ASSURED, Changes::ASSURED);
     }
-    Decision::Renew(timeout, reason)
+    Decision::Renew(timeout)
 }
 
 /// How many ticks an accepted segment leaves, the first rule that applies.
-fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: &Rules<'_>) -> u64 {
+fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: &Rules) -> u64 {
     let of_state = state_timeout(new, rules);
-    let retransmitting = rules.timeout(Knob::TcpRetrans);
-    let unacknowledged = rules.timeout(Knob::TcpUnack);
+    let shorter = |knob| Some(rules.timeout(knob)).filter(|&timeout| timeout < of_state);
+    let repeats = i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans);
     let data_waits = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::DATA_UNACKNOWLEDGED != 0;
     let closes = new == TcpState::Close && old != new;
-    if i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans) && of_state > retransmitting {
+    if repeats && let Some(retransmitting) = shorter(Knob::TcpRetrans) {
         retransmitting
     } else if header.kind == Segment::Rst && (rules.profile.tcp_rst_always_close_timeout || closes) {
         rules.timeout(Knob::TcpClose)
-    } else if data_waits && of_state > unacknowledged {
+    } else if data_waits && let Some(unacknowledged) = shorter(Knob::TcpUnack) {
         unacknowledged
-    } else if tcp.last_win == 0 && of_state > retransmitting {
+    } else if tcp.last_win == 0
+        && let Some(retransmitting) = shorter(Knob::TcpRetrans)
+    {
         retransmitting
     } else {
         of_state
     }
 }
 
-fn state_timeout(state: TcpState, rules: &Rules<'_>) -> u64 {
+fn state_timeout(state: TcpState, rules: &Rules) -> u64 {
     rules.timeout(match state {
         TcpState::None | TcpState::SynSent => Knob::TcpSynSent,
         TcpState::SynRecv => Knob::TcpSynRecv,
@@ -426,26 +433,19 @@ fn state_timeout(state: TcpState, rules: &Rules<'_>) -> u64 {
 }
 
 /// Among the reasons that hold, the one a reader wants: why the RST did or did not close, why the timeout is short.
-fn sharpen(
-    reason: Reason,
-    tcp: &Tcp,
-    header: &Header<'_>,
-    old: TcpState,
-    new: TcpState,
-    rules: &Rules<'_>,
-) -> Reason {
+fn sharpen(why: &mut Reason, tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: &Rules) {
+    let Reason::TcpInWindow { seq, ack, .. } = *why else { return };
     let limit = rules.sysctls.get(Knob::TcpMaxRetrans) as u32;
     let repeated = u32::from(tcp.retrans);
-    match reason {
-        Reason::TcpInWindow { seq, ack, .. } if header.kind == Segment::Rst && new == TcpState::Close => {
-            Reason::TcpRst { seq, ack }
+    match header.kind {
+        Segment::Rst if new == TcpState::Close => *why = Reason::TcpRst { seq, ack },
+        Segment::Rst if old == new => {
+            let expected = tcp.sides[!tcp.last_dir as usize].td_maxack;
+            *why = Reason::TcpRstInexact { seq, expected };
         }
-        Reason::TcpInWindow { seq, .. } if header.kind == Segment::Rst && old == new => {
-            Reason::TcpRstInexact { seq, expected: tcp.sides[!tcp.last_dir as usize].td_maxack }
+        Segment::Ack if repeated >= limit.max(1) => {
+            *why = Reason::TcpRetransmitting { retransmissions: repeated, limit };
         }
-        Reason::TcpInWindow { .. } if header.kind == Segment::Ack && repeated >= limit.max(1) => {
-            Reason::TcpRetransmitting { retransmissions: repeated, limit }
-        }
-        _ => reason,
+        _ => {}
     }
 }

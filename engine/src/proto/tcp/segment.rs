@@ -24,6 +24,34 @@ use flag::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
 const VALID: [u8; 9] =
     [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
 
+/// What each combination of flags makes of a segment; nothing where they may not stand together.
+static KINDS: [Option<Segment>; 256] = {
+    let mut kinds = [None; 256];
+    let mut flags = 0;
+    while flags < kinds.len() {
+        let mut row = 0;
+        while row < VALID.len() {
+            if VALID[row] == flags as u8 & !(PSH | ECE | CWR) {
+                kinds[flags] = Some(kind(VALID[row]));
+            }
+            row += 1;
+        }
+        flags += 1;
+    }
+    kinds
+};
+
+const fn kind(flags: u8) -> Segment {
+    match flags {
+        _ if flags & RST != 0 => Segment::Rst,
+        _ if flags & (SYN | ACK) == SYN | ACK => Segment::SynAck,
+        _ if flags & SYN != 0 => Segment::Syn,
+        _ if flags & FIN != 0 => Segment::Fin,
+        _ if flags & ACK != 0 => Segment::Ack,
+        _ => Segment::None,
+    }
+}
+
 const HEADER: usize = 20;
 const MAX_SCALE: u8 = 14;
 
@@ -58,13 +86,13 @@ impl<'a> Header<'a> {
         if header < HEADER || header > length {
             return Err(Reason::TcpDataOffset { header: header as u32, length: length as u32 });
         }
-        if packet.verify && !checksum::is_transport_intact(packet.datagram, packet.protocol, bytes) {
+        if packet.verify && !checksum::is_transport_intact(&packet.datagram, packet.protocol, bytes) {
             return Err(Reason::TcpChecksum {});
         }
         let flags = head[13];
-        if !VALID.contains(&(flags & !(PSH | ECE | CWR))) {
+        let Some(kind) = KINDS[usize::from(flags)] else {
             return Err(Reason::TcpFlags { flags });
-        }
+        };
         let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let seq = word(4);
         let phantom = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
@@ -73,7 +101,7 @@ impl<'a> Header<'a> {
             ack: word(8),
             window: u16::from_be_bytes([head[14], head[15]]),
             flags,
-            kind: kind(flags),
+            kind,
             end: seq.wrapping_add((length - header) as u32).wrapping_add(phantom),
             options: &bytes[HEADER..header],
         })
@@ -114,17 +142,6 @@ impl<'a> Header<'a> {
         let edges =
             blocks.unwrap_or_default().chunks_exact(8).map(|b| u32::from_be_bytes([b[4], b[5], b[6], b[7]]));
         edges.fold(self.ack, |sack, edge| if super::after(edge, sack) { edge } else { sack })
-    }
-}
-
-fn kind(flags: u8) -> Segment {
-    match flags {
-        _ if flags & RST != 0 => Segment::Rst,
-        _ if flags & (SYN | ACK) == SYN | ACK => Segment::SynAck,
-        _ if flags & SYN != 0 => Segment::Syn,
-        _ if flags & FIN != 0 => Segment::Fin,
-        _ if flags & ACK != 0 => Segment::Ack,
-        _ => Segment::None,
     }
 }
 

@@ -18,11 +18,11 @@ use crate::tuple::Direction;
 /// What the window says of a segment.
 pub(super) enum Window {
     /// Fits, and has been noted.
-    Inside(Reason),
+    Inside,
     /// Accepted, with no effect on the state.
-    Ignored(Reason),
+    Ignored,
     /// INVALID.
-    Outside(Reason),
+    Outside,
 }
 
 /// A segment's numbers as the rules count them, which is not always as the header has them.
@@ -34,41 +34,55 @@ struct Numbers {
     sack: u32,
 }
 
+impl Numbers {
+    /// What counts instead of what a RST, or a segment without an ACK, says.
+    fn amend(&mut self, sender: &TcpSide, receiver: &TcpSide, state: TcpState, header: &Header<'_>) {
+        // Without an ACK, or with one that a broken RST left at zero, what was sent counts as acknowledged.
+        if !header.has(flag::ACK) || self.ack == 0 {
+            self.ack = receiver.td_end;
+            self.sack = receiver.td_end;
+        }
+        // A RST with SEQ 0 answers a SYN.
+        if header.has(flag::RST) && self.seq == 0 && state == TcpState::SynSent {
+            self.seq = sender.td_end;
+            self.end = sender.td_end;
+        }
+    }
+}
+
 /// Checks a segment, and notes it if it fits.
-pub(super) fn check(tcp: &mut Tcp, direction: Direction, header: &Header<'_>, rules: &Rules<'_>) -> Window {
+pub(super) fn check(
+    tcp: &mut Tcp,
+    direction: Direction,
+    header: &Header<'_>,
+    rules: &Rules,
+    why: &mut Reason,
+) -> Window {
     let state = tcp.state;
     let (sender, receiver) = pair(&mut tcp.sides, direction);
     let sack = if receiver.flags & TcpSide::SACK_PERM != 0 { header.sack() } else { header.ack };
     let Header { seq, end, ack, .. } = *header;
     let mut n = Numbers { seq, end, ack, sack };
     if begin(sender, receiver, direction, state, header, &n) {
-        return Window::Inside(inside(sender, &n));
+        *why = inside(sender, &n);
+        return Window::Inside;
     }
-    // Without an ACK, or with one that a broken RST left at zero, what was sent counts as acknowledged.
-    if !header.has(flag::ACK) || (header.has(flag::RST) && n.ack == 0) {
-        n.ack = receiver.td_end;
-        n.sack = receiver.td_end;
+    if header.flags & (flag::ACK | flag::RST) != flag::ACK {
+        n.amend(sender, receiver, state, header);
     }
-    // A RST with SEQ 0 answers a SYN.
-    if header.has(flag::RST) && n.seq == 0 && state == TcpState::SynSent {
-        n.seq = sender.td_end;
-        n.end = sender.td_end;
-    }
-    let liberal = sender.flags & TcpSide::BE_LIBERAL != 0 || rules.sysctls.is_on(Knob::TcpBeLiberal);
-    if let Err(window) = bounds(sender, receiver, &n, rules.profile.tcp_max_ack_window) {
+    if let Err((window, reason)) = bounds(sender, receiver, &n, rules.profile.tcp_max_ack_window) {
+        let liberal = sender.flags & TcpSide::BE_LIBERAL != 0 || rules.sysctls.is_on(Knob::TcpBeLiberal);
         let bound = sender.td_maxend.wrapping_add(1);
-        return if liberal {
-            Window::Inside(Reason::TcpLiberal { seq: n.seq, end: n.end, ack: n.ack, bound })
-        } else {
-            window
-        };
+        let taken = Reason::TcpLiberal { seq: n.seq, end: n.end, ack: n.ack, bound };
+        *why = if liberal { taken } else { reason };
+        return if liberal { Window::Inside } else { window };
     }
-    let reason = inside(sender, &n);
+    *why = inside(sender, &n);
     note(sender, receiver, header, &n);
     if header.kind == Segment::Ack {
         count_repeats(tcp, direction, header.window, &n);
     }
-    Window::Inside(reason)
+    Window::Inside
 }
 
 fn pair(sides: &mut [TcpSide; 2], direction: Direction) -> (&mut TcpSide, &mut TcpSide) {
@@ -138,7 +152,12 @@ fn join_midstream(sender: &mut TcpSide, receiver: &mut TcpSide, header: &Header<
 }
 
 /// The four bounds.
-fn bounds(sender: &mut TcpSide, receiver: &TcpSide, n: &Numbers, max_ack_window: u32) -> Result<(), Window> {
+fn bounds(
+    sender: &mut TcpSide,
+    receiver: &TcpSide,
+    n: &Numbers,
+    max_ack_window: u32,
+) -> Result<(), (Window, Reason)> {
     let lowest_end = sender.td_end.wrapping_sub(receiver.td_maxwin).wrapping_sub(1);
     let lowest_ack = receiver.td_end.wrapping_sub(sender.td_maxwin.max(max_ack_window)).wrapping_sub(1);
     let ends_in_window = receiver.td_maxwin == 0 || after(n.end, lowest_end);
@@ -156,18 +175,18 @@ fn bounds(sender: &mut TcpSide, receiver: &TcpSide, n: &Numbers, max_ack_window:
         {
             sender.td_end = n.end;
             sender.flags |= TcpSide::DATA_UNACKNOWLEDGED;
-            return Err(Window::Ignored(Reason::TcpOvershoot { seq, end, bound, overshot }));
+            return Err((Window::Ignored, Reason::TcpOvershoot { seq, end, bound, overshot }));
         }
-        return Err(Window::Outside(Reason::TcpSeqOver { seq, end, bound, overshot }));
+        return Err((Window::Outside, Reason::TcpSeqOver { seq, end, bound, overshot }));
     }
     if !before(n.sack, over_ack) {
-        return Err(Window::Outside(Reason::TcpAckOver { ack: n.sack, bound: over_ack }));
+        return Err((Window::Outside, Reason::TcpAckOver { ack: n.sack, bound: over_ack }));
     }
     if !ends_in_window {
-        return Err(Window::Ignored(Reason::TcpSeqUnder { end: n.end, bound: lowest_end }));
+        return Err((Window::Ignored, Reason::TcpSeqUnder { end: n.end, bound: lowest_end }));
     }
     if !after(n.sack, lowest_ack) {
-        return Err(Window::Ignored(Reason::TcpAckUnder { ack: n.sack, bound: lowest_ack }));
+        return Err((Window::Ignored, Reason::TcpAckUnder { ack: n.sack, bound: lowest_ack }));
     }
     Ok(())
 }

@@ -201,7 +201,7 @@ fn ipv6_transport_headers() {
 
 #[test]
 fn fragments_are_recognised_behind_other_headers() {
-    let fragment = |next, payload: &[u8]| receive(&ipv6(next, payload), false).unwrap().fragment;
+    let fragment = |next, payload: &[u8]| receive(&ipv6(next, payload), false).unwrap().fragment();
     let info = fragment(60, &[44, 0, 0, 0, 0, 0, 0, 0, 99, 0, 1, 1, 0, 0, 0, 5]).expect("a fragment");
     assert_eq!((info.id, info.offset, info.more, info.data_at, info.named_at), (5, 256, true, 56, 40));
     assert_eq!(fragment(44, &[99]).expect("cut short").data_at, 48);

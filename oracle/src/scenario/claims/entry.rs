@@ -5,7 +5,7 @@ use conntruth_engine::Direction;
 use crate::language::ast::Span;
 use crate::language::ast::claim::{EntryClaim, Key, KeyValue, Named};
 use crate::language::ast::packet::Protocol;
-use crate::target::{Entry, Peers};
+use crate::target::{Entry, Passing, Peers};
 
 use super::super::run::World;
 use super::super::talks::number;
@@ -109,6 +109,10 @@ fn key(key: &Key, entry: &Entry, direction: Option<Direction>, world: &World<'_>
     if !world.identity.abilities.shows.windows && (WINDOWS.contains(&name) || GRE_TIMEOUTS.contains(&name)) {
         return Some(Mismatch::unseen(key.name.span, name));
     }
+    // Counted by the wall clock, which does not know of time that entries are made older by.
+    if name == "delta-time" && world.identity.abilities.time != Passing::Virtual {
+        return Some(Mismatch::unseen(key.name.span, name));
+    }
     let got = value(&key.name.value, entry, direction);
     let (expected, holds) = match &key.value.value {
         KeyValue::Any => ("*".to_owned(), got.is_some()),
@@ -171,6 +175,7 @@ pub(super) fn value(name: &str, entry: &Entry, direction: Option<Direction>) -> 
             "mark" => Value::Number(entry.mark.into()),
             "zone" => Value::Number(entry.zone.into()),
             "helper" => Value::Word(entry.helper.as_deref()?.to_owned()),
+            "delta-time" => Value::Number(entry.lived?),
             "timeout" | "stream_timeout" => match entry.peers {
                 Peers::Gre(timeouts) => Value::Number(timeouts[usize::from(name != "timeout")].into()),
                 _ => return None,

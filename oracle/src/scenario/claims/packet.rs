@@ -158,7 +158,7 @@ pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
 }
 
 fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {
-    let passed = seen.verdict == Verdict::Accept && arrival.fate == Fate::Passes;
+    let passed = seen.verdict == Verdict::Accept && arrival.fate != Fate::Dropped;
     let word = |passed: bool| if passed { "accepted" } else { "dropped" };
     if passed == wanted {
         return Vec::new();
@@ -182,7 +182,7 @@ fn no_entry(
     step: &Move,
 ) -> Result<Vec<Mismatch>, Silence> {
     let talk = match &step.act {
-        Act::Packet(sent) => sent.shown.talk,
+        Act::Packet(sent) | Act::Release(_, sent) => sent.shown.talk,
         _ => None,
     };
     let mut entry = seen.entry.clone().filter(|_| !seen.destroyed);

@@ -38,12 +38,11 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
-        Request::Begin(_) | Request::Batch(_) | Request::Baseline(_) if worlds.is_used_up() => {
-            Ok(Answer::UsedUp)
-        }
+        Request::Begin(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
         Request::Begin(config) => {
             worlds.kernel().reset_settings().map_err(broken)?;
             worlds.alone().map_err(broken)?;
+            worlds.kernel().set_routes(&config.routes).map_err(broken)?;
             config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
             Ok(Answer::Done)
         }
@@ -51,6 +50,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
         Request::Packet(arrival) => packet(worlds, &arrival).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
+        Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),
         Request::Batch(batch) => self::batch(worlds, &batch).map(Answer::Sights),
         Request::Baseline(batch) => baseline(worlds, &batch),
     }
@@ -112,9 +112,17 @@ fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal>
     Ok(seen)
 }
 
+/// What worlds that are over have left unfinished must not take the memory of those that follow.
+const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
+    [("net.ipv4.ipfrag_high_thresh", 1 << 30), ("net.netfilter.nf_conntrack_frag6_high_thresh", 1 << 30)];
+
 fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
+    worlds.kernel().set_routes(&batch.config.routes).map_err(broken)?;
+    ROOM_FOR_FRAGMENTS
+        .iter()
+        .try_for_each(|(name, value)| set(worlds, &Setting { name: (*name).to_owned(), value: *value }))?;
     batch.config.settings.iter().try_for_each(|setting| set(worlds, setting))
 }
 

@@ -15,9 +15,9 @@ use netlink_bindings::conntrack::{
 use netlink_bindings::traits::Pusher;
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{Messages, Reply, Socket};
+use super::netlink::{Messages, Reply, Socket, attributes};
 use super::nflog::FAMILY_HEADER;
-use crate::target::{Entry, Left, Peers};
+use crate::target::{Entry, Expected, Left, Peers};
 
 /// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_NEW`, `_GET`, `_DELETE`.
 const NEW: u16 = 1 << 8;
@@ -116,6 +116,7 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
             [Some(original), Some(reply)] => Some([original, reply]),
             _ => None,
         },
+        lived: None,
         peers,
     })
 }
@@ -251,6 +252,63 @@ pub(super) fn dump() -> Messages {
     let mut messages = Messages::default();
     messages.begin(GET, libc::NLM_F_DUMP as u16, &family_header(None));
     messages
+}
+
+/// `NFNL_SUBSYS_CTNETLINK_EXP` with `IPCTNL_MSG_EXP_NEW`, `_GET`.
+const EXPECT_NEW: u16 = 2 << 8;
+const EXPECT_GET: u16 = 2 << 8 | 1;
+/// The attributes of an expectation that are read here, `CTA_EXPECT_*`.
+const MASTER: u16 = 1;
+const TUPLE: u16 = 2;
+const MASK: u16 = 3;
+const EXPECT_TIMEOUT: u16 = 4;
+const HELPER_NAME: u16 = 6;
+const EXPECT_ZONE: u16 = 7;
+const FLAGS: u16 = 8;
+const CLASS: u16 = 9;
+
+/// A request to list all expectations.
+pub(super) fn dump_expectations() -> Messages {
+    let mut messages = Messages::default();
+    messages.begin(EXPECT_GET, libc::NLM_F_DUMP as u16, &family_header(None));
+    messages
+}
+
+/// Reads an expectation.
+pub(super) fn expectation(reply: &Reply<'_>) -> Option<Expected> {
+    if reply.kind != EXPECT_NEW {
+        return None;
+    }
+    let (mut tuple, mut mask, mut master) = (None, None, None);
+    let (mut timeout, mut class, mut flags, mut zone) = (0, 0, 0, 0);
+    let mut helper = String::new();
+    let word = |value: &[u8]| value.first_chunk().map_or(0, |word| u32::from_be_bytes(*word));
+    for (kind, value) in attributes(reply.body.get(FAMILY_HEADER..)?) {
+        match kind {
+            TUPLE => tuple = read_tuple(TupleAttrs::new(value)),
+            MASK => mask = read_tuple(TupleAttrs::new(value)),
+            MASTER => master = read_tuple(TupleAttrs::new(value)),
+            EXPECT_TIMEOUT => timeout = word(value),
+            CLASS => class = word(value),
+            FLAGS => flags = word(value),
+            EXPECT_ZONE => zone = value.first_chunk().map_or(0, |zone| u16::from_be_bytes(*zone)),
+            HELPER_NAME => {
+                helper = String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value)).into_owned();
+            }
+            _ => {}
+        }
+    }
+    let seconds = Time::from_secs(timeout.into());
+    Some(Expected {
+        tuple: tuple?,
+        mask: mask?,
+        master: master?,
+        left: Left { least: seconds, most: seconds.plus(ALMOST_A_SECOND) },
+        helper: helper.into(),
+        class,
+        flags,
+        zone,
+    })
 }
 
 /// `CTA_TIMEOUT`, `CTA_ZONE`.

@@ -5,7 +5,7 @@
 //! whatever there is to be read lies in the sockets.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::netlink::{Messages, Socket};
 use super::nflog::{self, Logged};
 use super::rules::{self, Tag};
 use super::sys::{self, Inbox};
-use crate::target::{Entry, Refusal, Setting};
+use crate::target::{Entry, Expected, Refusal, Setting};
 
 /// The length of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -43,6 +43,7 @@ pub(super) struct Kernel {
     /// Settings that are not at their defaults, with those.
     changed: Vec<(String, String)>,
     zones: Vec<u16>,
+    routes: Vec<(IpAddr, String)>,
 }
 
 /// Where a packet enters.
@@ -87,6 +88,7 @@ impl Kernel {
             out: Inbox::new(ROOM, HEAD),
             changed: Vec::new(),
             zones: Vec::new(),
+            routes: Vec::new(),
         };
         kernel.log_invalid()?;
         kernel.warm_up()?;
@@ -184,14 +186,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// Lets packets be put into this zone.
+    /// Lets packets be put into these zones.
     ///
     /// # Errors
     /// When `nft` fails.
-    pub(super) fn allow_zone(&mut self, zone: u16) -> Result<(), Refusal> {
-        if zone != 0 && !self.zones.contains(&zone) {
-            rules::allow_zone(zone).map_err(|missing| Refusal::Broken(missing.0))?;
-            self.zones.push(zone);
+    pub(super) fn allow_zones(&mut self, zones: impl Iterator<Item = u16>) -> Result<(), Refusal> {
+        let mut new: Vec<u16> = zones.filter(|zone| *zone != 0 && !self.zones.contains(zone)).collect();
+        new.sort_unstable();
+        new.dedup();
+        if !new.is_empty() {
+            rules::allow_zones(&new).map_err(|missing| Refusal::Broken(missing.0))?;
+            self.zones.append(&mut new);
         }
         Ok(())
     }
@@ -354,6 +359,29 @@ impl Kernel {
         let mut entries = Vec::new();
         self.requests.dump(&ctnetlink::dump(), |reply| entries.extend(ctnetlink::entry(reply)))?;
         Ok(entries)
+    }
+
+    /// All expectations, in no order.
+    ///
+    /// # Errors
+    /// When the listing breaks off.
+    pub(super) fn expectations(&mut self) -> io::Result<Vec<Expected>> {
+        let mut all = Vec::new();
+        let message = ctnetlink::dump_expectations();
+        self.requests.dump(&message, |reply| all.extend(ctnetlink::expectation(reply)))?;
+        Ok(all)
+    }
+
+    /// Has hosts live behind interfaces where a route by their network would not find them.
+    ///
+    /// # Errors
+    /// When the kernel takes no such route.
+    pub(super) fn set_routes(&mut self, routes: &[(IpAddr, String)]) -> io::Result<()> {
+        if self.routes != routes {
+            namespace::replace_routes(&self.routes, routes)?;
+            self.routes = routes.to_vec();
+        }
+        Ok(())
     }
 
     /// Gives entries other timeouts, in seconds.

@@ -30,8 +30,8 @@ use conntruth_engine::Time;
 use pipe::{Answer, Request};
 
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons,
-    Refusal, Setting, Shows, Sight, Target,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Happening, Identity, Observation, Passing,
+    Reasons, Refusal, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -118,18 +118,6 @@ impl Linux {
                 self.child = None;
                 Err(gone(error))
             }
-        }
-    }
-
-    /// How long the system calls of a batch take by themselves: what a comparison through this target is measured
-    /// against.
-    ///
-    /// # Errors
-    /// When the kernel breaks.
-    pub fn baseline(&mut self, batch: &Batch) -> Result<Duration, Refusal> {
-        match self.ask(&Request::Baseline(batch.clone()))? {
-            Answer::Took(nanos) => Ok(Duration::from_nanos(nanos)),
-            other => unexpected(other),
         }
     }
 }
@@ -228,6 +216,20 @@ impl Target for Linux {
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         match self.ask(&Request::Table)? {
             Answer::Entries(entries) => Ok(entries),
+            other => unexpected(other),
+        }
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        match self.ask(&Request::Expectations)? {
+            Answer::Expected(expected) => Ok(expected),
+            other => unexpected(other),
+        }
+    }
+
+    fn baseline(&mut self, batch: &Batch) -> Result<Option<Duration>, Refusal> {
+        match self.ask(&Request::Baseline(batch.clone()))? {
+            Answer::Took(nanos) => Ok(Some(Duration::from_nanos(nanos))),
             other => unexpected(other),
         }
     }

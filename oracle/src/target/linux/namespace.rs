@@ -48,7 +48,7 @@ const CABLES: [Cable; 2] = [
     Cable {
         name: "outside",
         addresses: [(v4(10, 0, 1, 254), 24), (v6(0xfd00, 0xb, 0xfe), 64)],
-        routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
+        routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 0, 0, 0), 16), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
     },
 ];
 
@@ -214,6 +214,23 @@ fn connect(hosts: &OwnedFd) -> io::Result<()> {
         }
     }
     route.command(&message)
+}
+
+/// Takes routes to single hosts away, and makes others.
+pub(super) fn replace_routes(old: &[(IpAddr, String)], new: &[(IpAddr, String)]) -> io::Result<()> {
+    let mut message = Messages::default();
+    for (kind, flags, routes) in [(libc::RTM_DELROUTE, ACK, old), (libc::RTM_NEWROUTE, MAKE, new)] {
+        for (host, interface) in routes {
+            let length = if host.is_ipv4() { 32 } else { 128 };
+            let gateway = GATEWAYS[usize::from(host.is_ipv6())];
+            message
+                .begin(kind, flags, &route_header(*host, length))
+                .put(libc::RTA_DST, &octets(*host))
+                .put(libc::RTA_GATEWAY, &octets(gateway))
+                .put(libc::RTA_OIF, &index(interface)?.to_ne_bytes());
+        }
+    }
+    Socket::open(SockProtocol::NetlinkRoute, 0, 16)?.command(&message)
 }
 
 /// What both ends of a cable have.

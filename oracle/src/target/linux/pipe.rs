@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::target::{Arrival, Batch, Config, Entry, Happening, Observation, Refusal, Setting, Sight};
+use crate::target::{
+    Arrival, Batch, Config, Entry, Expected, Happening, Observation, Refusal, Setting, Sight,
+};
 use conntruth_engine::Time;
 
 /// What the child is asked.
@@ -16,6 +18,7 @@ pub(super) enum Request {
     Packet(Arrival),
     Advance(Time),
     Table,
+    Expectations,
     Batch(Batch),
     /// The same packets and questions once more, with nobody reading the answers.
     Baseline(Batch),
@@ -32,6 +35,7 @@ pub(super) enum Answer {
     Observed(Observation),
     Happened(Vec<Happening>),
     Entries(Vec<Entry>),
+    Expected(Vec<Expected>),
     Sights(Vec<Vec<Sight>>),
     /// Nanoseconds.
     Took(u64),

@@ -37,10 +37,6 @@ impl Tag {
     pub(super) const fn with(self, other: Tag) -> Tag {
         Tag(self.0 | other.0)
     }
-
-    pub(super) const fn has(self, other: Tag) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 /// The NFLOG group in which classes are told; the kernel's own reasons come in group 0.
@@ -141,12 +137,13 @@ pub(super) fn load() -> Result<(), Missing> {
     nft(&rules())
 }
 
-/// Lets packets be put into this zone.
+/// Lets packets be put into these zones.
 ///
 /// # Errors
 /// When `nft` does not take it.
-pub(super) fn allow_zone(zone: u16) -> Result<(), Missing> {
-    nft(&format!("add element inet conntruth zones {{ {zone:#x} : {zone} }}\n"))
+pub(super) fn allow_zones(zones: &[u16]) -> Result<(), Missing> {
+    let pairs: Vec<String> = zones.iter().map(|zone| format!("{zone:#x} : {zone}")).collect();
+    nft(&format!("add element inet conntruth zones {{ {} }}\n", pairs.join(", ")))
 }
 
 fn nft(text: &str) -> Result<(), Missing> {

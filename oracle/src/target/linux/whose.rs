@@ -17,8 +17,9 @@ struct Head<'a> {
 
 fn head(packet: &[u8]) -> Option<Head<'_>> {
     match packet.first()? >> 4 {
+        4 => head4(packet),
         6 => head6(packet),
-        _ => head4(packet),
+        _ => None,
     }
 }
 

@@ -9,11 +9,11 @@
 //! to `T` by it. What cannot be aged is waited for: the two seconds after which UDP becomes a stream, and held
 //! fragments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Verdict, protocol};
+use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Unit, Verdict, protocol};
 
 use super::ctnetlink::{self, Told};
 use super::kernel::{Entrance, Injection, Kernel};
@@ -23,8 +23,8 @@ use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal,
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
-/// Longer than a jiffy of any kernel.
-const JIFFY: Duration = Duration::from_millis(11);
+/// What a jiffy is waited for beyond its length, in nanoseconds.
+const A_LITTLE: u64 = 300_000;
 const SECOND: Time = Time::from_secs(1);
 /// How long a UDP flow must have lived to become a stream, and a jiffy or two.
 const STREAM: Duration = Duration::from_millis(2_020);
@@ -43,10 +43,14 @@ pub(super) struct Worlds {
     patience: Duration,
     /// What was asked of ctnetlink in each step, while that is recorded.
     questions: Option<Vec<Vec<Vec<u8>>>>,
+    /// The timeouts that a packet may set, in seconds.
+    timeouts: BTreeSet<u64>,
     /// For how long held fragments need not be waited for.
     held: Time,
     /// The length of a jiffy.
     tick: u64,
+    /// Fragments were held in worlds that are over.
+    used_up: bool,
     /// Events are off: entries are found by listing all.
     deaf: bool,
 }
@@ -90,6 +94,8 @@ impl Worlds {
             precise: true,
             patience,
             questions: None,
+            used_up: false,
+            timeouts: usual_timeouts(),
             held: HELD,
             tick: 1_000_000_000 / u64::from(super::ticks()),
             deaf: false,
@@ -110,7 +116,7 @@ impl Worlds {
         self.owners.clear();
         self.worlds.clear();
         self.worlds.push(World::default());
-        (self.precise, self.deaf, self.held) = (true, false, HELD);
+        (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
         Ok(())
     }
 
@@ -119,6 +125,7 @@ impl Worlds {
     /// # Errors
     /// When the kernel cannot be brought to rest.
     pub(super) fn together(&mut self, worlds: &[Vec<Arrival>]) -> io::Result<()> {
+        self.used_up |= self.has_held();
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
@@ -130,7 +137,7 @@ impl Worlds {
         }
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
-        (self.deaf, self.held) = (false, HELD);
+        (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
         Ok(())
     }
 
@@ -165,6 +172,9 @@ impl Worlds {
 
     /// A sysctl was set that matters here.
     pub(super) fn was_set(&mut self, knob: Knob, value: i64) {
+        if knob.info().unit == Unit::Seconds {
+            self.timeouts.extend(u64::try_from(value));
+        }
         match knob {
             // Without events entries are found by listing all.
             Knob::Events => self.deaf = value == 0,
@@ -189,14 +199,19 @@ impl Worlds {
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         let sent = now();
         if self.precise {
-            std::thread::sleep(JIFFY);
+            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
         }
         self.look(&[0], sent).map_err(broken)?;
         Ok(self.worlds[0].entries(self.tick))
     }
 
-    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held.
+    /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
+    /// is nothing to worlds with addresses of their own.
     pub(super) fn is_used_up(&self) -> bool {
+        self.used_up || self.has_held()
+    }
+
+    fn has_held(&self) -> bool {
         self.worlds.iter().any(|world| world.held.is_some())
     }
 
@@ -212,13 +227,14 @@ impl Worlds {
     pub(super) fn step(&mut self, moves: &[(usize, &Arrival)], read: &[bool]) -> Result<Vec<Sight>, Refusal> {
         let moments: Vec<(usize, Time)> = moves.iter().map(|(world, arrival)| (*world, arrival.at)).collect();
         self.pass(&moments)?;
+        self.kernel.allow_zones(moves.iter().map(|(_, arrival)| arrival.zone))?;
         let sent = now();
         for moves in moves.chunks(CHUNK) {
             self.send(moves)?;
         }
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
         if self.precise && read_of().next().is_some() {
-            std::thread::sleep(JIFFY);
+            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
         }
         self.look(&read_of().collect::<Vec<_>>(), sent).map_err(broken)?;
         let tick = self.tick;
@@ -231,7 +247,6 @@ impl Worlds {
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.kernel.allow_zone(arrival.zone)?;
             self.worlds[*world].begin_packet();
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
@@ -337,7 +352,7 @@ impl Worlds {
                 if known.deadline[1] <= *to {
                     ended.push((known.deadline[1], known.entry.id, tuple, zone));
                 } else {
-                    aged.push((tuple, zone, known.age(*to)));
+                    aged.push((tuple, zone, known.age(*to, &self.timeouts)));
                 }
             }
         }
@@ -522,15 +537,17 @@ impl Known {
             }
         }
         self.shown = Some((seconds + 1, reading.sent));
-        // A deadline is a jiffy, counted from that in which it is set.
-        self.deadline = [jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1)); 2];
+        // A deadline is a jiffy, counted from that in which it is set. Where reading has taken seconds they are lost.
+        let lost = reading.ended.duration_since(reading.sent).as_secs();
+        let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
+        self.deadline = [from, from.plus(Time::from_secs(lost))];
     }
 
-    /// The seconds that the kernel is to count from, at a later moment. One less than are left: so it shows whether a
-    /// packet has renewed them.
-    fn age(&mut self, to: Time) -> u32 {
+    /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
+    /// packet might set: so it shows whether one has.
+    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>) -> u32 {
         let left = self.deadline[0].since(to).as_nanos().div_ceil(SECOND.as_nanos());
-        let seconds = if left > 1 { left - 1 } else { 1 };
+        let seconds = (1..left).rev().find(|seconds| !timeouts.contains(seconds)).unwrap_or(1);
         self.shown = Some((seconds, now()));
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
@@ -567,6 +584,10 @@ fn jiffy(moment: Time, tick: u64) -> Time {
 }
 
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
+    if arrival.fate == Fate::Waits {
+        let what = "no packet is kept between tracking and confirmation here";
+        return Err(Refusal::Unsupported(what.to_owned()));
+    }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
         (_, Some("inside")) => Entrance::Cable(0),
@@ -593,6 +614,12 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
         tag = tag.with(Tag::LOGGED);
     }
     Ok(Injection { entrance, tag, bytes: &arrival.bytes })
+}
+
+/// The timeouts of a new namespace, and that of SYN_SENT2, which has no knob.
+fn usual_timeouts() -> BTreeSet<u64> {
+    let knobs = Knob::ALL.iter().filter(|knob| knob.unit == Unit::Seconds);
+    knobs.filter_map(|knob| u64::try_from(knob.default).ok()).chain([120]).collect()
 }
 
 /// The real clock: this is the one target that lives by it.

@@ -1,0 +1,147 @@
+//! What is not compared, or not as strictly, and why: every relaxation has a name and stands in this one table. Which of
+//! them apply is asked of the two targets; two references are compared in everything.
+
+use crate::target::{Identity, Reasons};
+
+/// One relaxation: a row of [`NORMALISATIONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// The listing's order.
+    Order,
+    /// Names of entries.
+    Ids,
+    /// TCP's windows.
+    Windows,
+    /// GRE's two timeouts.
+    GreTimeouts,
+    /// What an event carries.
+    EventParts,
+    /// Held, given up or discarded.
+    Silence,
+    /// Reasons in the kernel's words.
+    Words,
+    /// No reasons at all.
+    NoReasons,
+    /// Intervals of time.
+    Intervals,
+}
+
+/// A relaxation, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalisation {
+    /// Which.
+    pub norm: Norm,
+    /// Its name.
+    pub name: &'static str,
+    /// What is not compared.
+    pub what: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// Between whom.
+    applies: fn(&Identity, &Identity) -> bool,
+}
+
+fn is_outside(left: &Identity, right: &Identity) -> bool {
+    !(left.abilities.shows.windows && right.abilities.shows.windows)
+}
+
+fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
+    [left, right].iter().any(|identity| identity.abilities.shows.reasons == Reasons::None)
+}
+
+fn has_words(left: &Identity, right: &Identity) -> bool {
+    is_outside(left, right) && !has_no_reasons(left, right)
+}
+
+fn always(_: &Identity, _: &Identity) -> bool {
+    true
+}
+
+/// All of them.
+pub const NORMALISATIONS: &[Normalisation] = &[
+    Normalisation {
+        norm: Norm::Intervals,
+        name: "intervals",
+        what: "the time left is compared by interval",
+        reason: "a clock that runs moves on while it is read, and ctnetlink rounds down to seconds; both ends of the interval are known, and the reference's one value must lie in it",
+        applies: always,
+    },
+    Normalisation {
+        norm: Norm::Ids,
+        name: "ids",
+        what: "names of entries; entries are told apart by original tuple and zone",
+        reason: "CTA_ID is a hash with a key drawn at boot",
+        applies: always,
+    },
+    Normalisation {
+        norm: Norm::Order,
+        name: "order",
+        what: "the order in which entries are listed",
+        reason: "a dump walks hash buckets, and the hash has a key drawn at boot",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::Windows,
+        name: "windows",
+        what: "td_end, td_maxend, td_maxwin and td_maxack of TCP's sides",
+        reason: "ctnetlink shows the scales and flags alone; the windows are compared through what they let pass, and through the bounds in the kernel's words for INVALID",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::GreTimeouts,
+        name: "gre-timeouts",
+        what: "the two timeouts that a GRE entry keeps",
+        reason: "ctnetlink does not show them; the time left does, after each packet",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::EventParts,
+        name: "event-parts",
+        what: "of events: the time, the time left, which changes are named, the counters of all but the last, and what else the message does not carry",
+        reason: "a ctnetlink event carries the status always, the state with IPCT_PROTOINFO, counters at the end, and no list of changes; the entry after the packet is compared in full",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::Silence,
+        name: "silence",
+        what: "whether a packet that no rule ever sees was discarded by the IP layer, or is a fragment that waits, is dropped as a double, or has ended its datagram",
+        reason: "none of them comes out or is logged; what a fragment has done shows with the one that completes the datagram, or fails to",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::Words,
+        name: "words",
+        what: "the reason's name; the kernel's own words for it, and the number in them, are compared instead",
+        reason: "the kernel logs sentences, and none for most of what it accepts",
+        applies: has_words,
+    },
+    Normalisation {
+        norm: Norm::NoReasons,
+        name: "no-reasons",
+        what: "reasons",
+        reason: "one of the two targets does not say any",
+        applies: has_no_reasons,
+    },
+];
+
+/// The relaxations between two targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Normal(u32);
+
+impl Normal {
+    /// Those that the abilities of two targets call for.
+    pub fn between(reference: &Identity, target: &Identity) -> Normal {
+        let apply = NORMALISATIONS.iter().filter(|row| (row.applies)(reference, target));
+        Normal(apply.fold(0, |set, row| set | 1 << row.norm as u32))
+    }
+
+    /// Whether one of them applies.
+    pub const fn has(self, norm: Norm) -> bool {
+        self.0 & 1 << norm as u32 != 0
+    }
+
+    /// The rows of those that apply.
+    pub fn rows(self) -> impl Iterator<Item = &'static Normalisation> {
+        NORMALISATIONS.iter().filter(move |row| self.has(row.norm))
+    }
+}

@@ -1,0 +1,67 @@
+//! Making a story that differs small: of all that is a little simpler the simplest that still differs for the same
+//! cause, again and again. Every round is one question to both targets. There is an end: the text gets shorter each
+//! time.
+
+use std::collections::BTreeSet;
+
+use super::simpler::simpler;
+use super::{Cause, Difference};
+use crate::language::ast::packet::HostRef;
+use crate::language::ast::{Flow, Story};
+use crate::target::Refusal;
+
+/// Rounds at most: a bound for the patience, never met by stories of a few dozen packets.
+const MOST_ROUNDS: usize = 200;
+
+/// Asks both targets about stories.
+pub(super) type Ask<'a> = dyn FnMut(&[Story]) -> Result<Vec<Option<Difference>>, Refusal> + 'a;
+
+/// The smallest story that was found, and what it differs in. `None` when the story does not differ when asked again.
+pub(super) fn shrink(story: Story, ask: &mut Ask<'_>) -> Result<Option<(Story, Difference)>, Refusal> {
+    let first = ask(std::slice::from_ref(&story))?.pop().flatten();
+    let Some(mut difference) = first else { return Ok(None) };
+    let cause = Cause::of(&difference);
+    let mut story = story;
+    let mut tried = BTreeSet::new();
+    for _ in 0..MOST_ROUNDS {
+        let mut stories: Vec<(Weight, Story)> = simpler(&story, difference.at)
+            .into_iter()
+            .map(|candidate| (weight(&candidate), candidate))
+            .filter(|(weigh, _)| *weigh < weight(&story))
+            .filter(|(_, candidate)| tried.insert(candidate.to_string()))
+            .collect();
+        stories.sort_by_key(|(weigh, _)| *weigh);
+        let candidates: Vec<Story> = stories.into_iter().map(|(_, candidate)| candidate).collect();
+        if candidates.is_empty() {
+            break;
+        }
+        let answers = ask(&candidates)?;
+        let same = |answer: Option<Difference>| answer.filter(|answer| Cause::of(answer) == cause);
+        let best = candidates
+            .into_iter()
+            .zip(answers)
+            .find_map(|(candidate, answer)| Some((candidate, same(answer)?)));
+        match best {
+            Some(smaller) => (story, difference) = smaller,
+            None => break,
+        }
+    }
+    Ok(Some((story, difference)))
+}
+
+/// What is smaller: fewer steps, then less text; of two that are alike the one whose first packets go forth, between the
+/// usual hosts.
+fn weight(story: &Story) -> Weight {
+    let text = story.to_string();
+    let back = text.bytes().filter(|byte| *byte == b'<').count();
+    let unusual = story.flows.iter().filter(|flow| !is_usual(flow)).count();
+    (story.steps.len(), unusual + text.len(), back)
+}
+
+type Weight = (usize, usize, usize);
+
+fn is_usual(flow: &Flow) -> bool {
+    matches!((&flow.from.host, &flow.to.host), (HostRef::Name(from), HostRef::Name(to))
+        if from.value == "client" && to.value == "server")
+        && matches!((flow.from.port, flow.to.port), (None, None) | (Some(40_000), Some(80)))
+}

@@ -1,0 +1,363 @@
+//! A story while it is written: every step is planned at once, so its packets are known, and passes an engine, so that
+//! the next step can be at an edge of what that would accept.
+
+use std::borrow::Cow;
+
+use conntruth_engine::{
+    ConnId, ConnSnapshot, Direction, Engine, Family, Hook, LINUX_6_18, Packet as Passing, ProtoInfo, TcpSide,
+};
+
+use super::{Case, Choices, Clock, Feature, Scope, Speaks, tidy};
+use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
+use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
+use crate::scenario::{Act, Lane, Planner};
+use crate::target::{Arrival, Fate};
+
+/// Hosts, their addresses, and where they are: two on either side.
+pub(super) const HOSTS: [(&str, [&str; 2], Side); 4] = [
+    ("client", ["10.0.0.1", "fd00:a::1"], Side::Inside),
+    ("ann", ["10.0.0.2", "fd00:a::2"], Side::Inside),
+    ("server", ["10.0.1.1", "fd00:b::1"], Side::Outside),
+    ("ben", ["10.0.1.2", "fd00:b::2"], Side::Outside),
+];
+
+const FLOWS: [&str; 3] = ["one", "two", "three"];
+const LABELS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
+/// Numbers without a tracker that no header chain knows either.
+pub(super) const GENERIC: [u8; 8] = [8, 4, 41, 89, 103, 99, 253, 255];
+
+/// What is known of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub speaks: Speaks,
+    /// The entry that its latest packet belonged to.
+    pub conn: Option<ConnId>,
+    /// Whose packets are in original direction, as far as that was seen.
+    pub original: Way,
+    /// The zone of nearly all its packets.
+    zone: Option<u16>,
+    /// Packets sent so far.
+    pub sent: usize,
+}
+
+/// See the module.
+pub(super) struct Writer<'c, 'b, 's> {
+    pub choices: Choices<'c, 'b>,
+    scope: &'s Scope,
+    pub family: Family,
+    story: Story,
+    planner: Planner,
+    engine: Engine,
+    pub flows: Vec<Known>,
+    labels: Vec<Name>,
+    /// Whether time passes in this story.
+    timed: bool,
+    /// So many times as rare as in a wild story is what is odd: only calm ones get far.
+    calm: usize,
+    /// Moves of the plan that the engine has seen.
+    seen: usize,
+}
+
+impl<'c, 'b, 's> Writer<'c, 'b, 's> {
+    /// Writes a whole story.
+    pub fn write(mut choices: Choices<'c, 'b>, scope: &'s Scope, lane: Lane) -> Case {
+        let (story, flows) = heading(&mut choices, scope);
+        let family = story.families[0];
+        let mut engine = Engine::new(&LINUX_6_18);
+        for setting in &story.settings {
+            // What the engine refuses, every target does; it is theirs to say.
+            let _ = engine.set(setting.knob.value, setting.value.value);
+        }
+        let planner = Planner::begin(&story, family, lane, LINUX_6_18.hz, false);
+        let planner = planner.expect("the heading names hosts that are there, and ports");
+        let is_aged = scope.clock == Clock::Ageing && flows.iter().any(|flow| flow.speaks == Speaks::Udp);
+        let timed =
+            scope.features.has(Feature::Time) && scope.clock != Clock::Still && !is_aged && choices.one_in(2);
+        let calm = choices.pick(&[3, 1, 3, 10]);
+        let mut writer = Writer {
+            choices,
+            scope,
+            family,
+            story,
+            planner,
+            engine,
+            flows,
+            labels: Vec::new(),
+            timed,
+            calm,
+            seen: 0,
+        };
+        let steps = match writer.choices.below(4) {
+            0 | 1 => 3 + writer.choices.below(5),
+            2 => 6 + writer.choices.below(8),
+            _ => 10 + writer.choices.below(14),
+        };
+        for _ in 0..steps {
+            // A step that cannot be built ends the story: the hosts may have taken note of it in part.
+            if !writer.step() {
+                break;
+            }
+        }
+        writer.finish()
+    }
+
+    fn finish(self) -> Case {
+        let Writer { mut story, planner, .. } = self;
+        tidy(&mut story);
+        let packets = planner.moves.into_iter().filter_map(|step| match step.act {
+            Act::Packet(sent) => Some(sent.arrival),
+            _ => None,
+        });
+        Case { story, arrivals: packets.collect() }
+    }
+
+    /// Whether this story may have a feature.
+    pub fn may(&self, feature: Feature) -> bool {
+        self.scope.features.has(feature)
+            && !(feature == Feature::Fragments && self.timed && self.scope.clock == Clock::Ageing)
+    }
+
+    /// Whether a feature that may occur does, once in so many times.
+    pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
+        self.may(feature) && self.rarely(times)
+    }
+
+    /// Once in so many times in a wild story.
+    pub fn rarely(&mut self, times: usize) -> bool {
+        self.choices.one_in((times * self.calm).min(256))
+    }
+
+    /// The entry of a flow, as the engine knows it.
+    pub fn entry(&self, flow: usize) -> Option<ConnSnapshot> {
+        self.engine.conn(self.flows[flow].conn?)
+    }
+
+    /// What the engine knows of a TCP sender and of its peer.
+    pub fn sides(&self, flow: usize, way: Way) -> Option<[TcpSide; 2]> {
+        let ProtoInfo::Tcp { sides, .. } = self.entry(flow)?.info else { return None };
+        let [original, reply] = sides;
+        Some(if way == self.flows[flow].original { [original, reply] } else { [reply, original] })
+    }
+
+    /// The plan so far: the flows and their honest stacks.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    /// The label of an earlier packet.
+    pub fn label(&mut self) -> Option<Name> {
+        match self.labels.len() {
+            0 => None,
+            count => Some(self.labels[self.choices.below(count)].clone()),
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let after = (self.timed && self.choices.one_in(5)).then(|| self.after());
+        let error = self.may(Feature::Errors) && !self.labels.is_empty() && self.rarely(5);
+        let again = !error && self.odd(Feature::Again, 14) && !self.labels.is_empty();
+        let (flow, mut packet) = if error {
+            (None, self.icmp_error())
+        } else if again {
+            let label = self.label().unwrap_or_else(|| name(LABELS[0]));
+            (None, packet(Path::Same, Body::Again(label)))
+        } else {
+            let flow = self.choices.below(self.flows.len());
+            (Some(flow), self.of_flow(flow))
+        };
+        self.fate(&mut packet, flow);
+        let wants_label = self.may(Feature::Again) || self.may(Feature::Errors);
+        let label = (wants_label && self.labels.len() < LABELS.len() && self.choices.below(3) == 0)
+            .then(|| name(LABELS[self.labels.len()]));
+        let step = Step {
+            label: label.clone(),
+            after,
+            action: Action::Send { times: 1, packet: Box::new(packet) },
+            claims: None,
+            qualified: Vec::new(),
+            span: Span::default(),
+            action_span: Span::default(),
+        };
+        if self.planner.step(self.story.steps.len(), &step).is_err() {
+            return false;
+        }
+        self.story.steps.push(step);
+        self.labels.extend(label);
+        self.pass(flow);
+        true
+    }
+
+    fn of_flow(&mut self, flow: usize) -> Packet {
+        match self.flows[flow].speaks {
+            Speaks::Tcp => self.tcp(flow),
+            Speaks::Udp => self.udp(flow, false),
+            Speaks::UdpLite => self.udp(flow, true),
+            Speaks::Icmp => self.icmp(flow),
+            Speaks::Sctp => self.sctp(flow),
+            Speaks::Gre => self.gre(flow),
+            Speaks::Generic => self.generic(flow),
+        }
+    }
+
+    /// A length of time, most of them near one of the timeouts.
+    fn after(&mut self) -> Located<Length> {
+        const SECONDS: [u64; 12] = [1, 2, 3, 9, 10, 11, 29, 30, 60, 120, 300, 432_000];
+        let mut seconds = self.choices.pick(&SECONDS);
+        if self.choices.one_in(3)
+            && let Some(setting) = self.story.settings.len().checked_sub(1)
+        {
+            let index = self.choices.below(setting + 1);
+            seconds = self.story.settings[index].value.value.clamp(1, 500_000) as u64;
+        }
+        seconds = match self.choices.below(4) {
+            0 => seconds.saturating_sub(1).max(1),
+            1 => seconds + 1,
+            _ => seconds,
+        };
+        let free = self.scope.clock == Clock::Free;
+        let ticks = if free { self.choices.pick(&[0, 0, 0, 1, -1]) } else { 0 };
+        located(Length { nanos: seconds * 1_000_000_000, ticks })
+    }
+
+    /// What the tracker's host does with the packet: other rules, and what the network has done to it.
+    fn fate(&mut self, packet: &mut Packet, flow: Option<usize>) {
+        self.decorate(packet, flow);
+        // Of two rules in raw the later one would count; a packet that is sent again keeps its zone.
+        let has_zone = flow.is_none_or(|flow| self.flows[flow].zone.is_some());
+        packet.notrack = !has_zone && self.odd(Feature::Notrack, 24);
+        let zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !packet.notrack);
+        packet.zone = zone.filter(|_| !self.choices.one_in(12));
+        if self.odd(Feature::Lost, 16) {
+            packet.stop = Some(Stop::Lost(Some(Hook::Forward)));
+        }
+    }
+
+    /// Lets the engine see what the last step has sent.
+    fn pass(&mut self, flow: Option<usize>) {
+        for index in self.seen..self.planner.moves.len() {
+            let Act::Packet(sent) = &self.planner.moves[index].act else { continue };
+            let arrival = &sent.arrival;
+            let outcome = pass(&mut self.engine, arrival);
+            let Some(known) = flow.map(|flow| &mut self.flows[flow]) else { continue };
+            known.sent += 1;
+            let Some(conn) = outcome.and_then(|id| self.engine.conn(id)) else { continue };
+            let forth = sent.shown.way == Way::Forth;
+            let is_original = self.planner.talks.talks.get(flow.unwrap_or(0)).is_some_and(|talk| {
+                let spot = talk.spots[usize::from(!forth)];
+                let keys = talk.ports[usize::from(!forth)];
+                let original = conn.tuple(Direction::Original);
+                original.src == spot.address.into() && (!original.has_ports() || original.src_id == keys)
+            });
+            known.conn = Some(conn.id);
+            known.original = if is_original == forth { Way::Forth } else { Way::Back };
+        }
+        self.seen = self.planner.moves.len();
+    }
+}
+
+/// Lets a packet pass, and says whose it was.
+fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
+    let packet = Passing { notrack: arrival.notrack, zone: arrival.zone, ..Passing::new(&arrival.bytes) };
+    let passage = engine.handle(arrival.at, Hook::Prerouting, &packet);
+    let outcome = match arrival.fate {
+        Fate::Passes => engine.confirm(arrival.at, passage),
+        // Nothing that is generated waits.
+        Fate::Dropped | Fate::Waits => engine.discard(passage),
+    };
+    outcome.conn
+}
+
+/// Hosts, flows and settings.
+fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) {
+    let ipv6 = scope.features.has(Feature::Ipv6) && choices.one_in(3);
+    let count = if scope.features.has(Feature::Several) { choices.pick(&[1, 1, 2, 3]) } else { 1 };
+    let speaks: Vec<Speaks> = scope.protocols.iter().collect();
+    let mut story = Story {
+        families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
+        settings: scope.settings.clone(),
+        ..Story::default()
+    };
+    for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {
+        let addresses = addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        story.hosts.push(Host { name: name(host), addresses, side: Some(*side) });
+    }
+    let mut known = Vec::new();
+    for word in FLOWS.into_iter().take(count) {
+        let speaks = if speaks.is_empty() { Speaks::Tcp } else { choices.pick(&speaks) };
+        let flow_name = (count > 1).then(|| name(word));
+        story.flows.push(flow(choices, speaks, flow_name));
+        let zone = (scope.features.has(Feature::Zones) && choices.one_in(4)).then(|| choices.pick(&[1, 2]));
+        known.push(Known { speaks, conn: None, original: Way::Forth, zone, sent: 0 });
+    }
+    (story, known)
+}
+
+fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>) -> Flow {
+    const LOW: [u16; 6] = [80, 53, 443, 1, 65_535, 40_000];
+    const HIGH: [u16; 6] = [40_000, 40_000, 50_000, 1025, 80, 0];
+    let (inside, outside) =
+        (choices.pick(&["client", "client", "ann"]), choices.pick(&["server", "server", "ben"]));
+    let (from, to) = if choices.one_in(4) { (outside, inside) } else { (inside, outside) };
+    let protocol = match speaks {
+        Speaks::Tcp => Protocol::Tcp,
+        Speaks::Udp => Protocol::Udp,
+        Speaks::UdpLite => Protocol::UdpLite,
+        Speaks::Icmp => Protocol::Icmp(None),
+        Speaks::Sctp => Protocol::Sctp,
+        Speaks::Gre => Protocol::Gre,
+        Speaks::Generic => Protocol::Other(choices.pick(&GENERIC)),
+    };
+    let has_ports = matches!(speaks, Speaks::Tcp | Speaks::Udp | Speaks::UdpLite | Speaks::Sctp);
+    let mut end = |host: &str, ports: &[u16]| Endpoint {
+        host: HostRef::Name(name(host)),
+        port: has_ports.then(|| choices.pick(ports)),
+    };
+    let (from, to) = (end(from, &HIGH), end(to, &LOW));
+    let id = (speaks == Speaks::Icmp && choices.one_in(2)).then(|| choices.pick(&[7, 0, 65_535]));
+    Flow { name: flow_name, protocol, from, to, id, span: Span::default() }
+}
+
+/// A name from nowhere.
+pub(super) fn name(word: &str) -> Name {
+    located(Cow::Borrowed(word).into_owned())
+}
+
+/// Something from nowhere.
+pub(super) fn located<T>(value: T) -> Located<T> {
+    Located { value, span: Span::default() }
+}
+
+/// A packet of which only this is said.
+pub(super) fn packet(path: Path, body: Body) -> Packet {
+    Packet {
+        path,
+        foreign: false,
+        body,
+        ip: Default::default(),
+        cut: Cut::Whole,
+        pokes: Vec::new(),
+        notrack: false,
+        zone: None,
+        stop: None,
+    }
+}
+
+impl Writer<'_, '_, '_> {
+    /// A packet along a flow.
+    pub fn along(&self, flow: usize, way: Way, body: Body) -> Packet {
+        packet(Path::Flow { flow: self.story.flows[flow].name.clone(), way }, body)
+    }
+
+    /// The other way, once in so many times.
+    pub fn way(&mut self, honest: Way, times: usize) -> Way {
+        if self.choices.one_in(times) { other(honest) } else { honest }
+    }
+}
+
+/// Against it.
+pub(super) const fn other(way: Way) -> Way {
+    match way {
+        Way::Forth => Way::Back,
+        Way::Back => Way::Forth,
+    }
+}

@@ -1,0 +1,80 @@
+//! The targets there are, by name.
+
+use std::time::Duration;
+
+use conntruth_engine::Profile;
+
+use super::{Identity, Reference, Refusal, Target};
+
+/// A target that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The name it is selected by.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+}
+
+/// All of them, the default first.
+pub const KNOWN: [Known; 2] = [
+    Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
+    Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
+];
+
+/// How a target is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Whose semantics the reference has.
+    pub profile: &'static Profile,
+    /// How long a target whose time is real may wait at once, for what cannot be aged.
+    pub patience: Duration,
+}
+
+/// Why there is no such target here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// Nobody knows the name.
+    Unknown,
+    /// This machine lacks something, and what.
+    Missing(String),
+}
+
+/// A target by its name, ready to be asked.
+///
+/// # Errors
+/// When there is none of that name, or it cannot be used on this machine.
+pub fn open(name: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
+    match name {
+        "reference" => Ok(Box::new(Reference::new(wish.profile))),
+        "linux" => linux(wish),
+        _ => Err(Unusable::Unknown),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn linux(wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
+    match super::linux::Linux::new(wish.patience) {
+        Ok(linux) => Ok(Box::new(linux)),
+        Err(Refusal::Unsupported(what) | Refusal::Wrong(what) | Refusal::Broken(what)) => {
+            Err(Unusable::Missing(what))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn linux(_: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
+    Err(Unusable::Missing("this is no Linux".to_owned()))
+}
+
+/// How many of a target are worth having side by side: those that wait in real time keep each other waiting else.
+pub fn side_by_side(identity: &Identity) -> usize {
+    match identity.abilities.time {
+        super::Passing::Age | super::Passing::Real => 16,
+        super::Passing::Virtual | super::Passing::None => 1,
+    }
+}
+
+/// Whether what this machine lacks is an error here: `CONNTRUTH_REQUIRE=linux,ovs` says so of some targets.
+pub fn is_required(name: &str) -> bool {
+    std::env::var("CONNTRUTH_REQUIRE").is_ok_and(|names| names.split(',').any(|other| other.trim() == name))
+}

@@ -1,0 +1,121 @@
+//! The running kernel as a target, from the outside: what a run says, and that nothing outlives it.
+//!
+//! Where the machine cannot have it, each test says so and why, and is content; with `CONNTRUTH_REQUIRE=linux` it fails.
+#![cfg(target_os = "linux")]
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn conntruth(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
+    command.args(arguments).env_remove("CI").env("NO_COLOR", "1");
+    command
+}
+
+/// Runs it; none where the kernel cannot be a target here, which was then said.
+#[track_caller]
+fn run(arguments: &[&str]) -> Option<Output> {
+    let output = conntruth(arguments).output().unwrap();
+    if output.status.code() != Some(3) {
+        return Some(output);
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    assert!(!conntruth_is_required(), "{why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
+fn conntruth_is_required() -> bool {
+    std::env::var("CONNTRUTH_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name == "linux"))
+}
+
+#[test]
+fn both_answers_side_by_side() {
+    let Some(output) =
+        run(&["try", "tcp client:1 > server:80", "opened", "+5d-1tick > R", "--target", "linux"])
+    else {
+        return;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("linux") && text.contains("reference") && !text.contains('≠'), "{text}");
+    assert_eq!(text.matches("established CLOSE 10s [ASSURED]").count(), 2, "{text}");
+}
+
+#[test]
+fn what_a_kernel_contradicts_fails() {
+    let arguments = ["try", "udp client:1 > server:2", "> (40) = new 31s", "--target", "linux"];
+    let Some(output) = run(&arguments) else { return };
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("expected 31s, got 30s"), "{text}");
+}
+
+#[test]
+fn what_a_namespace_cannot_have_is_unsupported_and_nothing_passed() {
+    let folder = std::env::temp_dir().join(format!("conntruth-linux-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("max.ct");
+    std::fs::write(&file, "set max 5\nflow udp client:1 > server:2\n> (40) = new\n").unwrap();
+    let output = conntruth(&["run", &file.display().to_string(), "--target", "linux"]).output().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    // Also where there is no such target at all: nothing was run, so nothing is well.
+    assert!(matches!(output.status.code(), Some(3 | 1)), "{said}");
+    assert!(said.contains("unsupported") || said.contains("cannot be used here"), "{said}");
+}
+
+#[test]
+fn an_unknown_target_is_a_mistake() {
+    let output = conntruth(&["run", "--target", "linus"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("there is no target `linus`") && text.contains("`linux`"), "{text}");
+}
+
+/// Processes that carry this mark in their environment.
+fn marked(mark: &str) -> Vec<String> {
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_marked = |path: &std::path::Path| {
+        std::fs::read(path.join("environ"))
+            .is_ok_and(|text| text.windows(mark.len()).any(|window| window == mark.as_bytes()))
+    };
+    all.flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_marked(path))
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+fn killed_after(mark: &str, delay: Duration) -> Option<()> {
+    let mut running: Child = conntruth(&["diff", "--target", "linux", "--duration", "60s"])
+        .env("CONNTRUTH_TEST_MARK", mark)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(delay);
+    let ended = running.try_wait().unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    // It ended by itself: there is no such target here.
+    if ended.is_some() { None } else { Some(()) }
+}
+
+/// The sleeps here are the moments at which the program is killed, not waits for it.
+#[test]
+fn killed_at_any_moment_it_leaves_nothing_behind() {
+    if run(&["try", "udp client:1 > server:2", ">", "--target", "linux"]).is_none() {
+        return;
+    }
+    for (number, delay) in [3, 15, 40, 90, 300].into_iter().enumerate() {
+        let mark = format!("killed-{}-{number}", std::process::id());
+        killed_after(&mark, Duration::from_millis(delay)).expect("it still runs then");
+        // The kernel ends the child when its parent is gone; that takes a moment.
+        let patience = Instant::now() + Duration::from_secs(10);
+        while !marked(&mark).is_empty() {
+            assert!(Instant::now() < patience, "left behind {delay} ms after the start: {:?}", marked(&mark));
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The running kernel as judge: each world of the suite, generated traffic, every short sequence; and what shows that
+//! this judging can be trusted: an engine that is wrong is noticed, and a namespace that was used is as good as a new one.
+//!
+//! Where the machine cannot have the kernel as a target, one ignored test says so and why; `CONNTRUTH_REQUIRE=linux` makes
+//! that a failure. It has its own `main`, since the kernel's process is this program once more.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use conntruth::Paint;
+use conntruth::diff::{self, Options};
+use conntruth::scenario::{Verdict, diagnose};
+use conntruth::suite::{Ended, Suite};
+use conntruth::target::known::{self, Unusable, Wish};
+use conntruth::target::{Reference, Target};
+use conntruth_engine::{Direction, LINUX_6_18, Next, Profile, Segment, TcpState};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Generated worlds, and packets of the sequences that are all tried: seconds, not minutes.
+const CASES: u64 = 5_000;
+const DEPTH: u32 = 2;
+
+fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(code) = conntruth::target::linux::serve_if_asked() {
+        return code;
+    }
+    let arguments = Arguments::from_args();
+    let trials = match linux() {
+        Ok(target) if arguments.list => names(&*target),
+        Ok(target) => trials(target, &arguments),
+        Err(why) => vec![absent(why)],
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn linux() -> Result<Box<dyn Target + Send>, String> {
+    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE }).map_err(
+        |unusable| match unusable {
+            Unusable::Missing(what) => what,
+            Unusable::Unknown => "this program does not know it".to_owned(),
+        },
+    )
+}
+
+/// What stands in the place of all tests where there is no such target.
+fn absent(why: String) -> Trial {
+    let required = known::is_required("linux");
+    let name = format!("skipped: the running kernel cannot be a target here: {why}");
+    if !required {
+        eprintln!("{name}");
+    }
+    Trial::test(name, move || Err(Failed::from(why))).with_ignored_flag(!required)
+}
+
+fn plans(target: &dyn Target) -> Vec<conntruth::scenario::Plan> {
+    let plans = Suite::plans(&conntruth_tests::embedded(), target.identity().hz);
+    let plans = plans.unwrap_or_else(|error| panic!("{error}"));
+    assert!(!plans.is_empty(), "the suite has no scenarios");
+    plans
+}
+
+/// The names of all tests, without the kernel having been asked.
+fn names(target: &dyn Target) -> Vec<Trial> {
+    let worlds = plans(target).into_iter().map(|plan| Trial::test(format!("suite::{}", plan.id), || Ok(())));
+    worlds.chain(others()).collect()
+}
+
+/// The suite has run, side by side, before its tests tell how each world has ended.
+fn trials(target: Box<dyn Target + Send>, arguments: &Arguments) -> Vec<Trial> {
+    let wanted = |name: &str| match &arguments.filter {
+        Some(filter) if arguments.exact => name == filter,
+        Some(filter) => name.contains(filter.as_str()),
+        None => true,
+    };
+    let mut plans = plans(&*target);
+    plans.retain(|plan| wanted(&format!("suite::{}", plan.id)));
+    let jobs = known::side_by_side(&target.identity()).min(plans.len());
+    let mut targets = vec![target];
+    targets.extend((1..jobs).map_while(|_| linux().ok()));
+    let suite = Suite::run_side_by_side(plans, targets, |_| {});
+    let worlds = suite.into_iter().flat_map(|suite| suite.worlds).map(told);
+    worlds.chain(others()).collect()
+}
+
+fn told(ended: Ended) -> Trial {
+    let name = format!("suite::{}", ended.plan.id);
+    match ended.verdict {
+        Verdict::Skipped(why) | Verdict::Unsupported(why) => {
+            Trial::test(format!("{name}: {why}"), || Ok(())).with_ignored_flag(true)
+        }
+        Verdict::Passed => Trial::test(name, || Ok(())),
+        Verdict::Failed => Trial::test(name, move || {
+            let record = ended.record.ok_or("it did not run")?;
+            Err(diagnose(&ended.plan, &record, Paint::PLAIN).into())
+        }),
+    }
+}
+
+fn others() -> Vec<Trial> {
+    vec![
+        Trial::test("diff::generated", || agrees(&Options { cases: Some(CASES), ..Options::default() })),
+        Trial::test("diff::every_short_sequence", || {
+            agrees(&Options { cases: None, depth: Some(DEPTH), ..Options::default() })
+        }),
+        Trial::test("canary::a_wrong_cell", || is_noticed(wrong_cell())),
+        Trial::test("canary::a_wrong_bound", || is_noticed(wrong_bound())),
+        Trial::test("canary::a_wrong_timeout", || is_noticed(wrong_timeout())),
+        Trial::test("namespace::used_is_as_good_as_new", used_is_as_good_as_new),
+    ]
+}
+
+/// The kernel and the engine give the same answers.
+fn agrees(options: &Options) -> Result<(), Failed> {
+    let ended = diff::run(options, Box::new(Reference::new(&LINUX_6_18)), vec![linux()?], &mut |_| {})?;
+    if ended.sum.packets == 0 {
+        return Err("nothing was compared".into());
+    }
+    match ended.findings.first() {
+        None => Ok(()),
+        Some(finding) => {
+            Err(format!("{} of {} cases differ\n{}", ended.sum.divergent, ended.sum.cases, finding.scenario)
+                .into())
+        }
+    }
+}
+
+/// An engine that is wrong differs from the kernel.
+fn is_noticed(profile: &'static Profile) -> Result<(), Failed> {
+    let options = Options { cases: Some(CASES), ..Options::default() };
+    let ended = diff::run(&options, Box::new(Reference::new(profile)), vec![linux()?], &mut |_| {})?;
+    if ended.findings.is_empty() { Err("nothing was noticed".into()) } else { Ok(()) }
+}
+
+fn wrong_cell() -> &'static Profile {
+    let next = Next::To(TcpState::Established);
+    conntruth_tests::tcp_mutant(Direction::Reply, Segment::Fin, TcpState::Established, next)
+}
+
+fn wrong_bound() -> &'static Profile {
+    Box::leak(Box::new(Profile { tcp_max_ack_window: LINUX_6_18.tcp_max_ack_window + 1, ..LINUX_6_18 }))
+}
+
+fn wrong_timeout() -> &'static Profile {
+    Box::leak(Box::new(Profile { tcp_pick_up_capped: false, ..LINUX_6_18 }))
+}
+
+/// Every seventh world in one namespace, one after the other, and each in a namespace of its own.
+fn used_is_as_good_as_new() -> Result<(), Failed> {
+    let mut used = linux()?;
+    let chosen: Vec<_> = plans(&*used).into_iter().step_by(7).collect();
+    let identity = used.identity();
+    let chosen = chosen.iter().filter(|plan| plan.refuses(&identity).is_none() && plan.packets() < 40);
+    for plan in chosen {
+        let again = plan.run(&mut *used);
+        let new = plan.run(&mut *linux()?);
+        if (&again.failures, &again.unsupported, again.claims)
+            != (&new.failures, &new.unsupported, new.claims)
+        {
+            return Err(format!("{}: a used namespace answers otherwise than a new one", plan.id).into());
+        }
+    }
+    Ok(())
+}
