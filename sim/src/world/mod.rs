@@ -3,6 +3,7 @@
 //! Nothing happens between events, so idle days cost nothing. Everything that happens is folded into a hash chain; two
 //! worlds of the same topology, seed and orders have the same one on any machine.
 
+mod boxes;
 mod build;
 mod check;
 mod limits;
