@@ -1,8 +1,12 @@
 //! Each fault does what it says and counts it, and what hosts make of it.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use conntruth_sim::app::ftp::{self, Mode, Order};
 use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::tcp::{Client, Server};
-use conntruth_sim::app::{Act, Trouble, udp};
+use conntruth_sim::app::{Act, Content, Trouble, dns, tftp, udp};
 use conntruth_sim::host::Ending;
 use conntruth_sim::link::{Fault, FaultError, Filter, LinkSpec, Way, What, When};
 use conntruth_sim::packet::{TcpHead, protocol};
@@ -10,7 +14,7 @@ use conntruth_sim::time::{MICROSECOND, MILLISECOND, MINUTE, SECOND};
 use conntruth_sim::world::{AppId, World};
 use conntruth_sim::{Chance, Seed};
 
-use crate::base::{lan, line, millisecond, server};
+use crate::base::{ip, lan, line, millisecond, server};
 use crate::support::worlds_by;
 
 fn percent(count: u32) -> Chance {
@@ -277,4 +281,62 @@ fn faults_out_of_range_are_named() {
     }
     assert_eq!(Chance::percent(101), None);
     assert_eq!(Chance::in_a_million(1_000_001), None);
+}
+
+#[test]
+fn applications_ask_again() {
+    let names: [(&str, &[IpAddr]); 1] = [("www.example", &[ip("192.0.2.1")])];
+    let first_lost =
+        Fault::lose(When::Numbers(vec![1])).on_the_way(Way::Up).only(Filter::protocol(protocol::UDP));
+    for (name, mut world) in worlds_by(with(vec![first_lost]), millisecond()) {
+        world.start("server", dns::Server::new(&names)).unwrap();
+        let resolver = dns::Resolver::new(server(false, 53), &["www.example"]);
+        let resolver = world.start("client", resolver).unwrap();
+        world.run_until_idle().unwrap();
+        let answer = &world.app::<dns::Resolver>(resolver).unwrap().answers()[0];
+        assert_eq!((answer.tries, answer.addresses.clone()), (2, Some(vec![ip("192.0.2.1")])), "{name}");
+        assert_eq!(world.summary(resolver).took().unwrap() / SECOND, 5, "{name}");
+        // Nobody answers at all.
+        world.cut(world.port("server", None).unwrap(), true);
+        world.with_app::<dns::Resolver, _>(resolver, |resolver, os| {
+            resolver.ask(os, dns::Question { name: "www.example".to_owned(), is_v6: false });
+        });
+        world.run_until_idle().unwrap();
+        assert_eq!(world.app::<dns::Resolver>(resolver).unwrap().answers()[1].addresses, None, "{name}");
+        assert_eq!(world.summary(resolver).trouble, Some(Trouble::Unanswered), "{name}");
+    }
+}
+
+#[test]
+fn files_come_through_losses() {
+    let lossy = with(vec![
+        Fault::lose(When::Chance(percent(5))),
+        Fault::new(What::Duplicate { after: MILLISECOND }, When::Chance(percent(5))),
+    ]);
+    let file = Content(4).bytes(20_000);
+    let files: BTreeMap<String, Vec<u8>> = [("file".to_owned(), file.clone())].into();
+    for (name, mut world) in worlds_by(lossy, millisecond()) {
+        world.start("server", ftp::Server::new(21, files.clone())).unwrap();
+        let trivial = world.start("server", tftp::Server::new(files.clone())).unwrap();
+        let get = world.start("client", tftp::Client::get(server(false, 69), "file")).unwrap();
+        let put = world.start("client", tftp::Client::put(server(false, 69), "new", file.clone())).unwrap();
+        let mut orders = vec![Order::Login { user: "me".to_owned(), password: "x".to_owned() }];
+        for mode in [Mode::Port, Mode::Pasv, Mode::Eprt, Mode::Epsv] {
+            orders.push(Order::Get(mode, "file".to_owned()));
+            orders.push(Order::Put(mode, format!("{mode:?}"), file.clone()));
+        }
+        orders.push(Order::Quit);
+        let client = world.start("client", ftp::Client::new(server(false, 21), orders)).unwrap();
+        world.run_until_idle().unwrap();
+        for app in [get, put, client] {
+            assert_eq!(world.summary(app).trouble, None, "{name}");
+            assert!(world.summary(app).is_done, "{name}");
+        }
+        assert_eq!(world.app::<tftp::Client>(get).unwrap().bytes(), file, "{name}");
+        assert_eq!(world.app::<tftp::Server>(trivial).unwrap().files()["new"], file, "{name}");
+        let moved = world.app::<ftp::Client>(client).unwrap().transfers();
+        assert_eq!(moved.len(), 8, "{name}");
+        assert!(moved.iter().step_by(2).all(|moved| moved.bytes == file), "{name}");
+        assert_eq!(world.silent_faults().count(), 0, "{name}");
+    }
 }

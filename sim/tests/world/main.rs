@@ -7,6 +7,7 @@ mod determinism;
 mod faults;
 mod paths;
 mod robust;
+mod scripts;
 mod support;
 mod tcp;
 mod topology;
