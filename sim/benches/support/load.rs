@@ -2,7 +2,7 @@
 
 use conntruth_sim::app::Act;
 use conntruth_sim::app::tcp::{Crowd, Server};
-use conntruth_sim::host::TcpOptions;
+use conntruth_sim::host::{TcpOptions, TcpSocket, TcpState};
 use conntruth_sim::link::LinkSpec;
 use conntruth_sim::middlebox::Middlebox;
 use conntruth_sim::time::{MICROSECOND, MILLISECOND, SECOND};
@@ -44,7 +44,7 @@ pub fn world(middlebox: Box<dyn Middlebox>) -> World {
 
 /// Buffers for a kibibyte each way.
 pub fn small() -> TcpOptions {
-    TcpOptions { receive_buffer: 4096, send_buffer: 4096, ..TcpOptions::default() }
+    TcpOptions { receive_buffer: 4096, send_buffer: 4096, backlog: usize::MAX, ..TcpOptions::default() }
 }
 
 /// Opens so many connections that stay, 20,000 to a port.
@@ -64,8 +64,11 @@ pub fn open(world: &mut World, count: u64, options: TcpOptions) {
         left -= part;
         port += 1;
     }
-    let client = world.node("client").expect("there is a client");
-    assert_eq!(world.tcp_sockets(client).count() as u64, count);
+    for node in ["client", "server"] {
+        let node = world.node(node).expect("there is such a host");
+        let is_open = |socket: &TcpSocket| socket.state == TcpState::Established;
+        assert_eq!(world.tcp_sockets(node).filter(|(_, socket)| is_open(socket)).count() as u64, count);
+    }
 }
 
 /// A world with so many open connections, and a crowd that has not begun.
