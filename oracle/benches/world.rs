@@ -27,7 +27,8 @@ fn tracked() -> Box<Tracked> {
     Box::new(Tracked::with_engine(engine))
 }
 
-/// What a world with 100,000 open connections weighs, hosts, applications and tracker together.
+/// What a world with 100,000 open connections weighs, hosts, applications and tracker together; and what sessions cost
+/// in time of the processor, which a busy machine changes less than time of the day.
 #[allow(clippy::print_stdout)]
 fn weigh() {
     const COUNT: u64 = 100_000;
@@ -40,6 +41,25 @@ fn weigh() {
         "one of {COUNT} connections: {} bytes, {buffers} of them buffers of its two sockets",
         bytes / COUNT
     );
+    drop(world);
+    for open in [0, 10_000] {
+        let (mut world, crowd) = load::prepare(tracked(), open);
+        let (began, before) = (world.now(), busy());
+        load::run(&mut world, crowd);
+        world.run_for(130 * SECOND).expect("it ends");
+        let seconds = (busy() - before) as f64 / 1e9;
+        let (rate, simulated) = (load::SESSIONS as f64 / seconds, (world.now() - began) as f64 / 1e9);
+        println!(
+            "beside {open} others: {rate:.0} sessions and {:.0} simulated seconds a second of the processor",
+            simulated / seconds
+        );
+    }
+}
+
+/// Nanoseconds that the processor has spent on this process.
+fn busy() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    status.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0)
 }
 
 /// Bytes of memory this process has.

@@ -32,17 +32,6 @@ pub fn millisecond() -> LinkSpec {
     LinkSpec { latency: MILLISECOND, ..LinkSpec::default() }
 }
 
-/// Both hosts on one network.
-pub fn lan(client: LinkSpec, server: LinkSpec) -> Topology {
-    let mut topology = Topology::default();
-    topology.network("lan");
-    let addresses = [cidr("10.0.0.1/16"), cidr("fd00::1/16")];
-    topology.host("client").interface_by("eth0", "lan", &addresses, client);
-    let addresses = [cidr("10.0.1.1/16"), cidr("fd00:1::1/16")];
-    topology.host("server").interface_by("eth0", "lan", &addresses, server);
-    topology
-}
-
 /// A box between them.
 pub fn line(client: LinkSpec, server: LinkSpec) -> Topology {
     let mut topology = Topology::default();

@@ -14,8 +14,8 @@ use conntruth_sim::time::{MICROSECOND, MILLISECOND, MINUTE, SECOND};
 use conntruth_sim::world::{AppId, World};
 use conntruth_sim::{Chance, Seed};
 
-use crate::base::{ip, lan, line, millisecond, server};
-use crate::support::worlds_by;
+use crate::base::{ip, line, millisecond, server};
+use crate::support::{lan, worlds_by};
 
 fn percent(count: u32) -> Chance {
     Chance::percent(count).unwrap()
