@@ -165,7 +165,8 @@ impl Setup {
     /// A setup within what is allowed.
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Setup {
         let often = if allowed.clock == Clock::Ageing { 5 } else { 1 };
-        let timed = allowed.clock != Clock::Still && choices.below(often) == 0;
+        let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
+        let timed = is_possible && choices.below(often) == 0;
         let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         Setup { settings, timed }
     }
@@ -194,18 +195,24 @@ impl Scope {
         if !setup.timed {
             features = features.without(Feature::Time);
         }
+        // Where ageing takes its time, UDP may grow older than it is to be.
+        let all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
         let mut protocols = Protocols::NONE;
-        for protocol in allowed.protocols.iter() {
+        for protocol in &all {
             if whole || choices.below(2) > 0 {
-                protocols = protocols.with(protocol);
+                protocols = protocols.with(*protocol);
             }
         }
         if protocols == Protocols::NONE {
-            let all: Vec<Speaks> = allowed.protocols.iter().collect();
             protocols = protocols.with(if all.is_empty() { Speaks::Tcp } else { choices.pick(&all) });
         }
         Scope { protocols, features, clock: allowed.clock, settings: setup.settings.clone() }
     }
+}
+
+/// The protocols of worlds in which time passes.
+fn ageable(allowed: &Allowed) -> Vec<Speaks> {
+    allowed.protocols.iter().filter(|speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.

@@ -47,7 +47,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
             Ok(Answer::Done)
         }
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
-        Request::Packet(arrival) => packet(worlds, &arrival).map(Answer::Observed),
+        Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
         Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),
