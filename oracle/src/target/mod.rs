@@ -11,6 +11,7 @@ pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 mod reference;
+pub(crate) mod words;
 
 use std::net::IpAddr;
 
