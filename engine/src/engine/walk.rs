@@ -257,7 +257,8 @@ impl Engine {
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
         let last = self.events.iter().rfind(ended).map(|event| &event.conn);
-        let (mut status, mark, zone) = last.map_or_else(Default::default, |conn| (conn.status, conn.mark, conn.zone));
+        let (mut status, mark, zone) =
+            last.map_or_else(Default::default, |conn| (conn.status, conn.mark, conn.zone));
         if info == CtInfo::EstablishedReply {
             // It was an answer, too.
             status.insert(Status::SEEN_REPLY);

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
-use super::words;
+use crate::target::words;
 use crate::target::{Entry, Happening, Peers, Sent, Sight, Why};
 
 /// What can differ, in the order in which it is looked at.
@@ -179,7 +179,8 @@ fn sent(left: &[Sent], right: &[Sent], normal: Normal, found: &mut Found) {
     };
     if left.len() != right.len() || !left.iter().zip(right).all(same) {
         let words = |sent: &[Sent]| {
-            let one = |sent: &Sent| format!("{} {} {}", class(sent.class), word(&sent.verdict), hex(&sent.bytes));
+            let one =
+                |sent: &Sent| format!("{} {} {}", class(sent.class), word(&sent.verdict), hex(&sent.bytes));
             sent.iter().map(one).collect::<Vec<_>>().join("; ")
         };
         let (left, right) = (words(left), words(right));

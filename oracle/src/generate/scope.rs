@@ -152,7 +152,13 @@ pub struct Allowed {
 
 impl Default for Allowed {
     fn default() -> Allowed {
-        Allowed { protocols: Protocols::ALL, features: Features::ALL, clock: Clock::Free, settings: true, rules: false }
+        Allowed {
+            protocols: Protocols::ALL,
+            features: Features::ALL,
+            clock: Clock::Free,
+            settings: true,
+            rules: false,
+        }
     }
 }
 
@@ -171,7 +177,8 @@ impl Setup {
     /// A setup within what is allowed.
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Setup {
         let often = if allowed.clock == Clock::Ageing { 5 } else { 1 };
-        let timed = allowed.clock != Clock::Still && choices.below(often) == 0;
+        let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
+        let timed = is_possible && choices.below(often) == 0;
         let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
         let rules = if ruled { rules::rules(choices) } else { Vec::new() };
@@ -199,24 +206,37 @@ impl Scope {
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed, setup: &Setup) -> Scope {
         let whole = choices.one_in(6);
         // Rules are a batch's own.
-        let mut features = allowed.features.without(Feature::Rules).iter().fold(Features::NONE, |features, feature| {
-            if whole || choices.below(4) > 0 { features.with(feature) } else { features }
-        });
+        let mut features =
+            allowed.features.without(Feature::Rules).iter().fold(Features::NONE, |features, feature| {
+                if whole || choices.below(4) > 0 { features.with(feature) } else { features }
+            });
         if !setup.timed {
             features = features.without(Feature::Time);
         }
+        // Where ageing takes its time, UDP may grow older than it is to be.
+        let all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
         let mut protocols = Protocols::NONE;
-        for protocol in allowed.protocols.iter() {
+        for protocol in &all {
             if whole || choices.below(2) > 0 {
-                protocols = protocols.with(protocol);
+                protocols = protocols.with(*protocol);
             }
         }
         if protocols == Protocols::NONE {
-            let all: Vec<Speaks> = allowed.protocols.iter().collect();
             protocols = protocols.with(if all.is_empty() { Speaks::Tcp } else { choices.pick(&all) });
         }
-        Scope { protocols, features, clock: allowed.clock, settings: setup.settings.clone(), rules: setup.rules.clone() }
+        Scope {
+            protocols,
+            features,
+            clock: allowed.clock,
+            settings: setup.settings.clone(),
+            rules: setup.rules.clone(),
+        }
     }
+}
+
+/// The protocols of worlds in which time passes.
+fn ageable(allowed: &Allowed) -> Vec<Speaks> {
+    allowed.protocols.iter().filter(|speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.

@@ -117,6 +117,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             && !(feature == Feature::Fragments && self.timed && self.scope.clock == Clock::Ageing)
     }
 
+    /// Whether the tracker's host has rules.
+    pub fn has_rules(&self) -> bool {
+        !self.story.rules.is_empty()
+    }
+
     /// Whether a feature that may occur does, once in so many times.
     pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
         self.may(feature) && self.rarely(times)
@@ -222,6 +227,10 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// What the tracker's host does with the packet: other rules, and what the network has done to it.
     fn fate(&mut self, packet: &mut Packet, flow: Option<usize>) {
         self.decorate(packet, flow);
+        // What rules say of single pieces would be said of the datagram they make, by whichever comes first or last.
+        if matches!(packet.cut, Cut::Fragment { .. }) {
+            return;
+        }
         // Of two rules in raw the later one would count; a packet that is sent again keeps its zone.
         let has_zone = flow.is_none_or(|flow| self.flows[flow].zone.is_some());
         packet.notrack = !has_zone && self.odd(Feature::Notrack, 24);
