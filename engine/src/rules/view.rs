@@ -97,7 +97,9 @@ fn ipv6_transport(bytes: &[u8]) -> Option<(u8, usize)> {
         if protocol == FRAGMENT {
             let &[high, low] = bytes.get(at + 2..)?.first_chunk()?;
             if u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
-                return None;
+                // A later fragment has a protocol, and no header.
+                let is_last = !matches!(following, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION);
+                return is_last.then_some((following, usize::MAX));
             }
             at += 8;
         } else {
