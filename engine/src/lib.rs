@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
+mod behaviour;
 mod event;
 mod outcome;
 mod profile;
@@ -30,6 +31,7 @@ mod proto;
 mod table;
 mod wire;
 
+pub use behaviour::{Bounds, Switches};
 pub use engine::{Engine, Passage};
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};

@@ -3,7 +3,7 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`]. Made from a seed: [`generate`], and held against another target: [`diff`]. A capture: [`replay`],
+//! them: [`suite`], and [`report`] for those who look at a run later. Made from a seed: [`generate`], and held against another target: [`diff`]. A capture: [`replay`],
 //! [`explain`]. [`packet`] writes the bytes that scenarios send.
 #![deny(unsafe_code)]
 
@@ -15,6 +15,9 @@ pub mod target;
 pub mod language;
 pub mod scenario;
 pub mod suite;
+
+pub mod mutants;
+pub mod report;
 
 pub mod diff;
 pub mod generate;

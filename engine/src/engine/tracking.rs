@@ -176,9 +176,12 @@ impl Engine {
         match proto::track(conn, direction, segment, &self.rules, &mut outcome.reason) {
             Decision::Renew(timeout) => {
                 conn.count(direction, segment.datagram.bytes.len());
-                conn.answer(direction);
+                if self.rules.profile.switches.renewing_answers {
+                    conn.answer(direction);
+                }
                 is_nearer = conn.renew(self.rules.now, timeout);
             }
+            Decision::Keep if !self.rules.profile.switches.kept_answers => {}
             Decision::Keep => conn.answer(direction),
             Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());

@@ -16,6 +16,7 @@ mod completions;
 mod diff;
 mod explain;
 mod format;
+mod mutants;
 mod profiles;
 mod replay;
 mod run;
@@ -49,6 +50,7 @@ enum Command {
     Check(check::Args),
     Fmt(format::Args),
     Diff(diff::Args),
+    Mutants(mutants::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
     Completions(completions::Args),
@@ -103,6 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
+        Command::Mutants(args) => mutants::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),

@@ -18,6 +18,7 @@ mod propose;
 mod run;
 mod stack;
 mod talks;
+mod told;
 
 pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;
@@ -29,4 +30,5 @@ pub use plan::{Happening, Happens, Id, Plan, arrivals, config};
 pub(crate) use propose::{Edits, apply, claims_of};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};
+pub use told::{Answer, Kind, Told, Wrong, told};
 pub(crate) use stack::Stack;
