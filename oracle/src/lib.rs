@@ -23,6 +23,8 @@ pub mod diff;
 pub mod generate;
 
 pub mod explain;
+pub mod export;
+pub mod import;
 pub mod replay;
 
 pub mod cli;

@@ -4,6 +4,8 @@ mod canary;
 mod determinism;
 mod diagnostics;
 mod language;
+mod mutants;
+mod report;
 mod robust;
 mod tables;
 mod transcripts;

@@ -7,5 +7,6 @@ use crate::sysctl::Knob;
 
 pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &mut Reason) -> Decision {
     let timeout = rules.timeout(Knob::Generic);
-    Decision::renew(conn, rules.profile.switches.generic_renews, timeout).because(why, Reason::Generic { protocol: segment.protocol })
+    Decision::renew(conn, rules.profile.switches.generic_renews, timeout)
+        .because(why, Reason::Generic { protocol: segment.protocol })
 }

@@ -166,5 +166,6 @@ pub(super) fn track_v6(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &
     } else {
         Reason::Icmpv6Reply { kind, id }
     };
-    Decision::renew(conn, rules.profile.switches.icmpv6_renews, rules.timeout(Knob::Icmpv6)).because(why, reason)
+    Decision::renew(conn, rules.profile.switches.icmpv6_renews, rules.timeout(Knob::Icmpv6))
+        .because(why, reason)
 }

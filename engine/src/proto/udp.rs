@@ -27,7 +27,8 @@ pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules, why: 
     }
     if !conn.is_confirmed() {
         let after = rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
-        let stream_at = (rules.now.0 + after).saturating_add_signed(rules.profile.bounds.udp_stream_ticks.into());
+        let stream_at =
+            (rules.now.0 + after).saturating_add_signed(rules.profile.bounds.udp_stream_ticks.into());
         conn.proto = ProtoState::Udp(Udp { stream_at: Jiffies(stream_at) });
     }
     let switches = &rules.profile.switches;

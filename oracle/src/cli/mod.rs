@@ -15,7 +15,9 @@ mod check;
 mod completions;
 mod diff;
 mod explain;
+mod export;
 mod format;
+mod import;
 mod mutants;
 mod profiles;
 mod replay;
@@ -51,6 +53,8 @@ enum Command {
     Fmt(format::Args),
     Diff(diff::Args),
     Mutants(mutants::Args),
+    Import(import::Args),
+    Export(export::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
     Completions(completions::Args),
@@ -106,6 +110,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fmt(args) => format::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
         Command::Mutants(args) => mutants::run(args, &tone),
+        Command::Import(args) => import::run(args, &tone),
+        Command::Export(args) => export::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),

@@ -46,8 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
     let files = read.map_err(|error| super::run::located(error, tone))?;
-    let plans =
-        Suite::plans(&files, LINUX_6_18.hz).map_err(|error| super::run::located(error, tone))?;
+    let plans = Suite::plans(&files, LINUX_6_18.hz).map_err(|error| super::run::located(error, tone))?;
     if plans.is_empty() {
         return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
     }
@@ -108,8 +107,11 @@ fn print(out: &mut impl Write, score: &Score, args: &Args, quiet: bool) -> std::
     let (all, noticed) = score.sums();
     let tenths = score.per_mille();
     let filter = args.filter.as_deref().map(|filter| format!(" --filter {}", super::run::shell(filter)));
-    let paths: String =
-        args.paths.iter().map(|path| format!(" {}", super::run::shell(&path.display().to_string()))).collect();
+    let paths: String = args
+        .paths
+        .iter()
+        .map(|path| format!(" {}", super::run::shell(&path.display().to_string())))
+        .collect();
     if !quiet {
         writeln!(out, "again: conntruth mutants{paths}{}", filter.unwrap_or_default())?;
     }

@@ -97,11 +97,11 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
-    let files = selected(args, tone)?;
+    let files = selected(&args.paths, &args.filter, tone)?;
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return judge(args, &selected(args, tone)?, target, tone);
+        return judge(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
     }
     judge(args, &files, target, tone)
 }
@@ -146,17 +146,17 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 }
 
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.
-fn selected(args: &Args, tone: &Tone) -> Result<Vec<File>, Error> {
-    let read = if args.paths.is_empty() { suite::embedded() } else { suite::from_paths(&args.paths) };
+pub(super) fn selected(paths: &[PathBuf], filter: &[String], tone: &Tone) -> Result<Vec<File>, Error> {
+    let read = if paths.is_empty() { suite::embedded() } else { suite::from_paths(paths) };
     let mut files = read.map_err(|error| located(error, tone))?;
     if files.is_empty() {
         return Err("there are no scenarios: a scenario's file name ends with `.ct`".into());
     }
-    if let Some(globs) = globs(&args.filter)? {
+    if let Some(globs) = globs(filter)? {
         let all = files.len();
         files.retain(|file| globs.is_match(&file.id));
         if files.is_empty() {
-            return Err(format!("none of {all} scenarios fits {}", quoted(&args.filter)).into());
+            return Err(format!("none of {all} scenarios fits {}", quoted(filter)).into());
         }
     }
     Ok(files)
@@ -253,7 +253,12 @@ fn judge(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Ton
     if let Some(folder) = &args.report {
         let written = report::write(folder, &Run::of(&suite, &again(args)))?;
         let s = if written.runs == 1 { "" } else { "s" };
-        tone.note(format_args!("{}: {} run{s}, {} pages", written.index.display(), written.runs, written.pages));
+        tone.note(format_args!(
+            "{}: {} run{s}, {} pages",
+            written.index.display(),
+            written.runs,
+            written.pages
+        ));
     }
     anstream::stdout().lock().write_all(out.as_bytes())?;
     Ok(exit(&totals))

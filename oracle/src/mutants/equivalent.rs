@@ -11,6 +11,50 @@ pub struct Equivalent {
 
 /// All of them.
 pub const EQUIVALENT: &[Equivalent] = &[
+    Equivalent {
+        names: &["tcp-cell * none in *"],
+        reason: "a segment without SYN, ACK, FIN and RST is INVALID for its flags before the table is asked",
+    },
+    Equivalent {
+        names: &["tcp-cell reply * in NONE: *", "sctp-cell reply * in NONE: *"],
+        reason: "what begins a connection is its original direction: no packet of the other meets it in NONE",
+    },
+    Equivalent {
+        names: &[
+            "tcp-cell original SYN/ACK in NONE: ignored",
+            "tcp-cell original FIN in NONE: ignored",
+            "tcp-cell original RST in NONE: ignored",
+        ],
+        reason: "a segment that moves NONE to no state opens nothing, whatever else the cell says",
+    },
+    Equivalent {
+        names: &["tcp-cell reply ACK in SYN_SENT2: SYN_SENT"],
+        reason: "back to SYN_SENT means reopened after a close and ignored else, and SYN_SENT2 is no close",
+    },
+    Equivalent {
+        names: &[
+            "sctp-cell original ABORT in NONE: *",
+            "sctp-cell original COOKIE_ACK in NONE: *",
+            "sctp-cell original SHUTDOWN_COMPLETE in NONE: *",
+        ],
+        reason: "a packet with such a chunk opens no association: it is refused before the table is asked",
+    },
+    Equivalent {
+        names: &["bound early_drop_buckets *"],
+        reason: "which bucket a connection lies in is the business of each implementation's own hash",
+    },
+    Equivalent {
+        names: &["default events 1"],
+        reason: "it differs from 2 only while nobody listens, and in a scenario somebody always does",
+    },
+    Equivalent {
+        names: &["default acct 1", "default timestamp 1"],
+        reason: "a scenario can say what is counted and stamped, and not that nothing is",
+    },
+    Equivalent {
+        names: &["default ipfrag_time 31", "default frag6_timeout 61"],
+        reason: "the kernel's own fragment timer is up to two seconds late, so nothing is claimed of those two seconds",
+    },
 ];
 
 /// Why a mutant cannot be noticed, if so.

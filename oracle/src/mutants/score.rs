@@ -70,7 +70,8 @@ pub fn score(plans: &[Plan], mutants: &[Mutant], threads: usize, mut tick: impl 
 fn sum(mutants: &[Mutant], noticed: &[Option<bool>]) -> Score {
     let mut score = Score { kinds: Kind::ALL.map(|kind| (kind, 0, 0, 0)).to_vec(), ..Score::default() };
     for (mutant, noticed) in mutants.iter().zip(noticed) {
-        let Some((_, tried, killed, equal)) = score.kinds.iter_mut().find(|(kind, ..)| *kind == mutant.kind) else {
+        let Some((_, tried, killed, equal)) = score.kinds.iter_mut().find(|(kind, ..)| *kind == mutant.kind)
+        else {
             continue;
         };
         *tried += 1;

@@ -38,7 +38,11 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::File(path, error) => write!(f, "{}: {error}", path.display()),
             Trouble::Data(path, what) => {
-                write!(f, "{}: this is no run that can be shown: {what}; remove it, or run it again", path.display())
+                write!(
+                    f,
+                    "{}: this is no run that can be shown: {what}; remove it, or run it again",
+                    path.display()
+                )
             }
         }
     }

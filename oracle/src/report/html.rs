@@ -51,7 +51,7 @@ pub fn mark(outcome: &str) -> Markup {
 
 /// How full a bar is: `width:93.1%`. A single failure always shows.
 pub fn share(part: usize, whole: usize) -> String {
-    let tenths = if whole == 0 { 0 } else { part * 1000 / whole };
+    let tenths = (part * 1000).checked_div(whole).unwrap_or(0);
     format!("width:{}.{}%", tenths / 10, tenths % 10)
 }
 

@@ -14,8 +14,15 @@ pub fn markdown(run: &Run) -> String {
     let mut out = String::new();
     let (all, passed, failed) = (run.worlds(), run.count("passed"), run.count("failed"));
     let outcome = if failed > 0 { "failed" } else { "passed" };
-    let _ = writeln!(out, "## {} conntruth: {} {}\n", sign(outcome), plain(&run.target), plain(&run.target_version));
-    let mut sums = format!("**{passed} of {all} worlds passed**, {failed} failed, {} skipped", run.count("skipped"));
+    let _ = writeln!(
+        out,
+        "## {} conntruth: {} {}\n",
+        sign(outcome),
+        plain(&run.target),
+        plain(&run.target_version)
+    );
+    let mut sums =
+        format!("**{passed} of {all} worlds passed**, {failed} failed, {} skipped", run.count("skipped"));
     for word in ["unsupported", "known"] {
         if run.count(word) > 0 {
             let _ = write!(sums, ", {} {word}", run.count(word));
@@ -68,7 +75,13 @@ fn causes(run: &Run, out: &mut String) {
             plain(smallest)
         );
         for [field, reference, target] in &grounds.differs {
-            let _ = writeln!(out, "   - {}: {} in the reference, {} here", plain(field), plain(reference), plain(target));
+            let _ = writeln!(
+                out,
+                "   - {}: {} in the reference, {} here",
+                plain(field),
+                plain(reference),
+                plain(target)
+            );
         }
         if !grounds.rule.is_empty() {
             let _ = writeln!(out, "   - {} ({})", plain(&grounds.rule), plain(&grounds.source));

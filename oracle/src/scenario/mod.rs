@@ -30,5 +30,5 @@ pub use plan::{Happening, Happens, Id, Plan, arrivals, config};
 pub(crate) use propose::{Edits, apply, claims_of};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};
-pub use told::{Answer, Kind, Told, Wrong, told};
 pub(crate) use stack::Stack;
+pub use told::{Answer, Kind, Told, Wrong, told};

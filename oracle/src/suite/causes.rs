@@ -234,10 +234,11 @@ fn grounds(cause: &Cause, worlds: &[(usize, Traced, Record)], suite: &Suite) -> 
     let ended: &Ended = &suite.worlds[*index];
     // Of a check the packet before it decided.
     let seen = model.seen.get(..=traced.at).into_iter().flatten().rev();
-    let reason = seen.filter_map(|seen| seen.packet.as_ref()).find_map(|packet| match packet.why.as_ref()? {
-        Why::Reason(reason) => Some(*reason),
-        Why::Said(_) => None,
-    });
+    let reason =
+        seen.filter_map(|seen| seen.packet.as_ref()).find_map(|packet| match packet.why.as_ref()? {
+            Why::Reason(reason) => Some(*reason),
+            Why::Said(_) => None,
+        });
     let numbers = reason.map(|reason| reason.numbers()).unwrap_or_default();
     let steps = crate::scenario::told(&ended.plan, ended.record.as_ref()?);
     let line = ended.plan.step(&ended.plan.moves[traced.at]).span.start;
@@ -258,11 +259,7 @@ fn grounds(cause: &Cause, worlds: &[(usize, Traced, Record)], suite: &Suite) -> 
             .collect(),
         rule: reason.map(|reason| reason.info().rule.to_owned()).unwrap_or_default(),
         why: reason.map(|reason| reason.to_string()).unwrap_or_default(),
-        numbers: numbers
-            .iter()
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        numbers: numbers.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "),
         source: reason.map(|reason| reason.info().source.to_owned()).unwrap_or_default(),
         then: Vec::new(),
     })

@@ -24,7 +24,8 @@ pub fn ktap(suite: &Suite) -> String {
         for (number, world) in worlds.iter().enumerate() {
             subtest(number + 1, world, &mut out);
         }
-        let is = |verdict: fn(&Verdict) -> bool| worlds.iter().filter(|world| verdict(&world.verdict)).count();
+        let is =
+            |verdict: fn(&Verdict) -> bool| worlds.iter().filter(|world| verdict(&world.verdict)).count();
         let failed = is(|verdict| matches!(verdict, Verdict::Failed));
         let passed = is(|verdict| matches!(verdict, Verdict::Passed));
         let (number, name) = (index + 1, plain(area));

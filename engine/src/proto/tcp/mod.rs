@@ -11,9 +11,9 @@ mod segment;
 mod window;
 
 use super::{Decision, ProtoState, Rules, Segment as Packet};
+use crate::behaviour::Switches;
 use crate::conn::Conn;
 use crate::event::Changes;
-use crate::behaviour::Switches;
 use crate::profile::{Next, Profile};
 use crate::reason::Reason;
 use crate::snapshot::{ProtoInfo, TcpSide};
@@ -204,7 +204,9 @@ fn course(
             Course::Done(Decision::Reopen)
         }
         Next::To(TcpState::SynSent) if *old < TcpState::TimeWait => Course::Window(TcpState::SynSent),
-        Next::Ignore | Next::To(TcpState::SynSent) => ignored(tcp, old, direction, header, rules.profile, why),
+        Next::Ignore | Next::To(TcpState::SynSent) => {
+            ignored(tcp, old, direction, header, rules.profile, why)
+        }
         Next::To(TcpState::TimeWait)
             if rules.profile.switches.tcp_challenge_kept
                 && is_challenge_ack(tcp, *old, direction, segment) =>
@@ -318,8 +320,7 @@ fn reset(
     }
     let mut target = TcpState::Close;
     let peer = &tcp.sides[!direction as usize];
-    let established =
-        old == TcpState::Established && status.has(Status::ASSURED) && switches.tcp_rst_exact;
+    let established = old == TcpState::Established && status.has(Status::ASSURED) && switches.tcp_rst_exact;
     if peer.flags & TcpSide::MAXACK_SET != 0 && tcp.last_kind != Segment::Syn {
         let (seq, acked) = (header.seq, peer.td_maxack);
         if seq == 0 && !established && switches.tcp_rst_from_zero {
@@ -330,9 +331,8 @@ fn reset(
             return Course::Done(Decision::Invalid.because(why, Reason::TcpRstStale { seq, acked }));
         }
         // Right behind its own sender's data it is as good as exact.
-        let follows_data = tcp.last_was(direction, Segment::Ack)
-            && seq == tcp.last_end
-            && switches.tcp_rst_behind_data;
+        let follows_data =
+            tcp.last_was(direction, Segment::Ack) && seq == tcp.last_end && switches.tcp_rst_behind_data;
         if !established || seq == acked || follows_data {
             return Course::Window(target);
         }

@@ -88,7 +88,9 @@ pub(super) fn check(
         let taken = Reason::TcpLiberal { seq: n.seq, end: n.end, ack: n.ack, bound };
         *why = if liberal { taken } else { reason };
         let window = match window {
-            Window::Ignored if matches!(reason, Reason::TcpOvershoot { .. }) && !switches.tcp_overshoot_forgiven => {
+            Window::Ignored
+                if matches!(reason, Reason::TcpOvershoot { .. }) && !switches.tcp_overshoot_forgiven =>
+            {
                 Window::Outside
             }
             window => window,
@@ -227,13 +229,7 @@ fn bounds(
 }
 
 /// What a segment that fits says of its sender and of its receiver.
-fn note(
-    sender: &mut TcpSide,
-    receiver: &mut TcpSide,
-    header: &Header<'_>,
-    n: &Numbers,
-    profile: &Profile,
-) {
+fn note(sender: &mut TcpSide, receiver: &mut TcpSide, header: &Header<'_>, n: &Numbers, profile: &Profile) {
     let Profile { bounds: by, switches, .. } = profile;
     let scale = if header.has(flag::SYN) && switches.tcp_syn_unscaled { 0 } else { sender.td_scale };
     let window = u32::from(header.window) << scale;
