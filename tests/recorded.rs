@@ -4,7 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use conntruth::Paint;
 use conntruth::replay::{Record, Replayer, json};
+use conntruth::scenario::{Plan, Verdict, diagnose};
+use conntruth::suite::{self, Suite};
+use conntruth::target::Reference;
 use conntruth_engine::{EventKind, LINUX_6_18};
 use conntruth_sim::capture::Capture;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -22,7 +26,27 @@ fn main() {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         Trial::test(name, move || check(&path))
     };
-    libtest_mimic::run(&arguments, captures.into_iter().map(trial).collect()).exit();
+    let trials = captures.into_iter().map(trial).chain(waiting(&folder));
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// The recordings that are scenarios: packets that were held between the hooks.
+fn waiting(folder: &Path) -> Vec<Trial> {
+    let files = suite::from_paths(&[folder.join("waiting")]).unwrap_or_else(|error| panic!("{error}"));
+    let plans = Suite::plans(&files, LINUX_6_18.hz).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!plans.is_empty(), "no recorded scenario in {}", folder.display());
+    let trial = |plan: Plan| {
+        let name = plan.id.to_string();
+        let name = name.rsplit('/').next().unwrap_or_default();
+        Trial::test(format!("waiting-{name}"), move || {
+            let record = plan.run(&mut Reference::new(&LINUX_6_18));
+            match plan.verdict(&record) {
+                Verdict::Passed => Ok(()),
+                _ => Err(diagnose(&plan, &record, Paint::PLAIN).into()),
+            }
+        })
+    };
+    plans.into_iter().map(trial).collect()
 }
 
 /// Replays a capture and compares each packet's answer with the kernel's.

@@ -4,10 +4,12 @@
 //! exception is made. A rule reads its own where it stands. Each has a sentence here, so that whoever turns one - another
 //! profile, a test that wants to know whether anybody would notice - can say what was turned.
 
+use serde::Serialize;
+
 macro_rules! behaviour {
     ($(#[doc = $about:literal])+ $name:ident: $type:ty { $( $field:ident = $value:literal, $meaning:literal; )* }) => {
         $(#[doc = $about])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         pub struct $name { $( #[doc = $meaning] pub $field: $type, )* }
 
         impl $name {

@@ -64,8 +64,8 @@ pub struct Engine {
 const BATCH: usize = 32;
 
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
-/// [`Engine::discard`] when one drops it.
-#[derive(Debug)]
+/// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
+#[derive(Clone, Debug)]
 #[must_use = "a packet is confirmed or discarded"]
 pub struct Passage(Outcome);
 

@@ -1,7 +1,10 @@
 //! A packet as it is handed to the tracker: bytes, and what the host knows beside them.
 
+use serde::{Deserialize, Serialize};
+
 /// Who has verified the transport checksum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Checksum {
     /// Nobody: the tracker does, when it comes in and `nf_conntrack_checksum` is on.
     #[default]

@@ -3,13 +3,16 @@
 //! The engine reads every one of them where its rule stands, from a `&'static Profile`. Another release, a mutant for
 //! the tests, the tutorial of old: other values, never an `if` on a version.
 
+use serde::{Deserialize, Serialize};
+
 use crate::behaviour::{Bounds, Switches};
 use crate::states::{SctpState, Segment, TcpState};
 use crate::sysctl::Knob;
 use crate::tuple::Direction;
 
 /// What the table says of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Next<S> {
     /// The connection moves to (or stays in) a state.
     To(S),
@@ -25,7 +28,7 @@ pub type TcpTable = [[[Next<TcpState>; 10]; 6]; 2];
 pub type SctpTable = [[[Next<SctpState>; 9]; 11]; 2];
 
 /// The semantics of one tracker.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Profile {
     /// The name a run prints.
     pub name: &'static str,

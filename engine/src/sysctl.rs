@@ -3,6 +3,7 @@
 //! Values are what a person writes to the file: seconds, switches, counts. A changed timeout counts from the next
 //! packet that sets one; deadlines that stand keep standing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -149,7 +150,8 @@ impl Knob {
 }
 
 /// Why a knob could not be set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SysctlError {
     /// No knob has this name.
     Unknown {
@@ -187,8 +189,9 @@ impl fmt::Display for SysctlError {
 
 impl std::error::Error for SysctlError {}
 
-/// The settings of one engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The settings of one engine. Serialised as the values that differ from their defaults, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, i64>", into = "BTreeMap<&'static str, i32>")]
 pub struct Sysctls([i32; KNOBS]);
 
 impl Sysctls {
@@ -263,6 +266,25 @@ impl Sysctls {
     }
 }
 
+impl From<Sysctls> for BTreeMap<&'static str, i32> {
+    fn from(sysctls: Sysctls) -> BTreeMap<&'static str, i32> {
+        sysctls.changed().map(|(knob, value)| (knob.info().name, value)).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<String, i64>> for Sysctls {
+    type Error = SysctlError;
+
+    fn try_from(values: BTreeMap<String, i64>) -> Result<Sysctls, SysctlError> {
+        let mut sysctls = Sysctls::new();
+        // Two thresholds bound each other: what is refused at first may fit when the other has moved.
+        let refused = values.iter().filter(|(name, value)| sysctls.set_by_name(name, **value).is_err());
+        let refused: Vec<_> = refused.collect();
+        refused.into_iter().try_for_each(|(name, value)| sysctls.set_by_name(name, *value).map(drop))?;
+        Ok(sysctls)
+    }
+}
+
 impl Default for Sysctls {
     fn default() -> Sysctls {
         Sysctls::new()
@@ -302,6 +324,21 @@ mod tests {
             assert_eq!(info.knob as usize, index);
             assert!((info.min..=info.max).contains(&info.default), "{}", info.name);
         }
+    }
+
+    #[test]
+    fn settings_serialise_as_what_differs() {
+        let mut sysctls = Sysctls::new();
+        sysctls.set(Knob::IpfragHigh, 6_000_000).unwrap();
+        sysctls.set(Knob::IpfragLow, 5_000_000).unwrap();
+        sysctls.set(Knob::Frag6Low, 0).unwrap();
+        sysctls.set(Knob::Frag6High, 1).unwrap();
+        let text = serde_json::to_string(&sysctls).unwrap();
+        assert!(text.contains(r#""net.ipv4.ipfrag_low_thresh":5000000"#), "{text}");
+        assert_eq!(serde_json::from_str::<Sysctls>(&text).unwrap(), sysctls);
+        assert_eq!(serde_json::from_str::<Sysctls>(r#"{"tcp_loose":0}"#).unwrap().get(Knob::TcpLoose), 0);
+        let error = serde_json::from_str::<Sysctls>(r#"{"tcp_loose":9}"#).unwrap_err();
+        assert!(error.to_string().starts_with("`tcp_loose` takes 0 to 1, not 9"), "{error}");
     }
 
     #[test]

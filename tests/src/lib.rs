@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use conntruth::Paint;
+use conntruth::coverage::Chunk;
 use conntruth::language;
 use conntruth::scenario::{Detail, Plan, diagnose, ladder};
 use conntruth::suite::{self, File, Suite};
@@ -13,21 +14,6 @@ use conntruth_engine::{
 };
 
 pub mod manual;
-
-/// The rows of SCTP's table.
-pub const SCTP_CHUNKS: [&str; 11] = [
-    "INIT",
-    "INIT_ACK",
-    "ABORT",
-    "SHUTDOWN",
-    "SHUTDOWN_ACK",
-    "ERROR",
-    "COOKIE_ECHO",
-    "COOKIE_ACK",
-    "SHUTDOWN_COMPLETE",
-    "HEARTBEAT",
-    "HEARTBEAT_ACK",
-];
 
 /// The whole suite that the program carries.
 ///
@@ -100,9 +86,14 @@ pub fn tcp_mutant(
 
 /// Linux 6.18 with one wrong cell in SCTP's table.
 #[must_use]
-pub fn sctp_mutant(direction: usize, chunk: usize, state: usize, next: Next<SctpState>) -> &'static Profile {
+pub fn sctp_mutant(
+    direction: Direction,
+    chunk: Chunk,
+    state: SctpState,
+    next: Next<SctpState>,
+) -> &'static Profile {
     let mut table: SctpTable = *LINUX_6_18.sctp_table;
-    table[direction][chunk][state] = next;
+    table[direction as usize][chunk.row()][state as usize] = next;
     Box::leak(Box::new(Profile { sctp_table: Box::leak(Box::new(table)), ..LINUX_6_18 }))
 }
 
@@ -122,7 +113,8 @@ pub fn tcp_table(table: &TcpTable) -> String {
 #[must_use]
 pub fn sctp_table(table: &SctpTable) -> String {
     let states: Vec<&str> = SctpState::ALL.iter().map(|state| state.word()).collect();
-    printed(&states, &SCTP_CHUNKS, |direction, row, column| match table[direction][row][column] {
+    let rows = Chunk::ALL.map(Chunk::word);
+    printed(&states, &rows, |direction, row, column| match table[direction][row][column] {
         Next::To(state) => state.word(),
         Next::Ignore => "ignored",
         Next::Invalid => "-",

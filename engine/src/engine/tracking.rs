@@ -183,6 +183,8 @@ impl Engine {
             }
             Decision::Keep if !self.rules.profile.switches.kept_answers => {}
             Decision::Keep => conn.answer(direction),
+            // Only under a profile in which what ends a connection may also open one.
+            Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
             Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());
                 return self.destroy(slot, self.now);
@@ -369,6 +371,7 @@ impl Engine {
         }
         outcome.conn = Some(conn.id(winner));
         outcome.reason = Reason::ClashResolved {};
+        self.deliver(winner);
     }
 
     /// Everything that changed since the last event goes into one.

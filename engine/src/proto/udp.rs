@@ -10,6 +10,7 @@ use crate::reason::Reason;
 use crate::status::Status;
 use crate::sysctl::Knob;
 use crate::time::Jiffies;
+use crate::tuple::Family;
 use crate::wire::checksum;
 
 /// When an answered flow becomes a stream.
@@ -100,9 +101,13 @@ fn check_lite(segment: &Segment<'_>, rules: &Rules) -> Result<(), Reason> {
     if [c, d] == [0, 0] {
         return Err(Reason::UdpliteNoChecksum {});
     }
-    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header.
-    let pseudo =
-        checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, length as u32);
+    // Of the bytes covered, but with the whole length, and UDP's number, in the pseudo header; over IPv4 the length has
+    // come into the place of the protocol's number, of which there are 256.
+    let counted = match segment.datagram.family {
+        Family::Ipv4 => length as u32 & 0xff,
+        Family::Ipv6 => length as u32,
+    };
+    let pseudo = checksum::pseudo_header(&segment.datagram, rules.profile.udplite_checksum_protocol, counted);
     if segment.verify && !checksum::is_intact(checksum::sum(&segment.bytes[..coverage]) + pseudo) {
         return Err(Reason::UdpliteChecksum {});
     }

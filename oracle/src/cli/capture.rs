@@ -133,6 +133,21 @@ impl Source {
         Ok(Source { path: path.to_owned(), capture })
     }
 
+    /// Says what was noticed while its packets went through.
+    ///
+    /// # Errors
+    /// When nothing could be tracked because nothing is known of the link.
+    pub(super) fn tell(&self, tally: &Tally, tone: &Tone) -> Result<(), Error> {
+        if let Some(link) = tally.unknown_link() {
+            let what = format!(
+                "link type {link} is not known: raw IP, Ethernet, Linux cooked and null/loop captures can be replayed"
+            );
+            return Err(format!("{}: {what}", name(&self.path)).into());
+        }
+        notice(tally, tone);
+        Ok(())
+    }
+
     /// An error of this capture, with its name.
     pub(super) fn error(&self, error: &CaptureError) -> Error {
         named(&self.path, error)
@@ -140,21 +155,14 @@ impl Source {
 }
 
 fn named(path: &Path, error: &CaptureError) -> Error {
-    let name = if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
-    format!("{name}: {error}").into()
+    format!("{}: {error}", name(path)).into()
 }
 
-/// Says what was noticed while the packets went through.
-///
-/// # Errors
-/// When nothing could be tracked because nothing is known of the link.
-pub(super) fn tell(tally: &Tally, tone: &Tone) -> Result<(), Error> {
-    if let Some(link) = tally.unknown_link() {
-        return Err(format!(
-            "link type {link} is not known: raw IP, Ethernet, Linux cooked and null/loop captures can be replayed"
-        )
-        .into());
-    }
+fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() }
+}
+
+fn notice(tally: &Tally, tone: &Tone) {
     if let Some(skipped) = tally.skipped_words() {
         tone.note(skipped);
     }
@@ -169,5 +177,4 @@ pub(super) fn tell(tally: &Tally, tone: &Tone) -> Result<(), Error> {
              card filled them in (checksum offload), add `--set checksum=0`"
         ));
     }
-    Ok(())
 }

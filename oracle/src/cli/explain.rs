@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::capture::{Source, TrackerArgs, tell};
+use super::capture::{Source, TrackerArgs};
 use super::{Error, Exit, Tone};
 use crate::explain::{Explainer, Stopped, explain_plan};
 use crate::suite::{File, Suite};
@@ -115,6 +115,6 @@ fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {
             Err(format!("there is no packet {packet}, the last is {last}").into())
         }
         Some(_) => Ok(Exit::Fine),
-        None => tell(replayer.tally(), tone).map(|()| Exit::Fine),
+        None => source.tell(replayer.tally(), tone).map(|()| Exit::Fine),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::capture::{Source, TrackerArgs, tell};
+use super::capture::{Source, TrackerArgs};
 use super::{Error, Exit, Tone};
 use crate::import::{Trouble, import};
 use crate::suite;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let name = args.capture.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
     let profile = args.tracker.profile();
     let imported = import(&name, &mut source.capture, &mut replayer, &settings, profile);
-    tell(replayer.tally(), tone)?;
+    source.tell(replayer.tally(), tone)?;
     let imported = match imported {
         Ok(imported) => imported,
         Err(Trouble::Capture(error)) => return Err(source.error(&error)),

@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod capture;
 mod check;
 mod completions;
+mod coverage;
 mod diff;
 mod explain;
 mod export;
@@ -51,6 +52,7 @@ enum Command {
     Explain(explain::Args),
     Check(check::Args),
     Fmt(format::Args),
+    Coverage(coverage::Args),
     Diff(diff::Args),
     Mutants(mutants::Args),
     Import(import::Args),
@@ -108,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args, &tone),
         Command::Check(args) => check::run(args, &tone),
         Command::Fmt(args) => format::run(args, &tone),
+        Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
         Command::Mutants(args) => mutants::run(args, &tone),
         Command::Import(args) => import::run(args, &tone),

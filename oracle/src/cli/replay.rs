@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::capture::{Source, TrackerArgs, tell};
+use super::capture::{Source, TrackerArgs};
 use super::{Error, Exit, Tone};
 use crate::replay::{Record, Replayer, json, text};
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         printer.table(&mut out, &replayer)?;
     }
     out.flush()?;
-    tell(replayer.tally(), tone)?;
+    source.tell(replayer.tally(), tone)?;
     if args.format == Format::Text {
         close(args, &replayer, tone);
     }

@@ -113,13 +113,7 @@ pub(super) fn target(
     patience: Duration,
     tone: &Tone,
 ) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
-    let Some(profile) = Profile::find(profile) else {
-        return Err(format!(
-            "there is no profile `{profile}`; `conntruth profiles` lists them, {} is the default",
-            LINUX_6_18.name
-        )
-        .into());
-    };
+    let profile = self::profile(profile)?;
     match known::open(name, &Wish { profile, patience }) {
         Ok(target) => Ok(Ok(target)),
         Err(Unusable::Unknown) => {
@@ -143,6 +137,15 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
         .and_then(|(number, unit)| number.parse::<u64>().ok()?.checked_mul(unit))
         .map(Duration::from_nanos)
         .ok_or_else(|| format!("`{text}` is no length of time, such as `5s`, `500ms` or `1min`"))
+}
+
+/// The semantics of that name.
+pub(super) fn profile(name: &str) -> Result<&'static Profile, Error> {
+    Profile::find(name).ok_or_else(|| {
+        let default = LINUX_6_18.name;
+        format!("there is no profile `{name}`; `conntruth profiles` lists them, {default} is the default")
+            .into()
+    })
 }
 
 /// The files that the arguments select. Selecting nothing is an error: what was not run is never green.

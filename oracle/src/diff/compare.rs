@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
-use super::words;
+use crate::target::words;
 use crate::target::{Entry, Happening, Peers, Sight, Why};
 
 /// What can differ, in the order in which it is looked at.
@@ -342,10 +342,9 @@ fn told(events: &[Happening]) -> String {
 
 fn why(left: &Sight, right: &Sight, normal: Normal, found: &mut Found) {
     match (&left.why, &right.why) {
+        (Some(Why::Reason(l)), Some(Why::Reason(r))) if l == r => {}
         (Some(Why::Reason(l)), Some(Why::Reason(r))) => {
-            if l != r {
-                found.differ(Field::Why, format!("{}: {l}", l.slug()), format!("{}: {r}", r.slug()));
-            }
+            found.differ(Field::Why, format!("{}: {l}", l.slug()), format!("{}: {r}", r.slug()));
         }
         (Some(Why::Reason(reason)), said) if normal.has(Norm::Words) => {
             let said = said.as_ref().and_then(|said| match said {

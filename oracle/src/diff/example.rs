@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::Difference;
 use super::judge::Judge;
+use super::{Difference, Field};
+use crate::language::ast::claim::Named;
 use crate::language::ast::{Script, Story};
 use crate::language::{self, Messages};
-use crate::scenario::{Edits, Plan, Record, apply, claims_of, proposals};
-use crate::target::{Refusal, Target};
+use crate::scenario::{Act, Edits, Plan, Record, apply, claims_of, proposals};
+use crate::target::{Reasons, Refusal, Target};
 
 /// So often claims are mended: one that holds may bring another to light.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 
 /// The scenario of a difference.
 pub(super) fn scenario(
@@ -28,9 +29,12 @@ pub(super) fn scenario(
     let Ok(mut plan) = planned(&bare, theirs.hz) else { return Ok(bare) };
     let mut record = judge.run(&plan)?;
     for round in 0..ROUNDS {
-        let wanted = proposals(&plan, &record, round == 0).into_iter();
-        let edits: Edits =
+        let wanted = proposals(&plan, &record, &theirs.profile, round == 0).into_iter();
+        let mut edits: Edits =
             wanted.filter_map(|edit| Some(((edit.span.start, edit.span.end), edit.text?))).collect();
+        if round == 1 {
+            edits.extend(more(&plan, difference, theirs.abilities.shows.reasons == Reasons::All));
+        }
         if edits.is_empty() {
             break;
         }
@@ -52,6 +56,20 @@ pub(super) fn scenario(
         let _ = writeln!(head, "#     {:<10} {}", format!("{ours}:"), mismatch.reference);
     }
     Ok(format!("{head}\n{text}"))
+}
+
+/// What a claim does not say by itself and differs here: something wrong in its place, which the next round mends.
+fn more(plan: &Plan, difference: &Difference, reasons: bool) -> Option<((usize, usize), String)> {
+    let packets = plan.moves.iter().filter(|step| matches!(step.act, Act::Packet(_)));
+    let step = packets.map(|step| step.step).nth(difference.at)?;
+    let claims = plan.story().steps.get(step)?.claims.as_ref().filter(|claims| claims.each.len() == 1)?;
+    let words = match difference.mismatches.first()?.field {
+        Field::Events => " event none",
+        Field::Why if reasons => " because untracked",
+        _ => return None,
+    };
+    let says = claims.each[0].named.iter().any(|named| matches!(named.value, Named::Because { .. }));
+    (!says || words.starts_with(" event")).then(|| ((claims.span.end, claims.span.end), words.to_owned()))
 }
 
 fn rule(difference: &Difference) -> &str {

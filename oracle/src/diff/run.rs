@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Family, LINUX_6_18};
+use conntruth_engine::{Family, LINUX_6_18, Profile};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
 use super::shrink::shrink;
 use super::source::{Seeded, Source, Work};
-use super::{Cause, Difference, Finding, Normal, compare, example};
+use super::{Cause, Difference, Finding, Norm, Normal, compare, example};
+use crate::coverage::Coverage;
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Batch, Identity, Passing, Reading, Refusal, Target};
+use crate::target::{Batch, Identity, Passing, Reading, Reasons, Refusal, Sight, Target};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct Progress {
     pub divergent: u64,
     /// Causes.
     pub causes: usize,
+    /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
+    pub unsteady: u64,
 }
 
 /// What a run has come to.
@@ -95,6 +98,8 @@ pub struct Ended {
     pub baseline: Option<(u64, Duration)>,
     /// The causes, with the most frequent first.
     pub findings: Vec<Finding>,
+    /// What of the tables was reached, where the reference says why.
+    pub coverage: Option<Coverage>,
 }
 
 /// Causes that are shrunk; of more the first case is kept as it is.
@@ -104,15 +109,20 @@ const BASELINE_EVERY: u64 = 16;
 
 /// Runs two targets against each other. `tell` hears of every batch.
 ///
+/// The target may be there several times over, in trackers of their own: then as many batches are under way at once.
+///
 /// # Errors
 /// When one of the targets refuses a batch, or breaks.
 pub fn run(
     options: &Options,
     reference: Box<dyn Target + Send>,
-    target: Box<dyn Target + Send>,
+    targets: Vec<Box<dyn Target + Send>>,
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<Ended, Refusal> {
-    let judge = Judge::new(target);
+    let judges: Vec<Judge> = targets.into_iter().map(Judge::new).collect();
+    let Some(judge) = judges.first() else {
+        return Err(Refusal::Wrong("there is no target to compare with".to_owned()));
+    };
     let clock = clock(&reference.identity(), judge.identity());
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
@@ -122,7 +132,8 @@ pub fn run(
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };
-    let mut run = Run::new(reference, judge);
+    let normal = Normal::between(&reference.identity(), judge.identity());
+    let mut run = Run::new(reference, judges, normal);
     run.all(&mut *source, options.duration, tell)?;
     Ok(run.ended())
 }
@@ -138,7 +149,7 @@ fn clock(reference: &Identity, target: &Identity) -> Clock {
 
 struct Run {
     reference: Box<dyn Target + Send>,
-    judge: Judge,
+    judges: Vec<Judge>,
     normal: Normal,
     sum: Progress,
     lanes: u64,
@@ -148,16 +159,25 @@ struct Run {
     baseline: Option<(u64, Duration)>,
     took: Duration,
     findings: BTreeMap<Cause, Finding>,
+    coverage: Option<Coverage>,
     /// Causes that have not been made small yet.
     fresh: Vec<Cause>,
 }
 
+impl Ended {
+    /// Whether so many answers were not given again that nothing follows from those that were.
+    pub fn is_unsteady(&self) -> bool {
+        self.sum.unsteady * 100 > self.sum.cases
+    }
+}
+
 impl Run {
-    fn new(reference: Box<dyn Target + Send>, judge: Judge) -> Run {
-        let normal = Normal::between(&reference.identity(), judge.identity());
+    fn new(reference: Box<dyn Target + Send>, judges: Vec<Judge>, normal: Normal) -> Run {
+        let says_why = reference.identity().abilities.shows.reasons == Reasons::All;
+        let profile = Profile::find(&reference.identity().profile).filter(|_| says_why);
         Run {
             reference,
-            judge,
+            judges,
             normal,
             sum: Progress::default(),
             lanes: 0,
@@ -166,11 +186,12 @@ impl Run {
             baseline: None,
             took: Duration::ZERO,
             findings: BTreeMap::new(),
+            coverage: profile.map(Coverage::new),
             fresh: Vec::new(),
         }
     }
 
-    /// The target is one batch behind: while it works, the next is made and the reference answers.
+    /// The targets are a batch behind: while they work, the next are made and the reference answers.
     #[allow(clippy::disallowed_methods)]
     fn all(
         &mut self,
@@ -180,20 +201,25 @@ impl Run {
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let mut aside = Duration::ZERO;
-        let mut under_way: VecDeque<(Work, Sights)> = VecDeque::new();
+        let mut asked = 0;
+        let mut under_way: VecDeque<(Work, Sights, usize)> = VecDeque::new();
         loop {
             let over = duration.is_some_and(|duration| started.elapsed() >= duration);
             let work = if over { None } else { source.next(&mut self.lanes) };
             let is_last = work.is_none();
             if let Some(work) = work {
-                self.judge.ask(Arc::clone(&work.batch));
+                let judge = asked % self.judges.len();
+                asked += 1;
+                self.judges[judge].ask(Arc::clone(&work.batch));
                 let sights = self.reference.batch(&work.batch);
-                under_way.push_back((work, sights));
+                under_way.push_back((work, sights, judge));
             }
-            let mut left = if is_last || !self.fresh.is_empty() || self.measures() { 0 } else { 1 };
+            let rests = is_last || !self.fresh.is_empty() || self.measures();
+            let mut left = if rests { 0 } else { self.judges.len() };
             while under_way.len() > left {
-                if let Some((work, sights)) = under_way.pop_front() {
-                    self.take(&work, sights?)?;
+                if let Some((work, sights, judge)) = under_way.pop_front() {
+                    let target = self.judges[judge].sights()?;
+                    self.take(&work, &sights?, &target)?;
                     tell(&self.sum);
                     if !self.fresh.is_empty() {
                         left = 0;
@@ -221,7 +247,7 @@ impl Run {
     fn pause(&mut self, source: &dyn Source, work: &Work) -> Result<(), Refusal> {
         if self.measures() {
             self.next_baseline = self.batches + BASELINE_EVERY;
-            if let Some(took) = self.judge.baseline(Arc::clone(&work.batch))? {
+            if let Some(took) = self.judges[0].baseline(Arc::clone(&work.batch))? {
                 let packets: usize = work.batch.worlds.iter().map(Vec::len).sum();
                 let (sum, time) = self.baseline.unwrap_or_default();
                 self.baseline = Some((sum + packets as u64, time + took));
@@ -234,9 +260,11 @@ impl Run {
     }
 
     /// Compares a batch.
-    fn take(&mut self, work: &Work, reference: Vec<Vec<crate::target::Sight>>) -> Result<(), Refusal> {
-        let target = self.judge.sights()?;
+    fn take(&mut self, work: &Work, reference: &[Vec<Sight>], target: &[Vec<Sight>]) -> Result<(), Refusal> {
         self.batches += 1;
+        if let Some(coverage) = &mut self.coverage {
+            coverage.batch(&work.batch, reference);
+        }
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));
@@ -280,6 +308,10 @@ impl Run {
         if number <= MOST_SHRUNK {
             shrunk = shrink(story.clone(), &mut |stories| self.both(stories))?;
         }
+        if shrunk.is_none() && number <= MOST_SHRUNK && self.normal.has(Norm::Stalls) {
+            self.forget(cause);
+            return Ok(());
+        }
         let repeats = shrunk.is_some() || number > MOST_SHRUNK;
         let (small, difference) = match (shrunk, self.findings.get(cause)) {
             (Some(shrunk), _) => shrunk,
@@ -289,7 +321,7 @@ impl Run {
         // With the addresses that the scenario has.
         let at_home = self.asked(std::slice::from_ref(&small), true)?.pop().flatten();
         let difference = at_home.filter(|at_home| Cause::of(at_home) == *cause).unwrap_or(difference);
-        let scenario = example::scenario(&small, &difference, &mut *self.reference, &self.judge)?;
+        let scenario = example::scenario(&small, &difference, &mut *self.reference, &self.judges[0])?;
         let packets = arrivals(&small, family(&small), Lane::FIRST, LINUX_6_18.hz).map_or(0, |all| all.len());
         if let Some(finding) = self.findings.get_mut(cause) {
             finding.difference = difference;
@@ -298,6 +330,15 @@ impl Run {
             finding.repeats = repeats;
         }
         Ok(())
+    }
+
+    /// What has differed does not when asked again: the next case of this cause will be asked again too.
+    fn forget(&mut self, cause: &Cause) {
+        if let Some(finding) = self.findings.remove(cause) {
+            self.sum.unsteady += finding.count;
+            self.sum.divergent -= finding.count;
+            self.sum.causes = self.findings.len();
+        }
     }
 
     fn both(&mut self, stories: &[Story]) -> Result<Vec<Option<Difference>>, Refusal> {
@@ -326,9 +367,9 @@ impl Run {
         }
         for (batch, indexes) in batches {
             let batch = Arc::new(batch);
-            self.judge.ask(Arc::clone(&batch));
+            self.judges[0].ask(Arc::clone(&batch));
             let reference = self.reference.batch(&batch);
-            let target = self.judge.sights()?;
+            let target = self.judges[0].sights()?;
             for ((index, left), right) in indexes.into_iter().zip(&reference?).zip(&target) {
                 differences[index] = compare(left, right, self.normal);
             }
@@ -341,12 +382,13 @@ impl Run {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.count));
         Ended {
             reference: self.reference.identity(),
-            target: self.judge.identity().clone(),
+            target: self.judges[0].identity().clone(),
             normal: self.normal,
             sum: self.sum,
             took: self.took,
             baseline: self.baseline,
             findings,
+            coverage: self.coverage,
         }
     }
 }

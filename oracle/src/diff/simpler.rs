@@ -9,10 +9,15 @@ use crate::language::ast::packet::{
 };
 use crate::language::ast::{Action, Located, Span, Story};
 
+/// A change to a story, and whether it is one.
+type Change<'c> = dyn Fn(&mut Story) -> bool + 'c;
+/// Takes up a changed story.
+type Add<'a> = dyn FnMut(&Change<'_>) + 'a;
+
 /// All that is simpler in one thing, some of it in more. `last` is a packet after which nothing matters.
 pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
     let mut all = Vec::new();
-    let mut add = |change: &dyn Fn(&mut Story) -> bool| {
+    let mut add = |change: &Change<'_>| {
         let mut other = story.clone();
         if change(&mut other) {
             tidy(&mut other);
@@ -83,7 +88,7 @@ pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
 const MOST_PAIRED: usize = 12;
 
 /// What is simpler in all steps at once: a zone or a check of numbers that every packet has to have or none.
-fn everywhere(add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
+fn everywhere(add: &mut Add<'_>) {
     let mut all = |change: &dyn Fn(&mut Packet)| {
         add(&|story| {
             for step in &mut story.steps {
@@ -96,7 +101,7 @@ fn everywhere(add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
     };
     all(&|packet| packet.zone = None);
     all(&|packet| packet.notrack = false);
-    all(&|packet| packet.lost = None);
+    all(&|packet| packet.stop = None);
     all(&|packet| packet.ip = Default::default());
     all(&|packet| packet.cut = Cut::Whole);
     all(&|packet| packet.pokes.clear());
@@ -117,7 +122,7 @@ fn everywhere(add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
 }
 
 /// Flows between the usual hosts and ports, and turned round so that the first packet goes forth.
-fn flows(story: &Story, add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
+fn flows(story: &Story, add: &mut Add<'_>) {
     for index in 0..story.flows.len() {
         add(&|story| {
             let flow = &mut story.flows[index];
@@ -146,7 +151,7 @@ fn flows(story: &Story, add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
     }
 }
 
-fn settings(story: &Story, add: &mut dyn FnMut(&dyn Fn(&mut Story) -> bool)) {
+fn settings(story: &Story, add: &mut Add<'_>) {
     let count = story.settings.len();
     add(&|story| !std::mem::take(&mut story.settings).is_empty());
     let mut size = count / 2;
@@ -179,7 +184,7 @@ fn packets(packet: &Packet) -> Vec<Packet> {
     add(&|packet| packet.pokes.clear());
     add(&|packet| packet.notrack = false);
     add(&|packet| packet.zone = None);
-    add(&|packet| packet.lost = None);
+    add(&|packet| packet.stop = None);
     add(&|packet| {
         packet.ip.extensions.pop();
     });

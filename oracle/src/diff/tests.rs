@@ -15,7 +15,7 @@ fn engine(profile: &'static Profile) -> Box<dyn Target + Send> {
 /// Compares a tracker that is wrong with one that is right.
 fn against(wrong: Profile, options: &Options) -> Ended {
     let wrong: &'static Profile = Box::leak(Box::new(wrong));
-    run(options, engine(&LINUX_6_18), engine(wrong), &mut |_| {}).expect("two engines refuse nothing")
+    run(options, engine(&LINUX_6_18), vec![engine(wrong)], &mut |_| {}).expect("two engines refuse nothing")
 }
 
 /// The mutant is found within so many cases, and the smallest example has so few packets and fails as a scenario.
@@ -40,7 +40,9 @@ fn check(wrong: Profile, cases: u64, packets: usize) -> Ended {
 #[test]
 fn two_that_are_equal_do_not_differ() {
     let options = Options { cases: Some(3000), ..Options::default() };
-    let ended = run(&options, engine(&LINUX_6_18), engine(&LINUX_6_18), &mut |_| {}).unwrap();
+    let ended =
+        run(&options, engine(&LINUX_6_18), vec![engine(&LINUX_6_18), engine(&LINUX_6_18)], &mut |_| {})
+            .unwrap();
     assert_eq!((ended.sum.cases, ended.sum.divergent, ended.findings.len()), (3000, 0, 0));
     assert_eq!(ended.normal.rows().map(|row| row.name).collect::<Vec<_>>(), ["intervals", "ids"]);
     assert!(ended.sum.packets > 3000 * 5);
@@ -80,7 +82,7 @@ fn an_example_claims_what_the_target_says() {
         Box::leak(Box::new(Profile { name: "wrong", tcp_syn_sent2_secs: 121, ..LINUX_6_18 }));
     let options =
         Options { cases: Some(2000), protocols: Protocols::NONE.with(Speaks::Tcp), ..Options::default() };
-    let ended = run(&options, engine(&LINUX_6_18), engine(wrong), &mut |_| {}).unwrap();
+    let ended = run(&options, engine(&LINUX_6_18), vec![engine(wrong)], &mut |_| {}).unwrap();
     let finding = &ended.findings[0];
     let script = std::sync::Arc::new(read("found.ct", &finding.scenario).unwrap());
     let plan = Plan::all("found", &script, 250).unwrap().swap_remove(0);
@@ -95,7 +97,9 @@ fn an_example_claims_what_the_target_says() {
 fn shards_are_parts_of_the_whole() {
     let part = |index, of| {
         let options = Options { cases: Some(3000), shard: Shard { index, of }, ..Options::default() };
-        run(&options, engine(&LINUX_6_18), engine(&LINUX_6_18), &mut |_| {}).unwrap().sum
+        run(&options, engine(&LINUX_6_18), vec![engine(&LINUX_6_18), engine(&LINUX_6_18)], &mut |_| {})
+            .unwrap()
+            .sum
     };
     let whole = part(0, 1);
     let parts = [part(0, 3), part(1, 3), part(2, 3)];
@@ -107,7 +111,9 @@ fn shards_are_parts_of_the_whole() {
 fn every_sequence_of_two_is_equal_and_a_wrong_cell_is_not() {
     let options = Options { depth: Some(2), cases: None, ..Options::default() };
     let all: u64 = options.alphabets().iter().map(|alphabet| alphabet.sequences(2)).sum();
-    let ended = run(&options, engine(&LINUX_6_18), engine(&LINUX_6_18), &mut |_| {}).unwrap();
+    let ended =
+        run(&options, engine(&LINUX_6_18), vec![engine(&LINUX_6_18), engine(&LINUX_6_18)], &mut |_| {})
+            .unwrap();
     assert_eq!((ended.sum.cases, ended.sum.divergent), (all, 0));
     let mut table = *LINUX_6_18.tcp_table;
     table[1][0][1] = Next::Invalid;

@@ -7,7 +7,7 @@ use conntruth_engine::{Event, Profile};
 
 use crate::replay::{Connection, Record, connection};
 use crate::scenario::{Happens, Plan};
-use crate::target::{Reference, Refusal, Target};
+use crate::target::{Fate, Reference, Refusal, Target};
 
 use super::Explainer;
 
@@ -49,41 +49,53 @@ pub fn explain_plan(
     let mut explainer = Explainer::default();
     let mut events: Vec<Event> = Vec::new();
     let (mut number, mut written) = (0, 0);
+    // The numbers of those that were to wait.
+    let mut waiting = Vec::new();
     for happens in plan.happens() {
         let engine = target.engine();
         engine.handle_timeouts(happens.at);
         events.extend(std::iter::from_fn(|| engine.poll_event()));
-        match happens.what {
-            Happens::Time => {}
-            Happens::Set(setting) => target.set(setting)?,
+        let (outcome, arrival, own) = match happens.what {
+            Happens::Time => continue,
+            Happens::Set(setting) => {
+                target.set(setting)?;
+                continue;
+            }
             Happens::Packet(arrival) => {
                 number += 1;
-                let outcome = target.pass(arrival);
-                let engine = target.engine();
-                events.extend(std::iter::from_fn(|| engine.poll_event()));
-                let connection: Option<Connection> = connection(engine, &outcome, &events);
-                let record = Record {
-                    number,
-                    time: happens.at,
-                    bytes: &arrival.bytes,
-                    truncated: false,
-                    outcome,
-                    connection,
-                    events: &events,
-                };
-                if only.is_none_or(|only| only == number) {
-                    if written > 0 {
-                        writeln!(out)?;
-                    }
-                    written += 1;
-                    writeln!(out, "{DIM}{}:{}: {}{DIM:#}", plan.script().name, happens.line, happens.text)?;
-                    explainer.explain(out, &record)?;
-                } else {
-                    explainer.pass(&record);
+                if arrival.fate == Fate::Waits {
+                    waiting.push(number);
                 }
-                events.clear();
+                (target.pass(arrival), arrival, number)
             }
+            Happens::Release(release, arrival) => {
+                let own = waiting.get(release.waiting).copied().unwrap_or(number);
+                (target.go_on(release)?, arrival, own)
+            }
+        };
+        let engine = target.engine();
+        events.extend(std::iter::from_fn(|| engine.poll_event()));
+        let connection: Option<Connection> = connection(engine, &outcome, &events);
+        let record = Record {
+            number: own,
+            time: happens.at,
+            bytes: &arrival.bytes,
+            truncated: false,
+            outcome,
+            connection,
+            events: &events,
+        };
+        if only.is_none_or(|only| only == own) {
+            if written > 0 {
+                writeln!(out)?;
+            }
+            written += 1;
+            writeln!(out, "{DIM}{}:{}: {}{DIM:#}", plan.script().name, happens.line, happens.text)?;
+            explainer.explain(out, &record)?;
+        } else {
+            explainer.pass(&record);
         }
+        events.clear();
     }
     Ok(number)
 }

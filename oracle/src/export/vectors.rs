@@ -87,12 +87,25 @@ pub enum What {
         /// A rule drops it between tracking and confirmation.
         #[serde(default, skip_serializing_if = "is_false")]
         lost: bool,
+        /// It waits between tracking and confirmation until it is released.
+        #[serde(default, skip_serializing_if = "is_false")]
+        waits: bool,
         /// A rule exempts it from tracking.
         #[serde(default, skip_serializing_if = "is_false")]
         notrack: bool,
         /// The zone that a rule puts it into.
         #[serde(default, skip_serializing_if = "is_zero")]
         zone: u16,
+        /// The answer.
+        expect: Expected,
+    },
+    /// A packet that waited goes on.
+    Release {
+        /// Which: its number among the packets of this world that were to wait, from 0.
+        waiting: usize,
+        /// A rule drops it instead.
+        #[serde(default, skip_serializing_if = "is_false")]
+        lost: bool,
         /// The answer.
         expect: Expected,
     },
@@ -229,6 +242,7 @@ fn steps(plan: &Plan, record: &Record, reference: &mut Reference) -> Vec<Step> {
 
     let text = &plan.script().text;
     let mut steps = Vec::new();
+    let identity = reference.identity();
     let began = reference.begin(plan.config());
     debug_assert!(began.is_ok(), "it began before");
     for (step, seen) in plan.moves.iter().zip(&record.seen) {
@@ -236,6 +250,14 @@ fn steps(plan: &Plan, record: &Record, reference: &mut Reference) -> Vec<Step> {
             (Act::Packet(sent), Some(observation)) => {
                 let _ = reference.packet(&sent.arrival);
                 packet(&sent.arrival, observation)
+            }
+            (Act::Release(release, _), Some(observation)) => {
+                let _ = reference.release(release);
+                What::Release {
+                    waiting: release.waiting,
+                    lost: release.fate == Fate::Dropped,
+                    expect: expected(observation),
+                }
             }
             (Act::Set(said), _) => {
                 let _ = reference.set(said);
@@ -249,7 +271,8 @@ fn steps(plan: &Plan, record: &Record, reference: &mut Reference) -> Vec<Step> {
             _ => continue,
         };
         let node = plan.step(step);
-        let end = node.claims.as_ref().map_or(node.span.end, |claims| claims.span.end);
+        let claims = node.claims_for(&identity.profile);
+        let end = claims.map_or(node.span.end, |claims| claims.span.end);
         let note = text.get(node.span.start..end.max(node.span.end)).unwrap_or_default();
         steps.push(Step {
             at_ns: step.at.as_nanos(),
@@ -272,6 +295,7 @@ fn packet(arrival: &Arrival, seen: &Observation) -> What {
         }
         .to_owned(),
         lost: arrival.fate == Fate::Dropped,
+        waits: arrival.fate == Fate::Waits,
         notrack: arrival.notrack,
         zone: arrival.zone,
         expect: expected(seen),

@@ -1,8 +1,10 @@
 //! Datagrams: UDP, UDP-Lite, GRE, and protocols that are but a number.
 
+use conntruth_engine::Family;
+
 use super::Feature;
 use super::writer::Writer;
-use crate::language::ast::packet::{Body, Checksum, Gre, Packet, Payload, Protocol, Udp, Way};
+use crate::language::ast::packet::{Body, Checksum, Gre, Packet, Payload, Poke, Protocol, Udp, Way};
 
 const SIZES: [u32; 6] = [40, 0, 1, 8, 512, 1400];
 
@@ -25,7 +27,7 @@ impl Writer<'_, '_, '_> {
                 [Checksum::Bad, Checksum::Value(0), Checksum::Value(0xffff), Checksum::Value(0x1234)];
             udp.checksum = Some(self.choices.pick(&values));
         }
-        let often = if lite { 2 } else { 10 };
+        let often = if lite { 3 } else { 10 };
         if self.odd(Feature::Lengths, often) {
             let length = Some(self.choices.pick(&[8, 0, 7, 9, 20, 48, 49, 1408, 1409, 65_535]));
             if lite {
@@ -34,7 +36,21 @@ impl Writer<'_, '_, '_> {
                 udp.length = length;
             }
         }
-        self.along(flow, way, if lite { Body::UdpLite(udp) } else { Body::Udp(udp) })
+        let body = if lite { Body::UdpLite(udp) } else { Body::Udp(udp) };
+        let mut packet = self.along(flow, way, body);
+        if lite && self.choices.below(4) > 0 {
+            packet.pokes.extend(self.sealed_as_udp(flow, way));
+        }
+        packet
+    }
+
+    /// Linux verifies UDP-Lite with UDP's number, so what is rightly sealed is INVALID: the opener's port is raised by as
+    /// much as the numbers differ, in both directions, and the sum comes out.
+    fn sealed_as_udp(&self, flow: usize, way: Way) -> Option<Poke> {
+        let talk = self.planner().talks.talks.get(flow)?;
+        let port = (talk.ports[0] as u8).checked_add(136 - 17)?;
+        let header = if self.family == Family::Ipv4 { 20 } else { 40 };
+        Some(Poke { offset: header + if way == Way::Forth { 1 } else { 3 }, bytes: vec![port] })
     }
 
     pub(super) fn gre(&mut self, flow: usize) -> Packet {

@@ -25,6 +25,14 @@ const EXTENSIONS: [(u8, Option<&[u8]>); 8] = [
     (0, Some(&[0, 0xc2, 4, 0, 0, 0, 0])),
 ];
 
+/// Fragment headers written out: of a whole datagram, of a first piece, of a later one, and one that is not whole.
+const FRAGMENTS: [(u8, Option<&[u8]>); 4] = [
+    (44, Some(&[0, 0, 0, 0, 0, 0, 9])),
+    (44, Some(&[0, 0, 1, 0, 0, 0, 7])),
+    (44, Some(&[0, 0, 8, 0, 0, 0, 7])),
+    (44, Some(&[0, 0])),
+];
+
 impl Writer<'_, '_, '_> {
     /// Changes a packet's header, or what is left of it on its way.
     pub(super) fn decorate(&mut self, packet: &mut Packet, flow: Option<usize>) {
@@ -36,8 +44,9 @@ impl Writer<'_, '_, '_> {
             packet.cut = Cut::Short(self.choices.pick(&[0, 3, 4, 7, 8, 12, 19, 20, 1]));
             return;
         }
-        let often = if flow.is_some() { 12 } else { 24 };
-        if self.odd(Feature::Fragments, often) {
+        let often = if flow.is_some() { 8 } else { 24 };
+        // Sent again it would meet what is left of itself, and be one datagram of packets that rules treat differently.
+        if !is_again && self.odd(Feature::Fragments, often) {
             self.cut_up(packet);
         }
         if self.odd(Feature::Pokes, 40) {
@@ -54,7 +63,7 @@ impl Writer<'_, '_, '_> {
             0 => ip.ttl = Some(self.choices.pick(&[2, 255, 3])),
             1 => ip.tos = Some(self.choices.byte()),
             2 => ip.length = Some(self.choices.pick(&[20, 0, 19, 28, 40, 41, 65_535])),
-            3 if self.family == Family::Ipv4 => ip.header_words = Some(self.choices.pick(&[5, 4, 15, 0])),
+            3 if self.family == Family::Ipv4 => ip.header_words = Some(self.choices.pick(&[5, 4, 0])),
             4 if self.family == Family::Ipv4 => {
                 ip.checksum = Some(self.choices.pick(&[Checksum::Bad, Checksum::Value(0)]));
             }
@@ -64,12 +73,18 @@ impl Writer<'_, '_, '_> {
                 ip.protocol = Some(number);
             }
             _ if self.family == Family::Ipv4 => ip.options = Some(self.choices.pick(&OPTIONS).to_vec()),
-            _ => {
-                for _ in 0..=self.choices.below(2) {
-                    let (kind, body) = self.choices.pick(&EXTENSIONS);
-                    ip.extensions.push(Extension { kind, body: body.map(<[u8]>::to_vec) });
-                }
-            }
+            _ => self.extensions(packet),
+        }
+    }
+
+    fn extensions(&mut self, packet: &mut Packet) {
+        let fragments = self.may(Feature::Fragments);
+        for _ in 0..=self.choices.below(2) {
+            let (kind, body) = match self.choices.below(6) {
+                0 if fragments => self.choices.pick(&FRAGMENTS),
+                _ => self.choices.pick(&EXTENSIONS),
+            };
+            packet.ip.extensions.push(Extension { kind, body: body.map(<[u8]>::to_vec) });
         }
     }
 
@@ -77,19 +92,22 @@ impl Writer<'_, '_, '_> {
     /// that bear the same identification.
     fn cut_up(&mut self, packet: &mut Packet) {
         let length = least_length(&packet.body);
-        if self.choices.one_in(3) {
+        if self.choices.one_in(2) {
             let pieces = [(0, 8), (0, 16), (8, 16), (8, 24), (0, 3), (0, 4), (16, 24), (0, 24)];
             let (from, to) = self.choices.pick(&pieces);
             if to <= length {
                 let at = self.choices.one_in(4).then(|| self.choices.pick(&[0, 8, 16, 24, 65_528]));
                 let more = self.choices.one_in(2).then(|| self.choices.one_in(2));
                 packet.cut = Cut::Fragment { from, to, at, more };
-                packet.ip.id = Some(self.choices.pick(&[7, 7, 8]));
+                packet.ip.id = Some(self.choices.pick(&[1007, 1007, 1007, 1008]));
+                if self.choices.one_in(6) {
+                    packet.ip.tos = Some(self.choices.pick(&[1, 2, 3, 0]));
+                }
             }
             return;
         }
         let size = self.choices.pick(&[8, 16, 24, 40, 400]);
-        let count = length.div_ceil(size).max(1).min(8) as u16;
+        let count = length.div_ceil(size).clamp(1, 8) as u16;
         let mut order: Vec<u16> = (1..=count).collect();
         for _ in 0..self.choices.below(4) {
             let (left, right) = (self.choices.below(order.len()), self.choices.below(order.len()));

@@ -68,9 +68,9 @@ impl Writer<'_, '_, '_> {
     pub(super) fn icmp(&mut self, flow: usize) -> Packet {
         let way = self.turn(flow);
         let mut icmp = empty();
-        let (known, wrong) = match self.family {
-            Family::Ipv4 => (&V4, Family::Ipv6),
-            Family::Ipv6 => (&V6, Family::Ipv4),
+        let (known, others, wrong) = match self.family {
+            Family::Ipv4 => (&V4, &V6, Family::Ipv6),
+            Family::Ipv6 => (&V6, &V4, Family::Ipv4),
         };
         if self.choices.one_in(3) {
             let (kind, code) = self.choices.pick(known);
@@ -89,7 +89,8 @@ impl Writer<'_, '_, '_> {
         let foreign = self.odd(Feature::Headers, 20);
         if foreign {
             icmp.version = Some(wrong);
-            icmp.kind.get_or_insert(IcmpKind::Numbers { kind: known[0].0, code: 0 });
+            let (kind, code) = self.choices.pick(&[others[0], others[0], others[1], known[0]]);
+            icmp.kind = Some(IcmpKind::Numbers { kind, code });
         }
         let mut packet = self.along(flow, way, Body::Icmp(icmp));
         packet.foreign = foreign;

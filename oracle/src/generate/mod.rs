@@ -27,7 +27,7 @@ use crate::scenario::Lane;
 use crate::target::Arrival;
 
 pub use choices::Choices;
-pub use scope::{Allowed, Clock, Feature, Features, Protocols, Scope, Speaks};
+pub use scope::{Allowed, Clock, Feature, Features, Protocols, Scope, Setup, Speaks};
 pub use stream::{CASES_IN_A_BATCH, Stream};
 pub use tidy::tidy;
 
@@ -47,7 +47,9 @@ pub fn case(bytes: &mut Unstructured<'_>, scope: &Scope, lane: Lane) -> Case {
 
 /// The story that bytes mean, the scope included: for those who have nothing but bytes.
 pub fn story(bytes: &mut Unstructured<'_>) -> Story {
-    let scope = Scope::choose(&mut Choices::new(bytes), &Allowed::default());
+    let (mut choices, allowed) = (Choices::new(bytes), Allowed::default());
+    let setup = Setup::choose(&mut choices, &allowed);
+    let scope = Scope::choose(&mut choices, &allowed, &setup);
     case(bytes, &scope, Lane::FIRST).story
 }
 

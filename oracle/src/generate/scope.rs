@@ -1,4 +1,4 @@
-//! What may occur in the stories of a batch: protocols, features, settings. Each batch leaves some of it out (a swarm:
+//! What may occur in stories: protocols, features, settings. Some of it is left out for some cases at a time (a swarm:
 //! Groce et al., "Swarm testing", 2012), since what is always there hides what is rare.
 
 use conntruth_engine::{Knob, Unit};
@@ -152,7 +152,27 @@ impl Default for Allowed {
     }
 }
 
-/// What the stories of a batch have in common.
+/// What all worlds of a batch have in common, since they share a tracker.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The sysctls.
+    pub settings: Vec<Setting>,
+    /// Whether time may pass: where it is made to by ageing it is slow, and most batches are better without.
+    pub timed: bool,
+}
+
+impl Setup {
+    /// A setup within what is allowed.
+    pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Setup {
+        let often = if allowed.clock == Clock::Ageing { 5 } else { 1 };
+        let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
+        let timed = is_possible && choices.below(often) == 0;
+        let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        Setup { settings, timed }
+    }
+}
+
+/// What may occur in some stories.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// The protocols they speak.
@@ -167,28 +187,32 @@ pub struct Scope {
 
 impl Scope {
     /// A part of what is allowed.
-    pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Scope {
+    pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed, setup: &Setup) -> Scope {
         let whole = choices.one_in(6);
         let mut features = allowed.features.iter().fold(Features::NONE, |features, feature| {
             if whole || choices.below(4) > 0 { features.with(feature) } else { features }
         });
-        // Ageing is slow: many batches are better without.
-        if allowed.clock == Clock::Ageing && choices.below(5) > 0 {
+        if !setup.timed {
             features = features.without(Feature::Time);
         }
+        // Where ageing takes its time, UDP may grow older than it is to be.
+        let all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
         let mut protocols = Protocols::NONE;
-        for protocol in allowed.protocols.iter() {
+        for protocol in &all {
             if whole || choices.below(2) > 0 {
-                protocols = protocols.with(protocol);
+                protocols = protocols.with(*protocol);
             }
         }
         if protocols == Protocols::NONE {
-            let all: Vec<Speaks> = allowed.protocols.iter().collect();
             protocols = protocols.with(if all.is_empty() { Speaks::Tcp } else { choices.pick(&all) });
         }
-        let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
-        Scope { protocols, features, clock: allowed.clock, settings }
+        Scope { protocols, features, clock: allowed.clock, settings: setup.settings.clone() }
     }
+}
+
+/// The protocols of worlds in which time passes.
+fn ageable(allowed: &Allowed) -> Vec<Speaks> {
+    allowed.protocols.iter().filter(|speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.

@@ -5,11 +5,13 @@ use arbitrary::Unstructured;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Allowed, Case, Choices, Scope, case};
+use super::{Allowed, Case, Choices, Scope, Setup, case};
 use crate::scenario::Lane;
 
-/// Cases that share settings and a scope.
+/// Cases that share settings.
 pub const CASES_IN_A_BATCH: u64 = 1024;
+/// Cases that share what may occur in them.
+const CASES_IN_A_SWARM: u64 = 32;
 /// Bytes for a case: more than any needs.
 const BYTES: usize = 2048;
 
@@ -20,27 +22,37 @@ pub struct Stream {
     allowed: Allowed,
 }
 
+/// What a stream of bytes is for: the numbers of different things never meet.
+#[derive(Clone, Copy)]
+enum For {
+    Case = 0,
+    Swarm = 1,
+    Batch = 2,
+}
+
 impl Stream {
     /// The cases of a seed within what is allowed.
     pub fn new(seed: u64, allowed: Allowed) -> Stream {
         Stream { seed, allowed }
     }
 
-    /// What the cases of a batch have in common.
-    pub fn scope(&self, batch: u64) -> Scope {
-        let bytes = self.bytes(batch << 1 | 1);
-        Scope::choose(&mut Choices::new(&mut Unstructured::new(&bytes)), &self.allowed)
+    /// The settings of a batch.
+    pub fn setup(&self, batch: u64) -> Setup {
+        let bytes = self.bytes(For::Batch, batch);
+        Setup::choose(&mut Choices::new(&mut Unstructured::new(&bytes)), &self.allowed)
     }
 
-    /// A case by its number, `scope` being that of its batch.
-    pub fn case(&self, number: u64, scope: &Scope, lane: Lane) -> Case {
-        let bytes = self.bytes(number << 1);
-        case(&mut Unstructured::new(&bytes), scope, lane)
+    /// A case by its number, `setup` being that of its batch.
+    pub fn case(&self, number: u64, setup: &Setup, lane: Lane) -> Case {
+        let bytes = self.bytes(For::Swarm, number / CASES_IN_A_SWARM);
+        let scope = Scope::choose(&mut Choices::new(&mut Unstructured::new(&bytes)), &self.allowed, setup);
+        let bytes = self.bytes(For::Case, number);
+        case(&mut Unstructured::new(&bytes), &scope, lane)
     }
 
-    fn bytes(&self, stream: u64) -> [u8; BYTES] {
+    fn bytes(&self, purpose: For, number: u64) -> [u8; BYTES] {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(stream);
+        random.set_stream(number << 2 | purpose as u64);
         let mut bytes = [0; BYTES];
         random.fill_bytes(&mut bytes);
         bytes

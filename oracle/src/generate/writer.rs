@@ -8,7 +8,7 @@ use conntruth_engine::{
 };
 
 use super::{Case, Choices, Clock, Feature, Scope, Speaks, tidy};
-use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Lost, Packet, Path, Protocol, Way};
+use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
 use crate::scenario::{Act, Lane, Planner};
 use crate::target::{Arrival, Fate};
@@ -174,6 +174,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             after,
             action: Action::Send { times: 1, packet: Box::new(packet) },
             claims: None,
+            qualified: Vec::new(),
             span: Span::default(),
             action_span: Span::default(),
         };
@@ -221,13 +222,17 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// What the tracker's host does with the packet: other rules, and what the network has done to it.
     fn fate(&mut self, packet: &mut Packet, flow: Option<usize>) {
         self.decorate(packet, flow);
+        // What rules say of single pieces would be said of the datagram they make, by whichever comes first or last.
+        if matches!(packet.cut, Cut::Fragment { .. }) {
+            return;
+        }
         // Of two rules in raw the later one would count; a packet that is sent again keeps its zone.
         let has_zone = flow.is_none_or(|flow| self.flows[flow].zone.is_some());
         packet.notrack = !has_zone && self.odd(Feature::Notrack, 24);
         let zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !packet.notrack);
         packet.zone = zone.filter(|_| !self.choices.one_in(12));
         if self.odd(Feature::Lost, 16) {
-            packet.lost = Some(Lost { hook: Some(Hook::Forward) });
+            packet.stop = Some(Stop::Lost(Some(Hook::Forward)));
         }
     }
 
@@ -260,7 +265,8 @@ fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
     let passage = engine.handle(arrival.at, Hook::Prerouting, &packet);
     let outcome = match arrival.fate {
         Fate::Passes => engine.confirm(arrival.at, passage),
-        Fate::Dropped => engine.discard(passage),
+        // Nothing that is generated waits.
+        Fate::Dropped | Fate::Waits => engine.discard(passage),
     };
     outcome.conn
 }
@@ -280,9 +286,9 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
         story.hosts.push(Host { name: name(host), addresses, side: Some(*side) });
     }
     let mut known = Vec::new();
-    for index in 0..count {
+    for word in FLOWS.into_iter().take(count) {
         let speaks = if speaks.is_empty() { Speaks::Tcp } else { choices.pick(&speaks) };
-        let flow_name = (count > 1).then(|| name(FLOWS[index]));
+        let flow_name = (count > 1).then(|| name(word));
         story.flows.push(flow(choices, speaks, flow_name));
         let zone = (scope.features.has(Feature::Zones) && choices.one_in(4)).then(|| choices.pick(&[1, 2]));
         known.push(Known { speaks, conn: None, original: Way::Forth, zone, sent: 0 });
@@ -336,7 +342,7 @@ pub(super) fn packet(path: Path, body: Body) -> Packet {
         pokes: Vec::new(),
         notrack: false,
         zone: None,
-        lost: None,
+        stop: None,
     }
 }
 

@@ -337,6 +337,7 @@ fn step(after: Option<Located<Length>>, packet: Packet) -> Step {
         after,
         action: Action::Send { times: 1, packet: Box::new(packet) },
         claims: None,
+        qualified: Vec::new(),
         span: Span::default(),
         action_span: Span::default(),
     }
@@ -352,7 +353,7 @@ fn packet(path: Path, body: Body) -> Packet {
         pokes: Vec::new(),
         notrack: false,
         zone: None,
-        lost: None,
+        stop: None,
     }
 }
 

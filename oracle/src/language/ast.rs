@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use conntruth_engine::{Family, Knob};
 
-use claim::{Check, Claims};
+use claim::{Check, Claims, Qualified};
 use packet::{Endpoint, Packet, Protocol};
 
 /// Where something stands in the source, in bytes. Spans say *where*, not *what*: all are equal to each other, so
@@ -195,11 +195,26 @@ pub struct Step {
     pub action: Action,
     /// What is claimed about the packets of this step, in order.
     pub claims: Option<Claims>,
+    /// What is claimed in its place for certain profiles. `= for linux-6.18 established`
+    pub qualified: Vec<Qualified>,
     /// The step without its claims and without a comment at the end. A blessed claim is written after it: on the
     /// same line where the file does so elsewhere, else on a line of its own at the column of `action`.
     pub span: Span,
     /// Where `action` is written; its column is where a claim on a line of its own begins.
     pub action_span: Span,
+}
+
+impl Step {
+    /// What is claimed about its packets for a profile.
+    pub fn claims_for(&self, profile: &str) -> Option<&Claims> {
+        let own = self.qualified.iter().find(|own| own.profiles.iter().any(|name| name.value == profile));
+        own.map(|own| &own.claims).or(self.claims.as_ref())
+    }
+
+    /// All its claims, for whatever profiles.
+    pub fn all_claims(&self) -> impl Iterator<Item = &Claims> {
+        self.claims.iter().chain(self.qualified.iter().map(|own| &own.claims))
+    }
 }
 
 /// What a step does.
@@ -218,6 +233,13 @@ pub enum Action {
     Opened {
         /// Whose; the only flow where nothing is said.
         flow: Option<Name>,
+    },
+    /// A packet that waits goes on, or ends where it is. `A goes on`, `A is lost`
+    Release {
+        /// Its label.
+        label: Name,
+        /// Whether it goes on.
+        goes_on: bool,
     },
     /// The hosts see these, the tracker does not. Only [`Action::Send`], [`Action::Opened`] and [`Action::Wait`] inside,
     /// without claims.

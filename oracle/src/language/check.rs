@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use conntruth_engine::Family;
 
-use super::ast::packet::{Body, Cut, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Quoted};
+use super::ast::packet::{Body, Cut, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Quoted, Stop};
 use super::ast::{Action, Name, Script, Span, Step, Story};
 use super::message::Message;
 use super::words::nearest;
@@ -14,7 +14,7 @@ use super::words::nearest;
 pub fn check(script: &Script) -> Vec<Message> {
     let mut mistakes: Vec<Message> = Vec::new();
     for story in &script.stories {
-        let mut sense = Sense { story, labels: Vec::new(), mistakes: Vec::new() };
+        let mut sense = Sense { story, labels: Vec::new(), waiting: Vec::new(), mistakes: Vec::new() };
         sense.story();
         // Every variant has the same mistake in the same place: once is enough.
         mistakes.extend(sense.mistakes);
@@ -30,6 +30,8 @@ struct Sense<'s> {
     story: &'s Story,
     /// The labels so far.
     labels: Vec<&'s Name>,
+    /// The labels of packets that wait.
+    waiting: Vec<&'s str>,
     mistakes: Vec<Message>,
 }
 
@@ -54,9 +56,11 @@ impl<'s> Sense<'s> {
     fn step(&mut self, step: &'s Step) {
         match &step.action {
             Action::Send { packet, .. } => self.packet(packet, step.span),
-            Action::Hidden(steps) => steps.iter().for_each(|step| self.step(step)),
+            Action::Hidden(steps) => steps.iter().for_each(|step| self.hidden(step)),
+            Action::Release { label, .. } => self.release(label),
             _ => {}
         }
+        self.waits(step);
         if let Some(label) = &step.label {
             match self.labels.iter().find(|other| other.value == label.value) {
                 Some(other) => self.mistakes.push(
@@ -67,10 +71,11 @@ impl<'s> Sense<'s> {
                 None => self.labels.push(label),
             }
         }
-        if let (Some(claims), Some(packets)) = (&step.claims, packets(&step.action))
-            && claims.each.len() > 1
-            && claims.each.len() != packets
-        {
+        let Some(packets) = packets(&step.action) else { return };
+        for claims in step.all_claims() {
+            if claims.each.len() <= 1 || claims.each.len() == packets {
+                continue;
+            }
             let count =
                 |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
             let title = format!("{} for {}", count(claims.each.len(), "claim"), count(packets, "packet"));
@@ -80,6 +85,52 @@ impl<'s> Sense<'s> {
                     .other(step.span, "the packets"),
             );
         }
+    }
+
+    fn hidden(&mut self, step: &'s Step) {
+        self.step(step);
+        let waits = matches!(&step.action, Action::Send { packet, .. } if is_waiting(packet));
+        if waits {
+            let message = Message::new("a packet that the tracker does not see cannot wait in it", step.span);
+            self.mistakes.push(message);
+        }
+    }
+
+    /// A packet that waits has a name, so that it can be said when it goes on.
+    fn waits(&mut self, step: &'s Step) {
+        let Action::Send { times, packet } = &step.action else { return };
+        if !is_waiting(packet) {
+            return;
+        }
+        if *times > 1 || matches!(packet.cut, Cut::Fragments { .. }) {
+            let message = Message::new("one packet waits at a time", step.span);
+            self.mistakes.push(message.help("write a step with a label for each of them"));
+        }
+        match &step.label {
+            Some(label) => self.waiting.push(&label.value),
+            None => self.mistakes.push(
+                Message::new("a packet that waits needs a label", step.span)
+                    .label("expected one before it: `A: ...`, so that a later step can say `A goes on`"),
+            ),
+        }
+    }
+
+    /// What goes on must have waited, and not have gone on before.
+    fn release(&mut self, label: &Name) {
+        let known = self.waiting.iter().position(|waiting| *waiting == label.value);
+        if let Some(at) = known {
+            self.waiting.remove(at);
+            return;
+        }
+        let own = self.labels.iter().find(|other| other.value == label.value);
+        self.mistakes.push(match own {
+            Some(other) => Message::new(format!("`{}` does not wait here", label.value), label.span)
+                .label("expected a packet that waits, and has not gone on before")
+                .other(other.span, "it is sent here"),
+            None => Message::new(format!("no packet `{}` waits", label.value), label.span)
+                .label("expected the label of an earlier packet with `waits`")
+                .did_you_mean(nearest(&label.value, self.waiting.iter().copied())),
+        });
     }
 
     fn packet(&mut self, packet: &'s Packet, span: Span) {
@@ -179,6 +230,10 @@ impl<'s> Sense<'s> {
     }
 }
 
+fn is_waiting(packet: &Packet) -> bool {
+    matches!(packet.stop, Some(Stop::Waits(_)))
+}
+
 fn family_name(family: Family) -> &'static str {
     if family == Family::Ipv4 { "IPv4" } else { "IPv6" }
 }
@@ -201,6 +256,7 @@ fn all_labels(steps: &[Step]) -> impl Iterator<Item = &Name> {
 fn packets(action: &Action) -> Option<usize> {
     match action {
         Action::Opened { .. } => Some(3),
+        Action::Release { .. } => Some(1),
         Action::Send { times, packet } => match &packet.cut {
             Cut::Fragments { order: Some(order), .. } => Some(order.len() * *times as usize),
             Cut::Fragments { order: None, .. } => None,

@@ -157,6 +157,7 @@ pub const KEYS: &[(&str, KeyOf)] = &[
     ("mark", KeyOf::Entry),
     ("zone", KeyOf::Entry),
     ("helper", KeyOf::Entry),
+    ("delta-time", KeyOf::Entry),
     ("use", KeyOf::Entry),
 ];
 

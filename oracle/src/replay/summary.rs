@@ -1,13 +1,14 @@
 //! A packet in a few words, as tcpdump would say it: for people, never for decisions.
 //!
-//! It reads on where the tracker would stop, so that a malformed packet can be described too; its IP layer is
-//! `etherparse`'s, so that a mistake of the engine's own views shows as a contradiction.
+//! It reads on where the tracker would stop, so that a malformed packet can be described too.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use conntruth_engine::protocol;
-use etherparse::{LaxIpSlice, TcpOptionElement, TcpOptionsIterator};
+use etherparse::{TcpOptionElement, TcpOptionsIterator};
+
+use crate::glance::Glance;
 
 /// A packet from its network header on, to be shown by `Display`; the alternate form (`{:#}`) has TCP's options.
 #[derive(Clone, Copy, Debug)]
@@ -15,43 +16,19 @@ pub struct Summary<'a>(pub &'a [u8]);
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok((ip, _)) = LaxIpSlice::from_slice(self.0) else {
+        let Some(Glance { src, dst, protocol, fragment, payload }) = Glance::at(self.0) else {
             return write!(f, "{} bytes without an IP header", self.0.len());
         };
-        let payload = ip.payload();
-        let datagram = Datagram {
-            src: ip.source_addr(),
-            dst: ip.destination_addr(),
-            protocol: payload.ip_number.0,
-            payload: payload.payload,
-        };
-        match fragment_offset(&ip) {
-            Some((offset, _)) if offset > 0 => datagram.fmt_later_fragment(f, offset)?,
-            fragment => {
+        let datagram = Datagram { src, dst, protocol, payload };
+        match fragment {
+            Some(fragment) if fragment.offset > 0 => datagram.fmt_later_fragment(f, fragment.offset),
+            Some(_) => {
                 datagram.fmt(f)?;
-                if fragment.is_some() {
-                    write!(f, " (first fragment)")?;
-                }
+                write!(f, " (first fragment)")
             }
+            None => datagram.fmt(f),
         }
-        Ok(())
     }
-}
-
-/// Where a fragment's bytes belong, and whether more follow; `None` for a whole datagram.
-fn fragment_offset(ip: &LaxIpSlice<'_>) -> Option<(u32, bool)> {
-    let (offset, more) = match ip {
-        LaxIpSlice::Ipv4(ip) => (ip.header().fragments_offset().byte_offset(), ip.header().more_fragments()),
-        LaxIpSlice::Ipv6(ip) => {
-            ip.extensions().clone().into_iter().find_map(|extension| match extension {
-                etherparse::Ipv6ExtensionSlice::Fragment(header) => {
-                    Some((header.fragment_offset().byte_offset(), header.more_fragments()))
-                }
-                _ => None,
-            })?
-        }
-    };
-    (offset > 0 || more).then_some((u32::from(offset), more))
 }
 
 struct Datagram<'a> {
@@ -213,24 +190,20 @@ fn fmt_icmp(f: &mut fmt::Formatter<'_>, message: &[u8], types: &[(u8, &str, Kind
         },
         Kind::Error => {
             write!(f, "{name} {word} code {code}")?;
-            match LaxIpSlice::from_slice(message.get(8..).unwrap_or_default()) {
-                // One level deep: an error never quotes an error, and a packet that does is not worth a stack.
-                Ok((ip, _)) => fmt_quoted(f, &ip),
-                Err(_) => Ok(()),
-            }
+            // One level deep: an error never quotes an error, and a packet that does is not worth a stack.
+            Glance::at(message.get(8..).unwrap_or_default()).map_or(Ok(()), |quoted| fmt_quoted(f, &quoted))
         }
         Kind::Other => write!(f, "{name} {word}"),
     }
 }
 
-fn fmt_quoted(f: &mut fmt::Formatter<'_>, ip: &LaxIpSlice<'_>) -> fmt::Result {
-    let payload = ip.payload();
-    let name = protocol_name(payload.ip_number.0);
-    write!(f, " about {name} {}", ip.source_addr())?;
-    let ports = u16_at(payload.payload, 0).zip(u16_at(payload.payload, 2));
+fn fmt_quoted(f: &mut fmt::Formatter<'_>, quoted: &Glance<'_>) -> fmt::Result {
+    let name = protocol_name(quoted.protocol);
+    write!(f, " about {name} {}", quoted.src)?;
+    let ports = u16_at(quoted.payload, 0).zip(u16_at(quoted.payload, 2));
     match ports.filter(|_| matches!(name, "tcp" | "udp" | "udplite" | "sctp")) {
-        Some((from, to)) => write!(f, ":{from} > {}:{to}", ip.destination_addr()),
-        None => write!(f, " > {}", ip.destination_addr()),
+        Some((from, to)) => write!(f, ":{from} > {}:{to}", quoted.dst),
+        None => write!(f, " > {}", quoted.dst),
     }
 }
 

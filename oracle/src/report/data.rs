@@ -84,7 +84,8 @@ impl Run {
         let mut scenarios: BTreeMap<String, Scenario> = BTreeMap::new();
         for ended in &suite.worlds {
             let id = &ended.plan.id.scenario;
-            scenarios.entry(id.clone()).or_insert_with(|| scenario(ended)).worlds.push(world(ended));
+            let world = world(ended, &suite.identity.profile);
+            scenarios.entry(id.clone()).or_insert_with(|| scenario(ended)).worlds.push(world);
         }
         Run {
             format: FORMAT,
@@ -152,13 +153,13 @@ fn scenario(ended: &Ended) -> Scenario {
     }
 }
 
-fn world(ended: &Ended) -> World {
+fn world(ended: &Ended, profile: &str) -> World {
     let id = ended.plan.id.to_string();
     World {
         name: id.strip_prefix(&ended.plan.id.scenario).unwrap_or_default().trim().to_owned(),
         outcome: ended.word().to_owned(),
         why: ended.why().unwrap_or_default().to_owned(),
-        steps: ended.record.as_ref().map(|record| told(&ended.plan, record)).unwrap_or_default(),
+        steps: ended.record.as_ref().map(|record| told(&ended.plan, record, profile)).unwrap_or_default(),
     }
 }
 
@@ -174,7 +175,7 @@ fn fingerprint(suite: &Suite) -> Option<Fingerprint> {
         let identity = reference.identity();
         let except = run.iter().filter_map(|(plan, record)| {
             let model = plan.run(&mut reference);
-            let same = agrees(plan, &model, record, &identity, &suite.identity);
+            let same = agrees(&model, record, &identity, &suite.identity);
             (!same).then(|| plan.id.to_string())
         });
         Fingerprint { profile: profile.name.to_owned(), compared: run.len(), except: except.collect() }

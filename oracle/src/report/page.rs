@@ -164,6 +164,7 @@ fn answer(answer: &Answer) -> Markup {
             span class=(format!("class {class}")) { (answer.class) }
             @for part in [&answer.state, &answer.left, &answer.flags] { @if !part.is_empty() { " " span { (part) } } }
             @if answer.dropped { " " span.dropped { "dropped" } }
+            @if answer.waits { " " span { "waits" } }
         }
     }
 }

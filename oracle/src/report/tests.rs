@@ -10,7 +10,7 @@ use crate::language;
 use crate::scenario::{Detail, Plan, ladder};
 use crate::suite::{Suite, causes, ktap, text};
 use crate::target::{
-    Arrival, Config, Entry, Happening, Identity, Observation, Reference, Refusal, Setting, Target,
+    Arrival, Config, Entry, Happening, Identity, Observation, Reference, Refusal, Release, Setting, Target,
 };
 use crate::{Paint, suite};
 
@@ -41,6 +41,9 @@ impl Target for Other {
     }
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         self.inner.packet(arrival)
+    }
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        self.inner.release(release)
     }
     fn advance(&mut self, to: conntruth_engine::Time) -> Result<Vec<Happening>, Refusal> {
         self.inner.advance(to)
@@ -215,7 +218,7 @@ fn steps_as_data_are_those_of_the_ladder() {
     let suite = ran(&[("tcp/open", OPEN)], &mut Reference::new(&LINUX_6_18));
     let world = &suite.worlds[0];
     let record = world.record.as_ref().unwrap();
-    let steps = crate::scenario::told(&world.plan, record);
+    let steps = crate::scenario::told(&world.plan, record, "linux-6.18");
     let lines = ladder(&world.plan, record, Detail::Brief, Paint::PLAIN);
     assert_eq!(steps.len(), lines.lines().count() - 1);
     for step in steps {

@@ -109,7 +109,7 @@ fn notes(record: &Record, failure: &Failure) -> Vec<String> {
 }
 
 fn never_claimed(plan: &Plan, record: &Record, paint: Paint) -> String {
-    let (title, help) = match (record.claims, plan.claims()) {
+    let (title, help) = match (record.claims, record.of) {
         (0, 0) => (
             "it claims nothing".to_owned(),
             "a scenario that claims nothing proves nothing: `--bless` writes claims",

@@ -130,7 +130,7 @@ fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Det
 
 fn shown(act: &Act) -> Option<&Shown> {
     match act {
-        Act::Packet(sent) => Some(&sent.shown),
+        Act::Packet(sent) | Act::Release(_, sent) => Some(&sent.shown),
         Act::Hidden(shown) => Some(shown),
         _ => None,
     }
@@ -154,12 +154,14 @@ fn row(plan: &Plan, step: &Move, seen: &Seen, wide: usize, detail: Detail, paint
                 if seen.found.is_empty() { ("holds", Role::Good) } else { ("fails", Role::Bad) };
             Some(Row { class: (word.to_owned(), role), ..plain(first) })
         }
-        Act::Packet(sent) => {
+        Act::Packet(sent) | Act::Release(_, sent) => {
             let observation = seen.packet.as_ref()?;
             let mut row = Row { what: arrow(&sent.shown, wide, '─'), ..Row::at(step.at) };
             fill(&mut row, observation);
             if sent.arrival.fate == Fate::Dropped || observation.verdict == Verdict::Drop {
                 row.class.0.push_str(", dropped");
+            } else if sent.arrival.fate == Fate::Waits {
+                row.class.0.push_str(", waits");
             }
             row.below = below(observation, detail, paint);
             Some(row)

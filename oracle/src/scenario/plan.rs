@@ -3,19 +3,19 @@
 //! What hosts send depends on what the scenario says and never on what the tracker answers, so one plan serves every
 //! target. A plan is one world: one variant of `each`, in one family.
 
-use std::fmt;
 use std::sync::Arc;
 
 use conntruth_engine::{Family, Time};
 
 use crate::language::ast::claim::Check;
-use crate::language::ast::packet::Way;
+use crate::language::ast::packet::{Packet, Stop, Way};
 use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
-use crate::target::{Arrival, Config, Fate, Setting};
+use crate::target::{Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
+use super::id::{Id, telling};
 use super::places;
 use super::places::Lane;
 use super::talks::{Talk, Talks};
@@ -38,29 +38,6 @@ pub struct Plan {
     pub(crate) tick: u64,
 }
 
-/// What a world is called: the scenario's path, and what sets this world apart from its other worlds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id {
-    /// `tcp/opening/handshake`
-    pub scenario: String,
-    /// Set where the scenario runs in more than one family.
-    pub family: Option<Family>,
-    /// What `each` gave this world.
-    pub variant: Vec<(String, String)>,
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.scenario)?;
-        let mut parts: Vec<String> =
-            self.variant.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        parts.extend(
-            self.family.map(|family| if family == Family::Ipv4 { "ipv4" } else { "ipv6" }.to_owned()),
-        );
-        if parts.is_empty() { Ok(()) } else { write!(f, " [{}]", parts.join(" ")) }
-    }
-}
-
 /// One thing that happens to the tracker, with the line that says so.
 #[derive(Clone, Copy, Debug)]
 pub struct Happening<'a> {
@@ -79,6 +56,8 @@ pub struct Happening<'a> {
 pub enum Happens<'a> {
     /// A packet comes.
     Packet(&'a Arrival),
+    /// A packet that waited goes on, or ends.
+    Release(&'a Release, &'a Arrival),
     /// A sysctl changes.
     Set(&'a Setting),
     /// Time has passed.
@@ -98,6 +77,8 @@ pub(crate) struct Move {
 pub(crate) enum Act {
     /// A packet reaches the tracker.
     Packet(Sent),
+    /// A packet that waited goes on; the packet as it is then.
+    Release(Release, Sent),
     /// The hosts see a packet that the tracker does not.
     Hidden(Shown),
     Set(Setting),
@@ -139,12 +120,13 @@ impl Plan {
     pub fn all(scenario: &str, script: &Arc<Script>, hz: u32) -> Result<Vec<Plan>, Messages> {
         let mut plans = Vec::new();
         let mut messages: Vec<Message> = Vec::new();
+        let telling = telling(&script.stories);
         for (index, story) in script.stories.iter().enumerate() {
             for family in &story.families {
                 let id = Id {
                     scenario: scenario.to_owned(),
                     family: (story.families.len() > 1).then_some(*family),
-                    variant: story.variant.clone(),
+                    variant: telling.iter().filter_map(|at| story.variant.get(*at).cloned()).collect(),
                 };
                 match Plan::of(id, script, index, *family, hz) {
                     Ok(plan) => plans.push(plan),
@@ -189,14 +171,14 @@ impl Plan {
         })
     }
 
-    /// How many claims it makes.
-    pub fn claims(&self) -> usize {
-        let of_packets = self.moves.iter().filter(|step| match step.act {
-            Act::Packet(_) => self.story().steps[step.step].claims.is_some(),
-            Act::Check => true,
+    /// How many claims it makes about trackers of a profile.
+    pub fn claims(&self, profile: &str) -> usize {
+        let claims = |step: &&Move| match (&step.act, &self.step(step).action) {
+            (Act::Packet(_) | Act::Release(..), _) => self.step(step).claims_for(profile).is_some(),
+            (Act::Check, Action::Check(check)) => check.is_for(profile),
             _ => false,
-        });
-        of_packets.count()
+        };
+        self.moves.iter().filter(claims).count()
     }
 
     /// How many packets it sends through the tracker.
@@ -218,6 +200,7 @@ impl Plan {
                 at: step.at,
                 what: match &step.act {
                     Act::Packet(sent) => Happens::Packet(&sent.arrival),
+                    Act::Release(release, sent) => Happens::Release(release, &sent.arrival),
                     Act::Set(setting) => Happens::Set(setting),
                     Act::Hidden(_) | Act::Check | Act::Wait => Happens::Time,
                 },
@@ -268,6 +251,8 @@ pub(crate) struct Planner {
     tick: u64,
     /// How many bytes all packets have so far.
     bytes: usize,
+    /// The packets that were to wait, with their labels.
+    waiting: Vec<(String, Sent)>,
     /// Whether packets are put into words, for people.
     worded: bool,
 }
@@ -287,6 +272,7 @@ impl Planner {
             now: Time::ZERO,
             tick: 1_000_000_000 / u64::from(hz.max(1)),
             bytes: 0,
+            waiting: Vec::new(),
             worded,
         })
     }
@@ -310,7 +296,7 @@ impl Planner {
             Action::Set(said) => self.push(number, Act::Set(setting(said))),
             Action::Check(check) => {
                 self.push(number, Act::Check);
-                if let Check::Expires { after, .. } = check {
+                if let Check::Expires { after, .. } = check.itself() {
                     self.now = deadline(self.now, after.value.nanos(self.tick), self.tick);
                 }
             }
@@ -326,6 +312,10 @@ impl Planner {
                 }
             }
             Action::Send { .. } | Action::Opened { .. } => self.send(number, step)?,
+            Action::Release { label, goes_on } => {
+                let fate = if *goes_on { Fate::Passes } else { Fate::Dropped };
+                self.release(number, &label.value, fate, step.span)?;
+            }
             Action::NotYet(_) => {}
         }
         Ok(())
@@ -342,19 +332,38 @@ impl Planner {
                 }
                 let arrival = self.arrival(&built, bytes, step);
                 let index = self.moves.len() - first;
-                self.push(number, Act::Packet(Sent { arrival, shown, index }));
+                let sent = Sent { arrival, shown, index };
+                if let (Fate::Waits, Some(label)) = (sent.arrival.fate, &step.label) {
+                    self.waiting.push((label.value.clone(), sent.clone()));
+                }
+                self.push(number, Act::Packet(sent));
             }
         }
         let sent = self.moves.len() - first;
-        match &step.claims {
-            Some(claims) if claims.each.len() > 1 && claims.each.len() != sent => {
+        match step.all_claims().find(|claims| claims.each.len() > 1 && claims.each.len() != sent) {
+            Some(claims) => {
                 let said = claims.each.len();
                 Err(Message::new(format!("{said} claims for {sent} packet{}", plural(sent)), claims.span)
                     .help("one claim holds for all packets of its step; otherwise there is one for each")
                     .into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+
+    /// A packet that waits goes on, or ends where it is.
+    fn release(&mut self, number: usize, label: &str, fate: Fate, span: Span) -> Result<(), Box<Message>> {
+        let Some(waiting) = self.waiting.iter().position(|(other, _)| other == label) else {
+            return Err(Message::new(format!("no packet `{label}` waits"), span).into());
+        };
+        let mut sent = self.waiting[waiting].1.clone();
+        let verb = if fate == Fate::Passes { "goes on" } else { "is lost" };
+        sent.shown.label = None;
+        sent.shown.text = format!("{label} {verb}: {}", sent.shown.text);
+        sent.arrival = Arrival { at: self.now, fate, ..sent.arrival };
+        sent.index = 0;
+        self.push(number, Act::Release(Release { at: self.now, waiting, fate }, sent));
+        Ok(())
     }
 
     /// The packets of a step, each with the pieces that it is sent in.
@@ -371,7 +380,8 @@ impl Planner {
         if self.moves.len() + times > MOST_PACKETS {
             return Err(Message::new(format!("more than {MOST_PACKETS} packets"), span).into());
         }
-        let arrives = packet.lost.is_none();
+        // One that waits is on its way: what the hosts send next counts it in.
+        let arrives = fate(packet) != Fate::Dropped;
         let mut all = Vec::with_capacity(times);
         for _ in 0..times {
             let built = self.talks.packet(packet, self.now, arrives, span)?;
@@ -414,7 +424,10 @@ impl Planner {
     }
 
     fn arrival(&self, built: &Built, bytes: Vec<u8>, step: &Step) -> Arrival {
-        let lost = matches!(&step.action, Action::Send { packet, .. } if packet.lost.is_some());
+        let fate = match &step.action {
+            Action::Send { packet, .. } => fate(packet),
+            _ => Fate::Passes,
+        };
         let interface = |index: usize| built.route.spots[index].side.map(|side| side.name().to_owned());
         Arrival {
             at: self.now,
@@ -422,7 +435,7 @@ impl Planner {
             path: built.route.path(),
             iif: interface(0),
             oif: interface(1),
-            fate: if lost { Fate::Dropped } else { Fate::Passes },
+            fate,
             notrack: built.notrack,
             zone: built.zone,
         }
@@ -430,6 +443,14 @@ impl Planner {
 
     fn push(&mut self, step: usize, act: Act) {
         self.moves.push(Move { at: self.now, step, act });
+    }
+}
+
+fn fate(packet: &Packet) -> Fate {
+    match packet.stop {
+        None => Fate::Passes,
+        Some(Stop::Lost(_)) => Fate::Dropped,
+        Some(Stop::Waits(_)) => Fate::Waits,
     }
 }
 

@@ -30,19 +30,21 @@ pub struct Proposal {
     pub what: String,
 }
 
-/// All changes that would make this world's claims hold; with `add` also claims for packets that have none.
-pub fn proposals(plan: &Plan, record: &Record, add: bool) -> Vec<Proposal> {
+/// All changes that would make this world's claims hold under a profile; with `add` also claims for packets that have none.
+pub fn proposals(plan: &Plan, record: &Record, profile: &str, add: bool) -> Vec<Proposal> {
     let mut all = Vec::new();
     for (number, step) in plan.story().steps.iter().enumerate() {
         let of_step = |at: &usize| plan.moves.get(*at).is_some_and(|one| one.step == number);
         let moves: Vec<usize> = (0..plan.moves.len()).filter(of_step).collect();
         let wrong: Vec<&[Mismatch]> = moves.iter().map(|at| mismatches(record, *at)).collect();
-        all.extend(of_one_step(plan, step, &wrong));
+        all.extend(of_one_step(plan, step, profile, &wrong));
     }
     if add {
         let same_line = keeps_claims_on_the_line(plan);
         let steps = plan.story().steps.iter().enumerate();
-        all.extend(steps.filter_map(|(number, step)| added(plan, record, number, step, same_line)));
+        all.extend(
+            steps.filter_map(|(number, step)| added(plan, record, number, (step, profile), same_line)),
+        );
     }
     all
 }
@@ -52,10 +54,10 @@ fn mismatches(record: &Record, at: usize) -> &[Mismatch] {
 }
 
 /// The changes to one step, given what is wrong with each of its packets.
-fn of_one_step(plan: &Plan, step: &Step, wrong: &[&[Mismatch]]) -> Vec<Proposal> {
+fn of_one_step(plan: &Plan, step: &Step, profile: &str, wrong: &[&[Mismatch]]) -> Vec<Proposal> {
     let text = &plan.script().text;
     let alike = wrong.iter().all(|other| *other == wrong[0]);
-    let one_for_all = step.claims.as_ref().filter(|claims| claims.each.len() == 1 && !alike);
+    let one_for_all = step.claims_for(profile).filter(|claims| claims.each.len() == 1 && !alike);
     let Some(claims) = one_for_all else {
         let own = if alike { wrong.get(..1).unwrap_or_default() } else { wrong };
         return own.iter().flat_map(|wrong| wrong.iter()).map(|mismatch| mended(mismatch, text)).collect();
@@ -133,13 +135,21 @@ fn keeps_claims_on_the_line(plan: &Plan) -> bool {
 }
 
 /// The claim that a step lacks.
-fn added(plan: &Plan, record: &Record, number: usize, step: &Step, same_line: bool) -> Option<Proposal> {
-    if step.claims.is_some() || !matches!(step.action, Action::Send { .. }) {
+fn added(
+    plan: &Plan,
+    record: &Record,
+    number: usize,
+    (step, profile): (&Step, &str),
+    same_line: bool,
+) -> Option<Proposal> {
+    if step.claims_for(profile).is_some()
+        || !matches!(step.action, Action::Send { .. } | Action::Release { .. })
+    {
         return None;
     }
     let mut claims: Vec<String> = Vec::new();
     for (step, seen) in plan.moves.iter().zip(&record.seen).filter(|(step, _)| step.step == number) {
-        if matches!(step.act, Act::Packet(_)) {
+        if matches!(step.act, Act::Packet(_) | Act::Release(..)) {
             claims.push(full_claim(seen.packet.as_ref()?));
         }
     }

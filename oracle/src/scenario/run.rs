@@ -2,8 +2,8 @@
 
 use conntruth_engine::Time;
 
-use crate::language::ast::Span;
-use crate::language::ast::claim::ClassWord;
+use crate::language::ast::claim::{Check, ClassWord};
+use crate::language::ast::{Action, Span};
 use crate::target::{Arrival, Happening, Identity, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch, Silence};
@@ -22,6 +22,8 @@ pub struct Record {
     pub unseen: Vec<(Span, String)>,
     /// How many claims were compared.
     pub claims: usize,
+    /// How many were to be.
+    pub of: usize,
     /// How much time has passed in the world.
     pub time: Time,
 }
@@ -89,6 +91,7 @@ impl Plan {
             unsupported: Vec::new(),
             unseen: Vec::new(),
             claims: 0,
+            of: self.claims(&identity.profile),
             time: Time::ZERO,
         };
         if let Err(refusal) = target.begin(&self.config) {
@@ -115,7 +118,7 @@ impl Plan {
             return Verdict::Unsupported(why.clone());
         }
         // What was never compared is not green.
-        if record.claims == 0 || record.claims < self.claims() {
+        if record.claims == 0 || record.claims < record.of {
             return Verdict::Failed;
         }
         Verdict::Passed
@@ -126,6 +129,9 @@ impl Plan {
         if let Some(not_yet) = self.not_yet() {
             return Some(Verdict::Unsupported(format!("{}: not in this version", not_yet.what)));
         }
+        if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
+            return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
+        }
         let profiles = &self.story().profiles;
         if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
             let names: Vec<&str> = profiles.iter().map(|profile| profile.value.as_str()).collect();
@@ -135,7 +141,17 @@ impl Plan {
                 identity.profile
             )));
         }
+        if self.claims(&identity.profile) == 0 && self.is_qualified() {
+            return Some(Verdict::Skipped(format!("it claims nothing about {}", identity.profile)));
+        }
         None
+    }
+
+    /// Whether a claim is for certain profiles.
+    fn is_qualified(&self) -> bool {
+        self.story().steps.iter().any(|step| {
+            !step.qualified.is_empty() || matches!(&step.action, Action::Check(Check::For { .. }))
+        })
     }
 }
 
@@ -158,7 +174,15 @@ impl Record {
                 self.fail(index, result);
                 seen.packet = Some(observation);
             }
+            Act::Release(release, sent) => {
+                let observation = target.release(release)?;
+                world.saw(step, &observation);
+                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                self.fail(index, result);
+                seen.packet = Some(observation);
+            }
             Act::Set(setting) => target.set(setting)?,
+            Act::Check if !is_made(world, step) => {}
             Act::Check => {
                 self.claims += 1;
                 match claims::check(world, target, step) {
@@ -186,7 +210,8 @@ impl Record {
         index: usize,
         observation: &Observation,
     ) -> Result<Vec<Mismatch>, Refusal> {
-        let Some(claims) = &world.plan.step(step).claims else { return Ok(Vec::new()) };
+        let profile = &world.identity.profile;
+        let Some(claims) = world.plan.step(step).claims_for(profile) else { return Ok(Vec::new()) };
         let claim = claims.each.get(index).or(claims.each.last().filter(|_| claims.each.len() == 1));
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
@@ -226,6 +251,11 @@ impl Record {
     }
 }
 
+/// Whether a check is for the profile at hand.
+fn is_made(world: &World<'_>, step: &Move) -> bool {
+    matches!(&world.plan.step(step).action, Action::Check(check) if check.is_for(&world.identity.profile))
+}
+
 impl World<'_> {
     fn happened(&mut self, events: &[Happening]) {
         self.events.extend_from_slice(events);
@@ -233,9 +263,15 @@ impl World<'_> {
 
     fn saw(&mut self, step: &Move, observation: &Observation) {
         self.events.extend_from_slice(&observation.events);
-        let Act::Packet(sent) = &step.act else { return };
+        let (sent, comes) = match &step.act {
+            Act::Packet(sent) => (sent, true),
+            Act::Release(_, sent) => (sent, false),
+            _ => return,
+        };
         let Some(talk) = sent.shown.talk else { return };
-        self.classes[talk].push(claims::class_of(observation.class));
+        if comes {
+            self.classes[talk].push(claims::class_of(observation.class));
+        }
         let Some(entry) = &observation.entry else { return };
         let Some(state) = &entry.state else { return };
         // An ICMP error may be about another flow's entry.

@@ -82,6 +82,9 @@ pub struct Answer {
     /// It went no further.
     #[serde(skip_serializing_if = "is_false")]
     pub dropped: bool,
+    /// It is held between tracking and confirmation.
+    #[serde(skip_serializing_if = "is_false")]
+    pub waits: bool,
     /// The rule's slug.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub slug: String,
@@ -112,8 +115,8 @@ fn is_zero(value: &usize) -> bool {
     *value == 0
 }
 
-/// All steps of a world that was run.
-pub fn told(plan: &Plan, record: &Record) -> Vec<Told> {
+/// All steps of a world that was run, with the claims that are made about a profile.
+pub fn told(plan: &Plan, record: &Record, profile: &str) -> Vec<Told> {
     let mut all = Vec::with_capacity(plan.moves.len());
     for (index, step) in plan.moves.iter().enumerate() {
         let seen = record.seen.get(index);
@@ -132,14 +135,14 @@ pub fn told(plan: &Plan, record: &Record) -> Vec<Told> {
             got: mismatch.got.clone(),
             detail: mismatch.detail.clone(),
         });
-        if let Some(told) = one(plan, step, seen) {
+        if let Some(told) = one(plan, step, seen, profile) {
             all.push(Told { wrong: wrong.collect(), ..told });
         }
     }
     all
 }
 
-fn one(plan: &Plan, step: &Move, seen: Option<&Seen>) -> Option<Told> {
+fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str) -> Option<Told> {
     let (at, node) = (clock(step.at), plan.step(step));
     let text = &plan.script().text;
     let line = super::line_and_column(text, node.span.start).0;
@@ -154,8 +157,8 @@ fn one(plan: &Plan, step: &Move, seen: Option<&Seen>) -> Option<Told> {
             let written = text.get(node.span.range()).unwrap_or_default().trim_end();
             Told { kind: Kind::Check, text: written.to_owned(), ..told }
         }
-        Act::Packet(sent) => Told {
-            claim: claim(plan, step, sent),
+        Act::Packet(sent) | Act::Release(_, sent) => Told {
+            claim: claim(plan, step, sent, profile),
             answer: seen.and_then(|seen| seen.packet.as_ref()).map(|packet| answer(sent, packet)),
             ..packet(told, &sent.shown)
         },
@@ -174,8 +177,8 @@ fn packet(told: Told, shown: &Shown) -> Told {
 }
 
 /// The claim about this packet of its step, as it is written.
-fn claim(plan: &Plan, step: &Move, sent: &Sent) -> String {
-    let Some(claims) = &plan.step(step).claims else { return String::new() };
+fn claim(plan: &Plan, step: &Move, sent: &Sent, profile: &str) -> String {
+    let Some(claims) = plan.step(step).claims_for(profile) else { return String::new() };
     let claim = claims.each.get(sent.index).or(claims.each.last().filter(|_| claims.each.len() == 1));
     let text = claim.and_then(|claim| plan.script().text.get(claim.span.range())).unwrap_or_default();
     // A claim may go on in further lines.
@@ -188,6 +191,7 @@ fn answer(sent: &Sent, seen: &Observation) -> Answer {
     let mut answer = Answer {
         class: if reply { format!("{word} reply") } else { word.to_owned() },
         dropped: sent.arrival.fate == Fate::Dropped || seen.verdict == Verdict::Drop,
+        waits: sent.arrival.fate == Fate::Waits,
         ..Answer::default()
     };
     if let Some(entry) = &seen.entry {

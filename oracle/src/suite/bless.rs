@@ -88,7 +88,7 @@ fn wanted(plans: &[Plan], target: &mut dyn Target, add: bool) -> (Edits, Vec<Str
     let mut worlds: Vec<BTreeMap<(usize, usize), Proposal>> = Vec::new();
     for plan in plans.iter().filter(|plan| plan.refuses(&identity).is_none()) {
         let record = plan.run(target);
-        let all = proposals(plan, &record, add);
+        let all = proposals(plan, &record, &identity.profile, add);
         worlds.push(
             all.into_iter().map(|proposal| ((proposal.span.start, proposal.span.end), proposal)).collect(),
         );

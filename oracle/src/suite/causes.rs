@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{Cause, Difference, Field, Mismatch, Normal, compare};
 use crate::paint::{Paint, Role};
-use crate::scenario::{Plan, Record, Verdict};
+use crate::scenario::{Record, Verdict};
 use crate::target::{Identity, Observation, Reference, Sight, Target, Why};
 
 use super::{Ended, Suite};
@@ -61,7 +61,7 @@ pub fn causes(suite: &Suite) -> Vec<Grounds> {
     for (index, world) in suite.worlds.iter().enumerate() {
         let (Verdict::Failed, Some(record)) = (&world.verdict, &world.record) else { continue };
         let model = world.plan.run(&mut reference);
-        if let Some(traced) = trace(&world.plan, &model, record, &reference.identity(), &suite.identity) {
+        if let Some(traced) = trace(&model, record, &reference.identity(), &suite.identity) {
             found.entry(Cause::of(&traced.difference)).or_default().push((index, traced, model));
         }
     }
@@ -79,27 +79,15 @@ pub fn causes(suite: &Suite) -> Vec<Grounds> {
 }
 
 /// Whether a target's answers to a world are the reference's, as far as it shows them.
-pub(crate) fn agrees(
-    plan: &Plan,
-    model: &Record,
-    record: &Record,
-    reference: &Identity,
-    target: &Identity,
-) -> bool {
-    let (left, right, _) = sights(plan, model, record, target, None);
+pub(crate) fn agrees(model: &Record, record: &Record, reference: &Identity, target: &Identity) -> bool {
+    let (left, right, _) = sights(model, record, target, None);
     compare(&left, &right, Normal::between(reference, target)).is_none()
 }
 
-fn trace(
-    plan: &Plan,
-    model: &Record,
-    record: &Record,
-    reference: &Identity,
-    target: &Identity,
-) -> Option<Traced> {
+fn trace(model: &Record, record: &Record, reference: &Identity, target: &Identity) -> Option<Traced> {
     let normal = Normal::between(reference, target);
     let failed = record.failures.first().map(|failure| failure.at);
-    let (left, right, moves) = sights(plan, model, record, target, failed);
+    let (left, right, moves) = sights(model, record, target, failed);
     let mut differences = (0..left.len().min(right.len())).filter_map(|index| {
         let found = compare(&left[index..=index], &right[index..=index], normal)?;
         Some((index, Difference { at: index, ..found }))
@@ -139,7 +127,6 @@ fn trace(
 /// show is taken as the reference has it. Events and reasons are left to the claims about them; so are the entries of
 /// packets that are not attached to them, and entries that only one of the two has, but where a claim failed.
 fn sights(
-    plan: &Plan,
     model: &Record,
     record: &Record,
     target: &Identity,
@@ -158,7 +145,6 @@ fn sights(
         right.push(theirs);
         moves.push(index);
     }
-    debug_assert!(moves.len() <= plan.packets());
     (left, right, moves)
 }
 
@@ -240,7 +226,7 @@ fn grounds(cause: &Cause, worlds: &[(usize, Traced, Record)], suite: &Suite) -> 
             Why::Said(_) => None,
         });
     let numbers = reason.map(|reason| reason.numbers()).unwrap_or_default();
-    let steps = crate::scenario::told(&ended.plan, ended.record.as_ref()?);
+    let steps = crate::scenario::told(&ended.plan, ended.record.as_ref()?, &suite.identity.profile);
     let line = ended.plan.step(&ended.plan.moves[traced.at]).span.start;
     let line = crate::scenario::line_and_column(&ended.plan.script().text, line).0;
     let differs = traced.difference.mismatches.iter();

@@ -94,7 +94,13 @@ fn world(ended: &Ended) -> World<'_> {
         id: id.to_string(),
         scenario: &id.scenario,
         family: id.family,
-        variant: id.variant.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+        variant: ended
+            .plan
+            .story()
+            .variant
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect(),
         outcome: ended.word(),
         why: ended.why(),
         packets: ended.plan.packets(),

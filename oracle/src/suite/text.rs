@@ -145,10 +145,31 @@ fn each(area: &str, worlds: &[&Ended], paint: Paint, out: &mut String) {
     for world in worlds {
         let id = world.plan.id.to_string();
         let name = id.strip_prefix(area).map_or(id.as_str(), |name| name.trim_start_matches('/'));
-        let about = world.plan.script().about.lines().next().unwrap_or_default().trim();
-        let line = format!("  {} {name:<44} {}", mark(world, paint), paint.over(Role::Dim, about));
+        let about = gist(&world.plan.script().about);
+        let line = format!("  {} {name:<44} {}", mark(world, paint), paint.over(Role::Dim, &about));
         let _ = writeln!(out, "{}", line.trim_end());
     }
+}
+
+/// The first sentence of what a scenario says of itself, as far as a line takes it.
+fn gist(about: &str) -> String {
+    const MOST: usize = 100;
+    let text = about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.');
+    if sentence.chars().count() <= MOST {
+        return sentence.to_owned();
+    }
+    let mut short = String::new();
+    for word in sentence.split(' ') {
+        if short.chars().count() + word.chars().count() >= MOST {
+            break;
+        }
+        short.push_str(word);
+        short.push(' ');
+    }
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
 }
 
 fn sums(suite: &Suite, look: &Look, out: &mut String) {

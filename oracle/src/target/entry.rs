@@ -31,6 +31,9 @@ pub struct Entry {
     pub master: Option<u64>,
     /// Packets and bytes of both directions, where they are counted.
     pub counters: Option<[Counter; 2]>,
+    /// Whole seconds since it was confirmed, where that is noted: `delta-time` in listings.
+    #[serde(default)]
+    pub lived: Option<u64>,
     /// What the protocol's tracker keeps beside the state, where it is shown.
     pub peers: Peers,
 }
@@ -121,6 +124,7 @@ impl Entry {
             helper: None,
             master: conn.master.map(|master| master.number()),
             counters: conn.counters,
+            lived: conn.delta_secs,
             peers: match conn.info {
                 ProtoInfo::Tcp { sides, .. } => Peers::Tcp(sides),
                 ProtoInfo::Sctp { tags, .. } => Peers::Sctp(tags),
@@ -179,6 +183,9 @@ impl fmt::Display for Entry {
         }
         if self.zone != 0 {
             write!(f, " zone={}", self.zone)?;
+        }
+        if let Some(seconds) = self.lived {
+            write!(f, " delta-time={seconds}")?;
         }
         Ok(())
     }

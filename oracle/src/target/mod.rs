@@ -6,11 +6,18 @@
 //! failure.
 
 mod batch;
+#[cfg(target_os = "linux")]
+mod ends;
 mod entry;
 pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+pub mod ovs;
 mod reference;
+#[cfg(target_os = "linux")]
+mod whose;
+pub(crate) mod words;
 
 use std::net::IpAddr;
 
@@ -46,6 +53,15 @@ pub trait Target {
     /// # Errors
     /// When this target cannot be given such a packet.
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal>;
+
+    /// A packet that waits between the hooks goes on from there.
+    ///
+    /// # Errors
+    /// When this target cannot keep packets there, or there is no such packet.
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let _ = release;
+        Err(Refusal::Unsupported("this target keeps no packet between tracking and confirmation".to_owned()))
+    }
 
     /// Time passes without a packet; what ended meanwhile is told as events.
     ///
@@ -88,6 +104,15 @@ pub trait Target {
 
     /// The world is not needed any more.
     fn end(&mut self) {}
+}
+
+/// Serves as a helper of a target, where this process was started for that: then the program is over, with this code. A
+/// program that uses targets calls it before anything else, and before it has a second thread.
+pub fn serve_if_asked() -> Option<std::process::ExitCode> {
+    #[cfg(target_os = "linux")]
+    return linux::serve_if_asked().or_else(ovs::serve_if_asked);
+    #[cfg(not(target_os = "linux"))]
+    return None;
 }
 
 /// Who answers.
@@ -165,6 +190,8 @@ pub struct Shows {
     pub state: bool,
     /// An entry's time left.
     pub timeout: bool,
+    /// An entry's status bits: whether it was answered, whether it is assured.
+    pub status: bool,
     /// All entries.
     pub table: bool,
     /// Events.
@@ -194,6 +221,7 @@ impl Shows {
         class: true,
         state: true,
         timeout: true,
+        status: true,
         table: true,
         events: true,
         reasons: Reasons::All,
@@ -205,6 +233,11 @@ impl Abilities {
     /// The protocols that Linux has a tracker for.
     pub const PROTOCOLS: [&'static str; 8] =
         ["tcp", "udp", "udplite", "icmp", "icmpv6", "sctp", "gre", "generic"];
+
+    /// Whether a protocol has a tracker of its own, or, as `generic`, any at all.
+    pub fn has(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|name| name == protocol)
+    }
 }
 
 /// How a world is to be.
@@ -269,6 +302,19 @@ pub enum Fate {
     Passes,
     /// A rule drops it before it is confirmed.
     Dropped,
+    /// It is kept there until [`Target::release`], as in a queue that a program reads.
+    Waits,
+}
+
+/// What becomes of a packet that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When.
+    pub at: Time,
+    /// Which: its number among the packets of this world that were to wait, from 0.
+    pub waiting: usize,
+    /// How it ends.
+    pub fate: Fate,
 }
 
 /// What became of a packet.
@@ -282,7 +328,7 @@ pub struct Observation {
     pub attached: bool,
     /// Why, where the target says.
     pub why: Option<Why>,
-    /// The entry it belongs to or is about, as it stands after the packet.
+    /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.
     pub entry: Option<Entry>,
     /// The packet ended that entry.
     pub destroyed: bool,

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    ConnId, ConnSnapshot, Engine, Event, EventKind, Hook, Knob, Outcome, Packet, Profile, Time,
+    Class, ConnId, ConnSnapshot, Engine, Event, EventKind, Hook, Knob, Outcome, Packet, Passage, Profile,
+    Status, Time, Verdict,
 };
 
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Setting, Shows, Sight, Target, Why,
+    Path, Refusal, Release, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -19,12 +20,14 @@ pub struct Reference {
     engine: Engine,
     /// Entries as they last stood, while there are no events that would tell of their end.
     known: BTreeMap<u64, Entry>,
+    /// Packets that came to wait between the hooks, in order; none in the place of those that did not get there, or went on.
+    waiting: Vec<Option<Passage>>,
 }
 
 impl Reference {
     /// A reference with these semantics.
     pub fn new(profile: &'static Profile) -> Reference {
-        Reference { profile, engine: Engine::new(profile), known: BTreeMap::new() }
+        Reference { profile, engine: Engine::new(profile), known: BTreeMap::new(), waiting: Vec::new() }
     }
 
     /// The engine.
@@ -68,6 +71,50 @@ impl Reference {
         match arrival.fate {
             Fate::Passes => self.engine.confirm(arrival.at, passage),
             Fate::Dropped => self.engine.discard(passage),
+            Fate::Waits => self.keep(passage),
+        }
+    }
+
+    /// Keeps a packet between the hooks. The entry that it may have made is in no table yet.
+    fn keep(&mut self, passage: Passage) -> Outcome {
+        let outcome = *passage.outcome();
+        let gets_there =
+            outcome.verdict == Verdict::Accept && !matches!(outcome.class, Class::Held | Class::Discarded);
+        if !gets_there {
+            self.waiting.push(None);
+            return self.engine.discard(passage);
+        }
+        self.waiting.push(Some(passage));
+        let is_confirmed =
+            |id: &ConnId| self.engine.conn(*id).is_some_and(|conn| conn.status.has(Status::CONFIRMED));
+        Outcome { conn: outcome.conn.filter(is_confirmed), ..outcome }
+    }
+
+    /// Lets a packet that waits go on, and answers in the engine's own words.
+    ///
+    /// # Errors
+    /// When it does not wait.
+    pub fn go_on(&mut self, release: &Release) -> Result<Outcome, Refusal> {
+        let passage = self.waiting.get_mut(release.waiting).and_then(Option::take);
+        let passage = passage.ok_or_else(|| Refusal::Wrong("this packet does not wait".to_owned()))?;
+        match release.fate {
+            Fate::Passes => Ok(self.engine.confirm(release.at, passage)),
+            Fate::Dropped => Ok(self.engine.discard(passage)),
+            Fate::Waits => Err(Refusal::Wrong("a packet waits once".to_owned())),
+        }
+    }
+
+    fn observed(&mut self, outcome: Outcome) -> Observation {
+        let events = self.events();
+        let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
+        Observation {
+            class: outcome.class,
+            verdict: outcome.verdict,
+            attached: outcome.attached,
+            why: Some(Why::Reason(outcome.reason)),
+            entry,
+            destroyed,
+            events,
         }
     }
 }
@@ -96,6 +143,7 @@ impl Target for Reference {
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
         self.engine = Engine::new(self.profile);
         self.known.clear();
+        self.waiting.clear();
         self.engine.listen();
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
@@ -109,17 +157,12 @@ impl Target for Reference {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         let outcome = self.pass(arrival);
-        let events = self.events();
-        let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
-        Ok(Observation {
-            class: outcome.class,
-            verdict: outcome.verdict,
-            attached: outcome.attached,
-            why: Some(Why::Reason(outcome.reason)),
-            entry,
-            destroyed,
-            events,
-        })
+        Ok(self.observed(outcome))
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let outcome = self.go_on(release)?;
+        Ok(self.observed(outcome))
     }
 
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
@@ -134,6 +177,7 @@ impl Target for Reference {
         let world = |arrivals: &Vec<Arrival>| {
             self.engine.clone_from(&fresh);
             self.known.clear();
+            self.waiting.clear();
             batch.reading.world(self, arrivals)
         };
         batch.worlds.iter().map(world).collect()

@@ -232,7 +232,7 @@ fn mistakes_are_one_error_each_and_the_code_is_2() {
     }
     let run = run_on(&Build::link(105).packet(&[0; 30]).bytes(), &["replay", "-"]);
     assert_eq!((run.code, run.out.as_str()), (2, ""));
-    assert!(run.err.starts_with("error: link type 105 is not known"), "{}", run.err);
+    assert!(run.err.starts_with("error: standard input: link type 105 is not known"), "{}", run.err);
 }
 
 #[test]

@@ -34,6 +34,8 @@ fn replay_all(capture: &[u8]) -> (u64, usize) {
 fn any_packet() -> impl Strategy<Value = Vec<u8>> {
     let flags = prop::sample::select(vec!["S", "S.", ".", "P.", "F.", "R", "R.", "SF", ""]);
     let data = prop::collection::vec(any::<u8>(), 0..60);
+    // Extension headers whose lengths say anything.
+    let extension = prop::sample::select(vec![0_u8, 43, 44, 51, 60]);
     let whole = prop_oneof![
         (any::<bool>(), flags, 0..3000_u32, 0..3000_u32, data.clone()).prop_map(
             |(original, flags, seq, ack, data)| {
@@ -47,7 +49,8 @@ fn any_packet() -> impl Strategy<Value = Vec<u8>> {
         )),
         any::<u16>().prop_map(ping),
         (any::<u8>(), data.clone()).prop_map(|(protocol, data)| ipv4(protocol, &data)),
-        (any::<u8>(), data).prop_map(|(protocol, data)| ipv6(protocol, &data)),
+        (any::<u8>(), data.clone()).prop_map(|(protocol, data)| ipv6(protocol, &data)),
+        (extension, data).prop_map(|(protocol, data)| ipv6(protocol, &data)),
         prop::collection::vec(any::<u8>(), 0..80),
     ];
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);

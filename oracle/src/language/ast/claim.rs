@@ -18,6 +18,15 @@ pub struct Claims {
     pub span: Span,
 }
 
+/// Claims that hold for some profiles, in the place of those that say nothing of profiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qualified {
+    /// `for linux-6.18`. Never empty.
+    pub profiles: Vec<Name>,
+    /// What holds for them.
+    pub claims: Claims,
+}
+
 /// A claim about one packet. What is left out is not compared, with one exception: without `reply` and without `*`
 /// the packet must not travel in reply direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +131,13 @@ pub struct EventClaim {
 /// A claim that is not about one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
+    /// `for linux-6.18 count 3`: made for these profiles alone.
+    For {
+        /// Never empty.
+        profiles: Vec<Name>,
+        /// Not itself for certain profiles.
+        check: Box<Check>,
+    },
     /// `table` and its lines: the whole listing as a set; `(empty)` has none.
     Table(Block<EntryClaim>),
     /// `entry web ESTABLISHED 5d [ASSURED]`: the entry of a flow, found by the flow's tuple. Also written
@@ -158,6 +174,24 @@ pub enum Check {
         /// When.
         after: Located<Length>,
     },
+}
+
+impl Check {
+    /// The check itself, whatever profiles it is for.
+    pub fn itself(&self) -> &Check {
+        match self {
+            Check::For { check, .. } => check,
+            check => check,
+        }
+    }
+
+    /// Whether it is made for a profile.
+    pub fn is_for(&self, profile: &str) -> bool {
+        match self {
+            Check::For { profiles, .. } => profiles.iter().any(|name| name.value == profile),
+            _ => true,
+        }
+    }
 }
 
 /// The content of a check: what follows on its line, or the lines below it.

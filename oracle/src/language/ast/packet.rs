@@ -26,8 +26,8 @@ pub struct Packet {
     pub notrack: bool,
     /// `zone 5`: a raw rule puts this packet into a zone.
     pub zone: Option<u16>,
-    /// `lost` or `lost in forward`: a rule, or bad luck, ends the packet between tracking and confirmation.
-    pub lost: Option<Lost>,
+    /// `lost in forward`, `waits in forward`: it stops between tracking and confirmation.
+    pub stop: Option<Stop>,
 }
 
 /// From whom to whom.
@@ -406,9 +406,11 @@ pub struct Poke {
     pub bytes: Vec<u8>,
 }
 
-/// Where a packet ends after it was tracked.
+/// A packet stops after it was tracked: at a hook, or somewhere before confirmation where nothing is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// `in forward`; somewhere before confirmation where nothing is said.
-    pub hook: Option<Hook>,
+pub enum Stop {
+    /// `lost`, `lost in forward`: a rule, or bad luck, ends it there.
+    Lost(Option<Hook>),
+    /// `waits`, `waits in forward`: it is kept there until a later step says `A goes on` or `A is lost`.
+    Waits(Option<Hook>),
 }

@@ -168,7 +168,7 @@ fn stands_in_column(code: &str) -> bool {
 fn body_below(raw: &[RawLine<'_>], start: usize, header: &RawLine<'_>) -> usize {
     let is_prefix = |word: &str| word.starts_with('+') || word.ends_with(':');
     let head: Vec<&str> =
-        words(header.code).map(|(_, word)| word).filter(|word| !is_prefix(word)).take(3).collect();
+        words(header.code).map(|(_, word)| word).filter(|word| !is_prefix(word)).take(12).collect();
     if !is_block_word(&head) {
         return start;
     }
@@ -264,6 +264,10 @@ fn left(code: &str, base: usize) -> Row {
     let words: Vec<&str> = words(code).map(|(_, word)| word).collect();
     let row = Row { column: base, ..Row::default() };
     match &*words {
+        ["flow", name, "proto", number, rest @ ..] if !is_protocol(name) => {
+            let heads = vec![format!("flow {name}"), format!("proto {number}")];
+            Row { heads, code: rest.join(" "), ..row }
+        }
         ["flow", name, protocol, rest @ ..] if !is_protocol(name) => {
             let heads = vec![format!("flow {name}"), (*protocol).to_owned()];
             Row { heads, code: rest.join(" "), ..row }

@@ -4,8 +4,8 @@ use conntruth_engine::{Changes, EventKind, Reason, SctpState, Status, TcpState};
 
 use super::cursor::{Cursor, is_name, parse_length, parse_number};
 use super::names::Names;
-use super::once;
-use crate::language::ast::claim::{Claim, Claims, EventClaim, Flags, Named, Timeout};
+use super::{heading, once};
+use crate::language::ast::claim::{Claim, Claims, EventClaim, Flags, Named, Qualified, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::lexer::{Token, located};
 use crate::language::message::{Message, Parse};
@@ -27,17 +27,53 @@ const NAMED: &[&str] = &[
     "no",
 ];
 
-/// The claims of a step: its tokens after `=`, of all its lines, `=` included.
-pub(super) fn claims(tokens: &[Token], names: &Names) -> Parse<Claims> {
-    let span = tokens.first().map_or(Span::default(), |first| first.span);
-    let words: Vec<Token> = tokens.iter().filter(|token| !token.is_mark('=')).cloned().collect();
-    let end = tokens.last().map_or(span, |last| last.span);
-    let mut cursor = Cursor::new(&words, end.end);
+/// The claims of a step: its tokens after `=`, of all its lines, `=` included. Each `= for` begins those of some profiles.
+pub(super) fn claims(tokens: &[Token], names: &Names) -> Parse<(Option<Claims>, Vec<Qualified>)> {
+    let is_for = |at: usize| {
+        tokens[at].is_mark('=') && tokens.get(at + 1).is_some_and(|next| next.word() == Some("for"))
+    };
+    let mut starts: Vec<usize> = (0..tokens.len()).filter(|at| is_for(*at)).collect();
+    let first = starts.first().copied().unwrap_or(tokens.len());
+    let common = if first > 0 { Some(list(&tokens[..first], names)?) } else { None };
+    starts.push(tokens.len());
+    let mut qualified: Vec<Qualified> = Vec::new();
+    for range in starts.windows(2) {
+        let own = &tokens[range[0]..range[1]];
+        let words = after_marks(&own[2..]);
+        let mut cursor = Cursor::new(&words, own[own.len() - 1].span.end);
+        let profiles = heading::profiles(&mut cursor)?;
+        for name in &profiles {
+            let known = qualified.iter().flat_map(|other| &other.profiles);
+            if let Some(other) = known.clone().find(|other| other.value == name.value) {
+                return Message::new(format!("`{}` has a claim already", name.value), name.span)
+                    .other(other.span, "the first one")
+                    .fail();
+            }
+        }
+        let claims = listed(&mut cursor, own[0].span, own[own.len() - 1].span, names)?;
+        qualified.push(Qualified { profiles, claims });
+    }
+    Ok((common, qualified))
+}
+
+fn list(tokens: &[Token], names: &Names) -> Parse<Claims> {
+    let first = tokens.first().map_or(Span::default(), |first| first.span);
+    let last = tokens.last().map_or(first, |last| last.span);
+    let words = after_marks(tokens);
+    listed(&mut Cursor::new(&words, last.end), first, last, names)
+}
+
+/// A claim may go on in a further line, which begins with another `=`.
+fn after_marks(tokens: &[Token]) -> Vec<Token> {
+    tokens.iter().filter(|token| !token.is_mark('=')).cloned().collect()
+}
+
+fn listed(cursor: &mut Cursor<'_>, first: Span, last: Span, names: &Names) -> Parse<Claims> {
     let mut each = Vec::new();
     loop {
-        each.push(claim(&mut cursor, names)?);
+        each.push(claim(cursor, names)?);
         if cursor.eat_mark(',').is_none() {
-            return Ok(Claims { each, span: span.to(end) });
+            return Ok(Claims { each, span: first.to(last) });
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The network header's fields, and what becomes of a finished packet: fragments, cuts, `notrack`, `lost`.
+//! The network header's fields, and what becomes of a finished packet: fragments, cuts, `notrack`, `lost`, `waits`.
+
+use conntruth_engine::Hook;
 
 use super::cursor::{Cursor, parse_number};
 use super::once;
 use super::packet::checksum_value;
-use crate::language::ast::packet::{Cut, Extension, Lost, Packet, Poke};
+use crate::language::ast::packet::{Cut, Extension, Packet, Poke, Stop};
 use crate::language::ast::{Located, Span};
 use crate::language::message::{Message, Parse};
 use crate::language::words::{EXTENSIONS, HOOKS};
@@ -28,6 +30,7 @@ pub(super) const FIELDS: &[&str] = &[
     "notrack",
     "zone",
     "lost",
+    "waits",
 ];
 /// So many fragments, pokes or extension headers has a packet at most.
 const MOST_PARTS: usize = 10_000;
@@ -70,7 +73,8 @@ pub(super) fn field(cursor: &mut Cursor<'_>, packet: &mut Packet) -> Parse<bool>
         }
         "notrack" => packet.notrack = true,
         "zone" => once(&mut packet.zone, cursor.fit(&what, 65_535)?, &what, span)?,
-        _ => once(&mut packet.lost, lost(cursor)?, &what, span)?,
+        "lost" => once(&mut packet.stop, Stop::Lost(hook(cursor)?), "`lost` or `waits`", span)?,
+        _ => once(&mut packet.stop, Stop::Waits(hook(cursor)?), "`lost` or `waits`", span)?,
     }
     Ok(true)
 }
@@ -159,11 +163,11 @@ fn fragment(cursor: &mut Cursor<'_>) -> Parse<Cut> {
     }
 }
 
-/// `lost in forward`
-fn lost(cursor: &mut Cursor<'_>) -> Parse<Lost> {
+/// `in forward`
+fn hook(cursor: &mut Cursor<'_>) -> Parse<Option<Hook>> {
     if cursor.eat("in").is_none() {
-        return Ok(Lost { hook: None });
+        return Ok(None);
     }
     let hook = cursor.word_from(HOOKS, "a hook: prerouting, input, forward, output or postrouting")?;
-    Ok(Lost { hook: Some(hook.value) })
+    Ok(Some(hook.value))
 }

@@ -6,7 +6,7 @@ use super::cursor::{Cursor, parse_address, parse_length, parse_number};
 use super::packet::{endpoint, has_ports, protocol, protocol_words};
 use super::{Reader, new_name};
 use crate::language::ast::packet::Protocol;
-use crate::language::ast::{Flow, Host, Located, Setting, Side};
+use crate::language::ast::{Flow, Host, Located, Name, Setting, Side};
 use crate::language::message::{Message, Parse};
 use crate::language::source::Line;
 use crate::language::words::{GRADES, nearest};
@@ -59,13 +59,7 @@ impl Reader<'_> {
 
     fn profiles(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
         while !cursor.is_at_end() || self.story.profiles.is_empty() {
-            let name = cursor.word("a profile such as `linux-6.18`")?;
-            if Profile::find(&name.value).is_none() {
-                return Message::new(format!("there is no profile `{}`", name.value), name.span)
-                    .did_you_mean(nearest(&name.value, Profile::ALL.iter().map(|profile| profile.name)))
-                    .fail();
-            }
-            self.story.profiles.push(name);
+            self.story.profiles.push(profile(cursor)?);
         }
         Ok(())
     }
@@ -160,6 +154,32 @@ impl Reader<'_> {
         self.story.flows.push(Flow { name, protocol: protocol.value, from, to, id, span });
         Ok(())
     }
+}
+
+fn profile(cursor: &mut Cursor<'_>) -> Parse<Name> {
+    let name = cursor.word("a profile such as `linux-6.18`")?;
+    if Profile::find(&name.value).is_some() {
+        return Ok(name);
+    }
+    Message::new(format!("there is no profile `{}`", name.value), name.span)
+        .label("expected one of those that `conntruth profiles` lists")
+        .did_you_mean(nearest(&name.value, Profile::ALL.iter().map(|profile| profile.name)))
+        .fail()
+}
+
+/// The profiles after `for`: one at least, and all words behind it that are profiles.
+pub(super) fn profiles(cursor: &mut Cursor<'_>) -> Parse<Vec<Name>> {
+    let mut profiles = vec![profile(cursor)?];
+    while cursor.peek_word().is_some_and(|word| Profile::find(word).is_some()) {
+        let name = profile(cursor)?;
+        if let Some(other) = profiles.iter().find(|other| other.value == name.value) {
+            return Message::new("this profile stands twice", name.span)
+                .other(other.span, "the first time")
+                .fail();
+        }
+        profiles.push(name);
+    }
+    Ok(profiles)
 }
 
 /// `tcp_loose 0`, `tcp_timeout_established 1h`

@@ -17,6 +17,8 @@ mod sctp;
 mod step;
 mod tcp;
 
+use conntruth_engine::Profile;
+
 use check::{CHECKS, Lines};
 use cursor::{Cursor, is_name};
 use heading::HEADINGS;
@@ -87,12 +89,19 @@ pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
 /// Whether a line that begins with this word stands at the margin, for `fmt`.
 pub(super) fn is_left_word(word: &str) -> bool {
     let is_later = later::line(word).is_some() && !matches!(word, "run" | "believe");
-    HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || word == "each"
+    HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || matches!(word, "each" | "for")
 }
 
 /// Whether a word begins a check, for `fmt`.
 pub(super) fn is_check_word(word: &str) -> bool {
     CHECKS.contains(&word)
+}
+
+/// The words of a line without the profiles that it is for.
+pub(super) fn without_profiles<'w, 'l>(words: &'l [&'w str]) -> &'l [&'w str] {
+    let [first, names @ ..] = words else { return words };
+    let known = names.iter().take_while(|name| Profile::find(name).is_some()).count();
+    if *first == "for" { &names[known..] } else { words }
 }
 
 /// Whether a line of these words may have a body below it, for `fmt`.
@@ -101,7 +110,7 @@ pub(super) fn is_block_word(words: &[&str]) -> bool {
         let is_class = super::words::CLASSES.iter().any(|row| row.0 == word.trim_end_matches(','));
         is_class || !is_name(word) || !word.contains(|c: char| c.is_ascii_lowercase())
     };
-    match words {
+    match without_profiles(words) {
         ["table" | "events" | "states" | "classes" | "hidden" | "rules" | "expectations"] => true,
         ["states" | "classes", flow] => !is_content(flow),
         _ => false,
@@ -210,7 +219,9 @@ impl<'l> Reader<'l> {
                 .fail();
         }
         match self.story.steps.last().map(|step| &step.action) {
-            Some(Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_)) => {}
+            Some(
+                Action::Send { .. } | Action::Opened { .. } | Action::Release { .. } | Action::NotYet(_),
+            ) => {}
             Some(Action::Hidden(_)) => {
                 return Message::new("a claim about packets that the tracker does not see", line.span)
                     .label("expected no claim under `hidden`")
@@ -231,7 +242,10 @@ impl<'l> Reader<'l> {
         let tokens = std::mem::take(&mut self.claim);
         let Some(step) = self.story.steps.last_mut().filter(|_| !tokens.is_empty()) else { return };
         match claim::claims(&tokens, &self.names) {
-            Ok(claims) => step.claims = Some(claims),
+            Ok((claims, qualified)) => {
+                step.claims = claims;
+                step.qualified = qualified;
+            }
             Err(mistake) if mistake.is_about_a_name && self.heading_failed => {}
             Err(mistake) => self.mistakes.push(*mistake),
         }
@@ -271,6 +285,7 @@ impl<'l> Reader<'l> {
                 after: None,
                 action,
                 claims: None,
+                qualified: Vec::new(),
                 span,
                 action_span: span,
             });
@@ -299,7 +314,7 @@ fn body(lines: &[Line], next: usize, indent: usize) -> Parse<(Lines, usize)> {
 
 fn entry_step(entry: EntryClaim, span: Span) -> Step {
     let action = Action::Check(Check::Entry(entry));
-    Step { label: None, after: None, action, claims: None, span, action_span: span }
+    Step { label: None, after: None, action, claims: None, qualified: Vec::new(), span, action_span: span }
 }
 
 /// A name that is not a word of the language.
@@ -309,7 +324,7 @@ fn new_name(name: Name) -> Parse<Name> {
             || CHECKS.contains(&word)
             || HEADINGS.contains(&word)
             || later::line(word).is_some()
-            || ["each", "reply", "none"].contains(&word)
+            || ["each", "reply", "none", "for"].contains(&word)
             || super::words::CLASSES.iter().any(|row| row.0 == word)
             || packet::protocol_words().any(|protocol| protocol == word)
     };

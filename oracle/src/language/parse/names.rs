@@ -73,6 +73,11 @@ impl Names {
         }
     }
 
+    /// Whether there is a flow of TCP.
+    pub(super) fn speaks_tcp(&self) -> bool {
+        self.flows.iter().any(|(_, protocol, _)| *protocol == Protocol::Tcp)
+    }
+
     /// What the only flow speaks.
     pub(super) fn only_flow(&self, span: Span) -> Parse<Protocol> {
         match &*self.flows {

@@ -76,7 +76,7 @@ fn empty(path: Path, body: Body) -> Packet {
         pokes: Vec::new(),
         notrack: false,
         zone: None,
-        lost: None,
+        stop: None,
     }
 }
 
@@ -252,10 +252,26 @@ fn fields(cursor: &mut Cursor<'_>, names: &Names, depth: usize, mut packet: Pack
         };
         if !known && !header::field(cursor, &mut packet)? {
             let (what, own) = vocabulary(&packet.body);
-            return cursor.unexpected(what, own.iter().chain(header::FIELDS).copied()).fail();
+            let message = cursor.unexpected(what, own.iter().chain(header::FIELDS).copied());
+            return hint_at_payload(message, cursor, &packet.body).fail();
         }
     }
     Ok(packet)
+}
+
+/// A bare number or word may be meant to be carried.
+fn hint_at_payload(message: Message, cursor: &Cursor<'_>, body: &Body) -> Message {
+    let takes_words = matches!(body, Body::Udp(_) | Body::UdpLite(_) | Body::Other { .. });
+    match cursor.peek_word() {
+        Some(_) if matches!(body, Body::Raw(_) | Body::Again(_)) => message,
+        Some(word) if parse_number(word).is_some() => {
+            message.help(format!("a payload of so many bytes is `({word})`"))
+        }
+        Some(word) if takes_words && message.help.is_none() && is_name(word) => {
+            message.help(format!("a payload in words stands in quotes: `\"{word}\"`"))
+        }
+        _ => message,
+    }
 }
 
 /// What may stand in a body, for messages.

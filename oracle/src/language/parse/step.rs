@@ -3,7 +3,8 @@
 use super::check::{self, CHECKS};
 use super::cursor::{self, Cursor, is_name};
 use super::heading::{self, HEADINGS};
-use super::{Reader, STEPS, body, later, packet};
+use super::{Reader, STEPS, body, later, packet, tcp};
+use crate::language::ast::claim::Check;
 use crate::language::ast::{Action, Located, Step};
 use crate::language::lexer::located;
 use crate::language::message::{Message, Parse};
@@ -36,6 +37,7 @@ impl Reader<'_> {
             action_span: if action_start.start < before.end { action_start.to(before) } else { before },
             action,
             claims: None,
+            qualified: Vec::new(),
         };
         check_step(&step, cursor)?;
         Ok(step)
@@ -46,14 +48,19 @@ impl Reader<'_> {
             return Ok(Action::Wait);
         };
         let word = token.word().unwrap_or("");
-        if CHECKS.contains(&word) {
+        if word == "for" {
             cursor.next();
-            let check = check::check(word, cursor, &self.names, &mut || {
-                let (lines, next) = body(self.lines, self.next, line.indent)?;
-                self.next = next;
-                Ok(lines)
-            })?;
-            return Ok(Action::Check(check));
+            let profiles = heading::profiles(cursor)?;
+            let word = cursor.peek_word().filter(|word| CHECKS.contains(word));
+            let Some(word) = word else {
+                let what = "a check such as `table`: what happens is the same for all profiles";
+                return cursor.unexpected(what, CHECKS.iter().copied()).fail();
+            };
+            let check = Box::new(self.check(word, line, cursor)?);
+            return Ok(Action::Check(Check::For { profiles, check }));
+        }
+        if CHECKS.contains(&word) {
+            return self.check(word, line, cursor).map(Action::Check);
         }
         if word == "set" {
             cursor.next();
@@ -74,6 +81,9 @@ impl Reader<'_> {
             cursor.next();
             return Ok(Action::Opened { flow: Some(located(word, token.span)) });
         }
+        if let Some(action) = release(cursor)? {
+            return Ok(action);
+        }
         if later::is_host_action(cursor, &self.names) {
             cursor.finish();
             return Ok(Action::NotYet(self.not_yet(line, "hosts that act", 4)));
@@ -85,6 +95,15 @@ impl Reader<'_> {
         self.check_first_word(cursor)?;
         let (times, packet) = packet::send(cursor, &self.names)?;
         Ok(Action::Send { times, packet: Box::new(packet) })
+    }
+
+    fn check(&mut self, word: &str, line: &Line, cursor: &mut Cursor<'_>) -> Parse<Check> {
+        cursor.next();
+        check::check(word, cursor, &self.names, &mut || {
+            let (lines, next) = body(self.lines, self.next, line.indent)?;
+            self.next = next;
+            Ok(lines)
+        })
     }
 
     /// A word that begins nothing at all gets the nearest of everything that could stand there.
@@ -108,6 +127,18 @@ impl Reader<'_> {
             return Message::new(format!("`{word}` does not begin a step"), cursor.here())
                 .label("expected a packet, a check or a setting")
                 .help(format!("time passes with a plus: `+{word}`"))
+                .fail();
+        }
+        let bare_flags = tcp::are_flags(word) && self.names.speaks_tcp();
+        if bare_flags || matches!(word, "wait" | "sleep" | "after") {
+            let help = if bare_flags {
+                format!("which way? `> {word}` from the left side of the flow, `< {word}` from the right")
+            } else {
+                "time passes with a plus: `+5s`".to_owned()
+            };
+            return Message::new(format!("`{word}` does not begin a step"), cursor.here())
+                .label("expected a packet, a check or a setting")
+                .help(help)
                 .fail();
         }
         let words = STEPS.iter().chain(CHECKS).chain(HEADINGS).copied().chain(["each"]);
@@ -141,9 +172,24 @@ impl Reader<'_> {
     }
 }
 
+/// `A goes on`, `A is lost`
+fn release(cursor: &mut Cursor<'_>) -> Parse<Option<Action>> {
+    let verb = cursor.peek_second().and_then(|token| token.word());
+    let Some(verb @ ("goes" | "is")) = verb else { return Ok(None) };
+    let goes_on = verb == "goes";
+    let label = cursor.word("the label of a packet that waits")?;
+    cursor.next();
+    let (word, what) = if goes_on { ("on", "`on`: `A goes on`") } else { ("lost", "`lost`: `A is lost`") };
+    match cursor.eat(word) {
+        Some(_) => Ok(Some(Action::Release { label, goes_on })),
+        None => cursor.unexpected(what, [word]).fail(),
+    }
+}
+
 /// What a step may have depends on what it does.
 fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
     let sends = matches!(step.action, Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_));
+    let is_judged = sends || matches!(step.action, Action::Release { .. });
     if let Some(label) = step.label.as_ref().filter(|_| !sends) {
         return Message::new("a label without a packet", label.span)
             .label("expected a packet after it")
@@ -154,7 +200,7 @@ fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
             .label("expected a claim such as `new SYN_SENT 120s [UNREPLIED]`, or `*`")
             .fail();
     }
-    if !sends && !cursor.is_at_end() && !matches!(step.action, Action::Hidden(_)) {
+    if !is_judged && !cursor.is_at_end() && !matches!(step.action, Action::Hidden(_)) {
         return Message::new("a claim without a packet", cursor.here())
             .label("expected a packet before it, or nothing more on this line")
             .fail();

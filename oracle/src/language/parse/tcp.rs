@@ -30,6 +30,23 @@ pub(super) fn are_flags(word: &str) -> bool {
     word.chars().all(|letter| TCP_FLAGS.iter().any(|(known, _)| *known == letter))
 }
 
+/// Kinds of segment as people call them, and their flags as they are written.
+const SPELT_OUT: &[(&str, &str)] = &[
+    ("SYN", "S"),
+    ("SYN/ACK", "S."),
+    ("SYN-ACK", "S."),
+    ("SYNACK", "S."),
+    ("ACK", "."),
+    ("FIN", "F."),
+    ("FIN/ACK", "F."),
+    ("FIN-ACK", "F."),
+    ("RST", "R"),
+    ("RST/ACK", "R."),
+    ("RST-ACK", "R."),
+    ("PSH", "P."),
+    ("NONE", "-"),
+];
+
 fn no_flags(cursor: &Cursor<'_>) -> Message {
     cursor.unexpected("the flags of a segment: letters of `SFRP.UEW`, or `-` for none", [])
 }
@@ -50,7 +67,11 @@ fn flags(word: &str, cursor: &Cursor<'_>) -> Parse<u8> {
                 let upper = word.to_uppercase();
                 let is_case =
                     upper != word && upper.chars().all(|c| TCP_FLAGS.iter().any(|(known, _)| *known == c));
-                return no_flags(cursor).did_you_mean(is_case.then_some(&*upper)).fail();
+                let message = no_flags(cursor).did_you_mean(is_case.then_some(&*upper));
+                return match SPELT_OUT.iter().find(|(spelt, _)| *spelt == upper) {
+                    Some((_, letters)) => message.help(format!("flags are letters: `{letters}`")).fail(),
+                    None => message.fail(),
+                };
             }
         }
     }

@@ -114,6 +114,7 @@ impl Display for Check {
         let flow =
             |flow: &Option<Name>| flow.as_ref().map_or(String::new(), |flow| format!(" {}", flow.value));
         match self {
+            Check::For { profiles, check } => write!(f, "for {} {check}", super::named(profiles)),
             Check::Table(block) => write_lines(f, "table", "empty", block),
             Check::Events(block) => write_lines(f, "events", "none", block),
             Check::Entry(entry) => write!(f, "entry {entry}"),

@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use conntruth_engine::Family;
 
-use super::ast::{Action, Flow, Grade, Host, Length, Setting, Side, Step, Story};
+use super::ast::{Action, Flow, Grade, Host, Length, Name, Setting, Side, Step, Story};
 use super::format::lay_out;
 use super::parse::is_left_word;
 use super::words::{GRADES, word_of};
@@ -73,8 +73,7 @@ fn heading(story: &Story) -> String {
     }
     lines.extend(story.sources.iter().map(|source| format!("source {}", plain(source))));
     if !story.profiles.is_empty() {
-        let names: Vec<&str> = story.profiles.iter().map(|name| &*name.value).collect();
-        lines.push(format!("profile {}", names.join(" ")));
+        lines.push(format!("profile {}", named(&story.profiles)));
     }
     if story.families != [Family::Ipv4] {
         let word = |family: &Family| if *family == Family::Ipv4 { " 4" } else { " 6" };
@@ -151,10 +150,12 @@ impl Display for Step {
         } else {
             write!(f, "{prefix:<ACTION_COLUMN$}{}", self.action)?;
         }
-        match &self.claims {
-            Some(claims) => write!(f, "\n{:ACTION_COLUMN$}= {claims}", ""),
-            None => Ok(()),
+        if let Some(claims) = &self.claims {
+            write!(f, "\n{:ACTION_COLUMN$}= {claims}", "")?;
         }
+        self.qualified.iter().try_for_each(|own| {
+            write!(f, "\n{:ACTION_COLUMN$}= for {} {}", "", named(&own.profiles), own.claims)
+        })
     }
 }
 
@@ -166,6 +167,8 @@ impl Display for Action {
             Action::Send { times, packet } => write!(f, "{times}x {packet}"),
             Action::Opened { flow: Some(flow) } => write!(f, "{} opened", flow.value),
             Action::Opened { flow: None } => f.write_str("opened"),
+            Action::Release { label, goes_on: true } => write!(f, "{} goes on", label.value),
+            Action::Release { label, goes_on: false } => write!(f, "{} is lost", label.value),
             Action::Hidden(steps) => {
                 f.write_str("hidden")?;
                 steps.iter().try_for_each(|step| {
@@ -178,6 +181,11 @@ impl Display for Action {
             Action::NotYet(not_yet) => f.write_str(block(&not_yet.lines).trim_end()),
         }
     }
+}
+
+/// Names, a blank between.
+fn named(names: &[Name]) -> String {
+    names.iter().map(|name| &*name.value).collect::<Vec<_>>().join(" ")
 }
 
 /// Lines of a later issue as they stood.

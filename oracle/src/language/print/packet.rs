@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use super::Words;
 use crate::language::ast::packet::{
     Body, Checksum, Chunk, Cut, Endpoint, Extension, Gre, HostRef, Icmp, IcmpKind, Ip, Packet, Path, Payload,
-    Protocol, Quote, Quoted, Sctp, Seq, Tcp, TcpOption, Udp, Way,
+    Protocol, Quote, Quoted, Sctp, Seq, Stop, Tcp, TcpOption, Udp, Way,
 };
 use crate::language::words::{CHUNKS, EXTENSIONS, HOOKS, PROTOCOLS, TCP_FLAGS, word_of};
 
@@ -46,10 +46,14 @@ impl Display for Packet {
             words.put("notrack")?;
         }
         words.field("zone", &self.zone)?;
-        match self.lost.map(|lost| lost.hook) {
-            Some(Some(hook)) => words.put(format_args!("lost in {}", word_of(HOOKS, hook))),
-            Some(None) => words.put("lost"),
-            None => Ok(()),
+        let (word, hook) = match self.stop {
+            Some(Stop::Lost(hook)) => ("lost", hook),
+            Some(Stop::Waits(hook)) => ("waits", hook),
+            None => return Ok(()),
+        };
+        match hook {
+            Some(hook) => words.put(format_args!("{word} in {}", word_of(HOOKS, hook))),
+            None => words.put(word),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Claims about one packet.
 
-use conntruth_engine::Verdict;
+use conntruth_engine::{Class, Verdict};
 
 use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
+use crate::target::words as target_words;
 use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
 
 use super::super::plan::{Act, Move};
@@ -30,12 +31,20 @@ pub(crate) fn packet(
         mismatches.extend(self::timeout(timeout, entry, world.plan.tick));
     }
     if let Some(flags) = &claim.flags {
-        mismatches.extend(self::flags(flags, seen.entry.as_ref()));
+        mismatches.extend(self::flags(flags, seen.entry.as_ref(), world));
     }
     for named in &claim.named {
         let found = match &named.value {
             Named::Because { slug, numbers } => because(slug, numbers, named.span, seen),
+            Named::Events(_) if !world.identity.abilities.shows.events => {
+                vec![Mismatch::unseen(named.span, "events")]
+            }
             Named::Events(events) => self::events(events, named.span, &seen.events),
+            Named::Dropped | Named::Accepted
+                if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
+            {
+                vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
+            }
             Named::Dropped => passes(named.span, arrival, seen, false),
             Named::Accepted => passes(named.span, arrival, seen, true),
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
@@ -94,10 +103,13 @@ pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u
 }
 
 /// Compares the set of the two flags.
-pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>) -> Option<Mismatch> {
+pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>, world: &World<'_>) -> Option<Mismatch> {
     let Flags { unreplied, assured } = claimed.value;
     let expected = words::flags(unreplied, assured);
     let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
+    if !world.identity.abilities.shows.status {
+        return Some(Mismatch::unseen(claimed.span, "status bits"));
+    }
     let got = words::flags(entry.is_unreplied(), entry.is_assured());
     (got != expected).then(|| Mismatch::new(claimed.span, expected, &got).fix(&got))
 }
@@ -108,8 +120,9 @@ fn because(
     span: Span,
     seen: &Observation,
 ) -> Vec<Mismatch> {
-    let Some(Why::Reason(reason)) = &seen.why else {
-        return vec![Mismatch::unseen(span, "why")];
+    let reason = match &seen.why {
+        Some(Why::Reason(reason)) => reason,
+        other => return in_words(slug, numbers, span, other.as_ref(), seen.class),
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());
@@ -129,6 +142,32 @@ fn because(
         })
     });
     wrong.collect()
+}
+
+/// A reason against the words of a target that says why a packet is INVALID, and of no other packet.
+fn in_words(
+    slug: &Name,
+    numbers: &[(Name, Located<String>)],
+    span: Span,
+    why: Option<&Why>,
+    class: Class,
+) -> Vec<Mismatch> {
+    let said = match why {
+        Some(Why::Said(said)) => Some(said.as_str()),
+        _ => None,
+    };
+    let numbers: Vec<(&str, &str)> =
+        numbers.iter().map(|(name, value)| (name.value.as_str(), value.value.as_str())).collect();
+    // What a target says beside its words for INVALID, or leaves unsaid, proves nothing.
+    let is_about_it = said.is_some() && class == Class::Invalid;
+    match target_words::say(&slug.value, &numbers, said).filter(|_| is_about_it) {
+        Some(Ok(())) => Vec::new(),
+        Some(Err(expected)) => {
+            let got = format!("\"{}\"", said.unwrap_or_default());
+            vec![Mismatch::new(span, format!("because {}: {expected}", slug.value), got)]
+        }
+        None => vec![Mismatch::unseen(span, "why")],
+    }
 }
 
 fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatch> {
@@ -158,7 +197,7 @@ pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
 }
 
 fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {
-    let passed = seen.verdict == Verdict::Accept && arrival.fate == Fate::Passes;
+    let passed = seen.verdict == Verdict::Accept && arrival.fate != Fate::Dropped;
     let word = |passed: bool| if passed { "accepted" } else { "dropped" };
     if passed == wanted {
         return Vec::new();
@@ -182,7 +221,7 @@ fn no_entry(
     step: &Move,
 ) -> Result<Vec<Mismatch>, Silence> {
     let talk = match &step.act {
-        Act::Packet(sent) => sent.shown.talk,
+        Act::Packet(sent) | Act::Release(_, sent) => sent.shown.talk,
         _ => None,
     };
     let mut entry = seen.entry.clone().filter(|_| !seen.destroyed);

@@ -19,7 +19,8 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         return Ok(Found { mismatches: Vec::new(), until: step.at });
     };
     let mut until = step.at;
-    let mismatches = match check {
+    let mismatches = match check.itself() {
+        Check::For { .. } => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
         Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
@@ -43,6 +44,10 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
                 |class| words::class(*class),
                 ", ",
             )
+        }
+        Check::Events(_) if !world.identity.abilities.shows.events => {
+            let what = format!("{} shows no events", world.identity.name);
+            return Err(Silence::Unsupported(what));
         }
         Check::Events(block) => {
             let events = std::mem::take(&mut world.events);

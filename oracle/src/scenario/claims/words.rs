@@ -1,6 +1,6 @@
 //! What was found, in the language's own words: for messages, and for what `--bless` writes.
 
-use conntruth_engine::{EventKind, Time};
+use conntruth_engine::{EventKind, Time, Verdict};
 
 use crate::language::ast::Length;
 use crate::language::ast::claim::ClassWord;
@@ -113,7 +113,12 @@ pub(crate) fn full_claim(observation: &Observation) -> String {
         }
         (None, _) => {}
     }
-    if matches!(class_of.0, ClassWord::Invalid | ClassWord::Discarded) {
+    let dropped =
+        observation.verdict == Verdict::Drop && !matches!(class_of.0, ClassWord::Held | ClassWord::Discarded);
+    if dropped {
+        parts.push("dropped".to_owned());
+    }
+    if dropped || matches!(class_of.0, ClassWord::Invalid | ClassWord::Discarded) {
         parts.extend(slug(observation).map(|slug| format!("because {slug}")));
     }
     parts.join(" ")

@@ -11,8 +11,8 @@ use conntruth_engine::{Class, EventKind, Knob};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::whose;
 use super::worlds::Worlds;
+use crate::target::whose;
 use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
 
 /// Serves until nobody asks any more.
@@ -47,7 +47,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
             Ok(Answer::Done)
         }
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
-        Request::Packet(arrival) => packet(worlds, &arrival).map(Answer::Observed),
+        Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
         Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),

@@ -11,6 +11,7 @@
 
 mod child;
 mod ctnetlink;
+mod jiffies;
 mod kernel;
 mod namespace;
 mod netlink;
@@ -19,7 +20,6 @@ mod pipe;
 mod rules;
 #[allow(unsafe_code)]
 mod sys;
-mod whose;
 mod worlds;
 
 use std::io::{self, BufReader, BufWriter};
@@ -76,7 +76,7 @@ impl Linux {
                 name: "linux".to_owned(),
                 profile: profile_of(&release),
                 version: release,
-                hz: ticks(),
+                hz: u32::try_from(jiffies::Jiffies::new().a_second()).unwrap_or(250),
                 abilities: Abilities {
                     time: Passing::Age,
                     confirms: Confirms::AtHook,
@@ -201,7 +201,7 @@ impl Target for Linux {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         match self.ask(&Request::Packet(arrival.clone()))? {
-            Answer::Observed(observation) => Ok(observation),
+            Answer::Observed(observation) => Ok(*observation),
             other => unexpected(other),
         }
     }
@@ -255,11 +255,4 @@ fn profile_of(release: &str) -> String {
         (Some(major), Some(minor)) => format!("linux-{major}.{minor}"),
         _ => format!("linux-{release}"),
     }
-}
-
-/// The kernel's `HZ`: the coarse clock moves once a tick.
-fn ticks() -> u32 {
-    let resolution = nix::time::clock_getres(nix::time::ClockId::CLOCK_REALTIME_COARSE);
-    let nanos = resolution.map_or(4_000_000, |time| time.tv_nsec().max(1));
-    u32::try_from(1_000_000_000 / nanos).unwrap_or(250)
 }

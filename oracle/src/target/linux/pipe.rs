@@ -32,7 +32,7 @@ pub(super) enum Answer {
         sysctls: Vec<String>,
     },
     Done,
-    Observed(Observation),
+    Observed(Box<Observation>),
     Happened(Vec<Happening>),
     Entries(Vec<Entry>),
     Expected(Vec<Expected>),

@@ -11,23 +11,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Unit, Verdict, protocol};
 
 use super::ctnetlink::{self, Told};
+use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
 use super::rules::{self, Tag};
-use super::whose;
+use crate::target::whose;
 use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
-/// What a jiffy is waited for beyond its length, in nanoseconds.
-const A_LITTLE: u64 = 300_000;
+/// By how many jiffies the clock that we see may differ from the one that the tracker goes by: both are moved in the same
+/// interrupt, but one goes by what the hardware says has passed.
+const SLACK: u64 = 1;
 const SECOND: Time = Time::from_secs(1);
-/// How long a UDP flow must have lived to become a stream, and a jiffy or two.
-const STREAM: Duration = Duration::from_millis(2_020);
+/// How long a UDP flow must have lived to become a stream.
+const STREAM: Time = Time::from_secs(2);
 /// Until then it does not matter for how long fragments have been held, unless a sysctl says otherwise.
 const HELD: Time = Time::from_secs(25);
 
@@ -47,8 +49,9 @@ pub(super) struct Worlds {
     timeouts: BTreeSet<u64>,
     /// For how long held fragments need not be waited for.
     held: Time,
-    /// The length of a jiffy.
-    tick: u64,
+    jiffies: Jiffies,
+    /// The jiffy in which the worlds began.
+    start: u64,
     /// Fragments were held in worlds that are over.
     used_up: bool,
     /// Events are off: entries are found by listing all.
@@ -66,9 +69,17 @@ struct World {
     /// How many entries it has had.
     entries: u64,
     /// When, virtually and really, its first fragment was held.
-    held: Option<(Time, Instant)>,
+    held: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
+}
+
+/// A timeout that was set, by a packet or by us.
+#[derive(Clone, Copy)]
+struct Set {
+    seconds: u64,
+    /// In which jiffy: at the earliest, at the latest.
+    at: [u64; 2],
 }
 
 /// An entry as it was last seen.
@@ -77,10 +88,10 @@ struct Known {
     request: Vec<u8>,
     /// When it will die: at the earliest, at the latest.
     deadline: [Time; 2],
-    /// The seconds that the kernel has shown or was given, and when.
-    shown: Option<(u64, Instant)>,
-    /// When, virtually and really, it began.
-    began: (Time, Instant),
+    /// What its timeout was last set to.
+    set: Option<Set>,
+    /// When it began, and in which jiffy at the latest.
+    began: (Time, u64),
     /// The status that its events have told so far.
     told: Status,
 }
@@ -97,7 +108,8 @@ impl Worlds {
             used_up: false,
             timeouts: usual_timeouts(),
             held: HELD,
-            tick: 1_000_000_000 / u64::from(super::ticks()),
+            jiffies: Jiffies::new(),
+            start: 0,
             deaf: false,
         }
     }
@@ -135,6 +147,7 @@ impl Worlds {
             }
             self.worlds.push(World::default());
         }
+        self.start = self.jiffies.now();
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
         (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
@@ -197,12 +210,9 @@ impl Worlds {
     /// # Errors
     /// When the kernel breaks.
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
-        let sent = now();
-        if self.precise {
-            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
-        }
-        self.look(&[0], sent).map_err(broken)?;
-        Ok(self.worlds[0].entries(self.tick))
+        let now = self.jiffies.now();
+        self.look(&[0], [now, now]).map_err(broken)?;
+        Ok(self.worlds[0].entries(self.jiffies))
     }
 
     /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
@@ -228,18 +238,16 @@ impl Worlds {
         let moments: Vec<(usize, Time)> = moves.iter().map(|(world, arrival)| (*world, arrival.at)).collect();
         self.pass(&moments)?;
         self.kernel.allow_zones(moves.iter().map(|(_, arrival)| arrival.zone))?;
-        let sent = now();
+        let first = self.jiffies.now();
         for moves in moves.chunks(CHUNK) {
             self.send(moves)?;
         }
+        let last = self.jiffies.now();
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
-        if self.precise && read_of().next().is_some() {
-            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
-        }
-        self.look(&read_of().collect::<Vec<_>>(), sent).map_err(broken)?;
-        let tick = self.tick;
+        self.look(&read_of().collect::<Vec<_>>(), [first, last]).map_err(broken)?;
+        let jiffies = self.jiffies;
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
-            self.worlds[*world].sight(arrival, *read, tick)
+            self.worlds[*world].sight(arrival, *read, jiffies)
         };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
@@ -280,18 +288,18 @@ impl Worlds {
     }
 
     fn hear_events(&mut self) -> io::Result<()> {
-        let Worlds { kernel, worlds, owners, .. } = self;
+        let Worlds { kernel, worlds, owners, jiffies, .. } = self;
         kernel.events(|told| {
             let tuple = &told.entry.original;
             let addresses = [(tuple.family, tuple.src), (tuple.family, tuple.dst)];
             if let Some(world) = owner(owners, worlds.len(), Some(addresses)) {
-                worlds[world].hear_event(told);
+                worlds[world].hear_event(told, *jiffies);
             }
         })
     }
 
-    /// Reads the entries of worlds. `sent`: when their packets went out.
-    fn look(&mut self, which: &[usize], sent: Instant) -> io::Result<()> {
+    /// Reads the entries of worlds. `sent`: the jiffies in which their packets may have gone out.
+    fn look(&mut self, which: &[usize], sent: [u64; 2]) -> io::Result<()> {
         if self.deaf && !which.is_empty() {
             self.learn()?;
         }
@@ -299,14 +307,17 @@ impl Worlds {
             let known = which.iter().flat_map(|world| &self.worlds[*world].known);
             questions.push(known.map(|known| known.request.clone()).collect());
         }
-        let began = now();
+        if self.precise && !which.is_empty() {
+            self.jiffies.wait_until(sent[1] + 1 + SLACK);
+        }
+        let first = self.jiffies.now();
         let mut found = Vec::new();
         let requests =
             which.iter().flat_map(|world| &self.worlds[*world].known).map(|known| &known.request[..]);
         self.kernel.read(requests, |entry| found.push(entry))?;
-        let ended = now();
         let mut found = found.into_iter();
-        let reading = Moment { sent, began, ended, precise: self.precise, tick: self.tick };
+        let Worlds { start, precise, jiffies, .. } = *self;
+        let reading = Look { sent, read: [first, jiffies.now()], start, precise, jiffies };
         for world in which {
             let World { now, known, .. } = &mut self.worlds[*world];
             for known in known {
@@ -329,7 +340,7 @@ impl Worlds {
         world.known.retain(|known| entries.iter().any(|entry| same(entry, known)));
         for entry in entries {
             if !world.known.iter().any(|known| same(&entry, known)) {
-                world.meet(entry);
+                world.meet(entry, self.jiffies);
             }
         }
         Ok(())
@@ -343,6 +354,7 @@ impl Worlds {
             return Ok(());
         }
         self.wait(&later)?;
+        let now = self.jiffies.now();
         let mut ended: Vec<(Time, u64, Tuple, u16)> = Vec::new();
         let mut aged: Vec<(Tuple, u16, u32)> = Vec::new();
         for (world, to) in &later {
@@ -352,7 +364,7 @@ impl Worlds {
                 if known.deadline[1] <= *to {
                     ended.push((known.deadline[1], known.entry.id, tuple, zone));
                 } else {
-                    aged.push((tuple, zone, known.age(*to, &self.timeouts)));
+                    aged.push((tuple, zone, known.age(*to, &self.timeouts, now)));
                 }
             }
         }
@@ -362,39 +374,42 @@ impl Worlds {
             .age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds)))
             .map_err(broken)?;
         self.hear_events().map_err(broken)?;
+        let done = self.jiffies.now();
         for (world, to) in later {
-            self.worlds[world].now = to;
+            let world = &mut self.worlds[world];
+            world.now = to;
+            world.known.iter_mut().filter_map(|known| known.set.as_mut()).for_each(|set| set.at[1] = done);
         }
         Ok(())
     }
 
     /// Waits for what cannot be aged.
     fn wait(&mut self, later: &[(usize, Time)]) -> Result<(), Refusal> {
-        let mut longest = Duration::ZERO;
+        let jiffies = self.jiffies;
+        let now = jiffies.now();
+        let mut until = now;
         for (world, to) in later {
             let world = &self.worlds[*world];
             let streams = world.known.iter().filter(|known| known.entry.original.protocol == protocol::UDP);
-            for known in streams.filter(|known| to.since(known.began.0) > Time::from_secs(2)) {
-                longest = longest.max(STREAM.saturating_sub(known.began.1.elapsed()));
+            for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
+                until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
             }
-            if let Some((began, really)) = world.held {
+            if let Some((began, jiffy)) = world.held {
                 let passed = to.since(began);
                 if passed >= self.held {
-                    longest =
-                        longest.max(Duration::from_nanos(passed.as_nanos()).saturating_sub(really.elapsed()));
+                    until = until.max(jiffy + jiffies.of(passed));
                 }
             }
         }
-        if longest > self.patience {
+        let longest = jiffies.length(until - now);
+        if u128::from(longest.as_nanos()) > self.patience.as_nanos() {
+            let seconds = longest.as_secs() + 1;
             return Err(Refusal::Unsupported(format!(
-                "held fragments cannot be aged: it takes {} s of real time, `--patience {}s` waits for it",
-                longest.as_secs() + 1,
-                longest.as_secs() + 1
+                "held fragments and young UDP flows cannot be aged: it takes {seconds} s of real time, \
+                 `--patience {seconds}s` waits for it"
             )));
         }
-        if !longest.is_zero() {
-            std::thread::sleep(longest);
-        }
+        jiffies.wait_until(until);
         Ok(())
     }
 }
@@ -409,13 +424,14 @@ enum Heard {
     Out(Option<Class>),
 }
 
-/// When entries were read.
-struct Moment {
-    sent: Instant,
-    began: Instant,
-    ended: Instant,
+/// When entries were read, in jiffies at the earliest and at the latest: they stand for what the kernel's clock showed.
+struct Look {
+    sent: [u64; 2],
+    read: [u64; 2],
+    /// That in which the worlds began.
+    start: u64,
     precise: bool,
-    tick: u64,
+    jiffies: Jiffies,
 }
 
 impl World {
@@ -435,7 +451,7 @@ impl World {
         }
     }
 
-    fn hear_event(&mut self, told: Told) {
+    fn hear_event(&mut self, told: Told, jiffies: Jiffies) {
         let same = |known: &Known| {
             known.entry.original == told.entry.original && known.entry.zone == told.entry.zone
         };
@@ -443,7 +459,7 @@ impl World {
         let (at, entry) = match (told.kind, self.known.iter().position(same)) {
             (EventKind::New, _) => {
                 changes.push(if told.entry.status.has(Status::EXPECTED) { "related" } else { "new" });
-                (self.now, self.meet(told.entry))
+                (self.now, self.meet(told.entry, jiffies))
             }
             (EventKind::Update, Some(index)) => {
                 let known = &mut self.known[index];
@@ -466,22 +482,22 @@ impl World {
     }
 
     /// Takes up a new entry.
-    fn meet(&mut self, entry: Entry) -> Entry {
+    fn meet(&mut self, entry: Entry, jiffies: Jiffies) -> Entry {
         self.entries += 1;
         let entry = Entry { id: self.entries, ..entry };
         self.known.push(Known {
             request: ctnetlink::get(&entry.original, entry.zone),
             deadline: [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
-            shown: None,
-            began: (self.now, now()),
+            set: None,
+            began: (self.now, jiffies.now()),
             told: entry.status,
             entry: entry.clone(),
         });
         entry
     }
 
-    fn entries(&self, tick: u64) -> Vec<Entry> {
-        let jiffy = jiffy(self.now, tick);
+    fn entries(&self, jiffies: Jiffies) -> Vec<Entry> {
+        let jiffy = jiffies.floor(self.now);
         let seen = |known: &Known| {
             let [least, most] = known.deadline.map(|deadline| deadline.since(jiffy));
             Entry { left: Left { least, most }, ..known.entry.clone() }
@@ -490,14 +506,14 @@ impl World {
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool, tick: u64) -> Sight {
+    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies) -> Sight {
         let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
             Class::Held
         } else {
             Class::Discarded
         });
         if class == Class::Held && self.held.is_none() {
-            self.held = Some((self.now, now()));
+            self.held = Some((self.now, jiffies.now()));
         }
         let comes_out = matches!(arrival.path, Path::Forward | Path::Output) && arrival.fate == Fate::Passes;
         let verdict = match class {
@@ -511,44 +527,51 @@ impl World {
             verdict,
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
-            entries: read.then(|| self.entries(tick)),
+            entries: read.then(|| self.entries(jiffies)),
         }
     }
 }
 
+/// How many jiffies have passed between two moments that are known to a few: at least, at most.
+fn passed(from: [u64; 2], to: [u64; 2]) -> [u64; 2] {
+    [to[0].saturating_sub(from[1] + SLACK), to[1] + SLACK - from[0]]
+}
+
 impl Known {
     /// The entry was read.
-    fn see(&mut self, entry: Entry, virtually: Time, reading: &Moment) {
-        let seconds = entry.left.least.as_secs();
+    fn see(&mut self, entry: Entry, virtually: Time, look: &Look) {
+        let shown = entry.left.least.as_secs();
         self.entry = Entry { id: self.entry.id, ..entry };
-        if !reading.precise {
-            let least = virtually.plus(Time::from_secs(seconds));
-            let late = Time(reading.ended.duration_since(self.began.1).as_nanos() as u64);
-            self.deadline = [least, least.plus(SECOND).plus(late)];
+        let second = look.jiffies.a_second();
+        let deadline = |seconds: u64| look.jiffies.floor(virtually).plus(Time::from_secs(seconds));
+        if !look.precise {
+            let [_, late] = passed([look.start; 2], look.read).map(|jiffies| look.jiffies.length(jiffies));
+            self.deadline = [deadline(shown), deadline(shown + 1).plus(late)];
             return;
         }
-        if let Some((given, when)) = self.shown {
+        if let Some(set) = self.set {
             // What would be shown now, had no packet renewed it.
-            let since = |moment: Instant| moment.duration_since(when).as_secs();
-            let expected = given.saturating_sub(1 + since(reading.ended))
-                ..=given.saturating_sub(1 + since(reading.began));
-            if expected.contains(&seconds) {
+            let left = |since: u64| (set.seconds * second).saturating_sub(since) / second;
+            let [least, most] = passed(set.at, look.read).map(left);
+            if (most..=least).contains(&shown) {
                 return;
             }
         }
-        self.shown = Some((seconds + 1, reading.sent));
-        // A deadline is a jiffy, counted from that in which it is set. Where reading has taken seconds they are lost.
-        let lost = reading.ended.duration_since(reading.sent).as_secs();
-        let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
-        self.deadline = [from, from.plus(Time::from_secs(lost))];
+        // A packet has set it to whole seconds, at least a jiffy ago. Where reading took a second more it is not known
+        // to which.
+        let [least, most] = passed(look.sent, look.read);
+        let least = shown + least.div_ceil(second).max(1);
+        let most = shown + (second - 1 + most) / second;
+        self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
+        self.deadline = [deadline(least), deadline(most)];
     }
 
     /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
     /// packet might set: so it shows whether one has.
-    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>) -> u32 {
+    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>, jiffy: u64) -> u32 {
         let left = self.deadline[0].since(to).as_nanos().div_ceil(SECOND.as_nanos());
         let seconds = (1..left).rev().find(|seconds| !timeouts.contains(seconds)).unwrap_or(1);
-        self.shown = Some((seconds, now()));
+        self.set = Some(Set { seconds, at: [jiffy; 2] });
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
@@ -578,12 +601,11 @@ fn owner(
     addresses?.iter().find_map(|address| owners.get(address).copied())
 }
 
-/// The beginning of the jiffy in which a moment lies.
-fn jiffy(moment: Time, tick: u64) -> Time {
-    Time(moment.as_nanos() / tick * tick)
-}
-
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
+    if arrival.fate == Fate::Waits {
+        let what = "no packet is kept between tracking and confirmation here";
+        return Err(Refusal::Unsupported(what.to_owned()));
+    }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
         (_, Some("inside")) => Entrance::Cable(0),
@@ -616,12 +638,6 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
 fn usual_timeouts() -> BTreeSet<u64> {
     let knobs = Knob::ALL.iter().filter(|knob| knob.unit == Unit::Seconds);
     knobs.filter_map(|knob| u64::try_from(knob.default).ok()).chain([120]).collect()
-}
-
-/// The real clock: this is the one target that lives by it.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn broken(error: io::Error) -> Refusal {

@@ -1,0 +1,74 @@
+//! `diff` from the outside: exit codes, last lines, what it says of mistakes. The kernel has tests of its own.
+
+use std::process::Command;
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn diff(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
+    let ran = command.arg("diff").args(arguments).env("NO_COLOR", "1").output().unwrap();
+    Ran {
+        code: ran.status.code().unwrap_or(-1),
+        out: String::from_utf8(ran.stdout).unwrap(),
+        err: String::from_utf8(ran.stderr).unwrap(),
+    }
+}
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, says: &str) -> Ran {
+    let ran = diff(arguments);
+    let (out, err) = (&ran.out, &ran.err);
+    assert_eq!(ran.code, code, "{arguments:?}\n{out}\n{err}");
+    assert!(out.contains(says) || err.contains(says), "no `{says}` in\n{out}\n{err}");
+    ran
+}
+
+#[test]
+fn two_that_are_equal_are_fine_and_the_last_lines_repeat_the_run() {
+    let ran = check(&["--cases", "300", "--seed", "9"], 0, "seed 9");
+    let mut lines = ran.out.lines().rev();
+    assert_eq!(lines.next(), Some("300 cases equal, 0 different, 0 causes"));
+    assert_eq!(
+        lines.next(),
+        Some("again: conntruth diff --target reference --profile linux-6.18 --seed 9 --cases 300")
+    );
+    assert!(ran.out.contains("packets/s") && ran.out.contains("cells of TCP"), "{}", ran.out);
+    assert_eq!(ran.err, "");
+}
+
+#[test]
+fn the_alphabet_is_printed_beforehand_and_the_sequences_are_counted() {
+    let ran = check(&["--depth", "1", "--protocol", "tcp"], 0, "36 letters");
+    assert!(ran.out.contains("    > S seq abs 1000 win 1000 <>\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("36 sequences equal, 0 different, 0 causes\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_part_is_a_part() {
+    let ran = check(&["--cases", "2000", "--shard", "2/2", "--protocol", "udp,icmp"], 0, "976 cases equal");
+    assert!(ran.out.contains("--protocol udp,icmp --shard 2/2\n"), "{}", ran.out);
+}
+
+#[test]
+fn mistakes_are_usage_and_nothing_to_do_is_one() {
+    check(&["--protocol", "dccp"], 2, "one of tcp, udp");
+    check(&["--shard", "3/2"], 2, "K of N");
+    check(&["--duration", "soon"], 2, "`30s`");
+    check(&["--depth", "0"], 2, "1..=12");
+    check(&["--depth", "2", "--protocol", "gre"], 2, "alphabets for tcp, udp and icmp");
+    check(&["--target", "nobody"], 2, "no target `nobody`");
+    check(&["--cases", "0"], 2, "nothing to compare");
+    check(&["--cases", "10", "--shard", "2/2"], 2, "nothing to compare");
+}
+
+#[test]
+fn what_is_not_compared_is_listed() {
+    let ran = check(&["--list-normalisations"], 0, "why:");
+    for name in ["intervals", "ids", "order", "windows", "event-parts", "silence", "words"] {
+        assert!(ran.out.lines().any(|line| line == name), "{name}");
+    }
+}
