@@ -124,8 +124,9 @@ fn trace(model: &Record, record: &Record, reference: &Identity, target: &Identit
 }
 
 /// The answers to the packets of a world as they are compared, and the moves they belong to. What the target does not
-/// show is taken as the reference has it. Events and reasons are left to the claims about them; so are the entries of
-/// packets that are not attached to them, and entries that only one of the two has, but where a claim failed.
+/// show is taken as the reference has it. Events and reasons are left to the claims about them; so are, but where
+/// a claim failed, the entries of packets that are not attached to them, entries that only one of the two has, and whether
+/// a packet came through: after the tracker it is in the hands of the host.
 fn sights(
     model: &Record,
     record: &Record,
@@ -138,8 +139,11 @@ fn sights(
         let mut ours = sight(model, model.why.clone());
         let mut theirs = as_shown(sight(seen, model.why.clone()), &ours, target);
         let both = model.entry.is_some() && seen.entry.is_some() && model.attached && seen.attached;
-        if !both && failed != Some(index) {
-            (ours.entries, theirs.entries) = (None, None);
+        if failed != Some(index) {
+            theirs.verdict = ours.verdict;
+            if !both {
+                (ours.entries, theirs.entries) = (None, None);
+            }
         }
         left.push(ours);
         right.push(theirs);
