@@ -279,6 +279,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     let mut story = Story {
         families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
         settings: scope.settings.clone(),
+        rules: scope.rules.iter().cloned().map(located).collect(),
         ..Story::default()
     };
     for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {

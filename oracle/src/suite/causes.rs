@@ -154,7 +154,14 @@ fn sights(
 
 fn sight(seen: &Observation, why: Option<Why>) -> Sight {
     let entries = seen.entry.iter().filter(|_| !seen.destroyed).cloned().collect();
-    Sight { class: seen.class, verdict: seen.verdict, why, events: Vec::new(), entries: Some(entries) }
+    Sight {
+        class: seen.class,
+        verdict: seen.verdict,
+        why,
+        sent: Vec::new(),
+        events: Vec::new(),
+        entries: Some(entries),
+    }
 }
 
 fn as_shown(mut sight: Sight, model: &Sight, target: &Identity) -> Sight {

@@ -26,7 +26,7 @@ use std::io::{self, BufReader, BufWriter};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 use pipe::{Answer, Request};
 
 use super::{
@@ -223,6 +223,13 @@ impl Target for Linux {
     fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
         match self.ask(&Request::Expectations)? {
             Answer::Expected(expected) => Ok(expected),
+            other => unexpected(other),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        match self.ask(&Request::Counters)? {
+            Answer::Counters(counters) => Ok(counters),
             other => unexpected(other),
         }
     }

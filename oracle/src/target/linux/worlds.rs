@@ -18,9 +18,9 @@ use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple
 use super::ctnetlink::{self, Told};
 use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
-use super::rules::{self, Tag};
+use super::rules::{self, Note, Tag};
 use crate::target::whose;
-use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
+use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
@@ -72,6 +72,15 @@ struct World {
     held: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
+    /// Source and destination of the packet at hand.
+    addresses: Option<[(Family, Addr); 2]>,
+    /// It came as far as the first rule; it reached the host. Where a scenario's rules are loaded.
+    came: bool,
+    arrived: bool,
+    /// The zone that a rule of the scenario has put it into.
+    zone: Option<u16>,
+    /// What rules have sent in return.
+    sent: Vec<Sent>,
 }
 
 /// A timeout that was set, by a packet or by us.
@@ -230,6 +239,16 @@ impl Worlds {
         &self.worlds[0].logged
     }
 
+    /// Whether a scenario's rules are loaded.
+    pub(super) fn has_rules(&self) -> bool {
+        self.kernel.has_rules()
+    }
+
+    /// The zone that a rule of the scenario has put the packet at hand into, where its connection shows it.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.worlds[0].zone
+    }
+
     /// Lets packets of different worlds pass, one of each world at most; `read` says whose entries are looked at then.
     ///
     /// # Errors
@@ -245,9 +264,9 @@ impl Worlds {
         let last = self.jiffies.now();
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
         self.look(&read_of().collect::<Vec<_>>(), [first, last]).map_err(broken)?;
-        let jiffies = self.jiffies;
+        let (jiffies, has_rules) = (self.jiffies, self.kernel.has_rules());
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
-            self.worlds[*world].sight(arrival, *read, jiffies)
+            self.worlds[*world].sight(arrival, *read, jiffies, has_rules)
         };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
@@ -255,7 +274,7 @@ impl Worlds {
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.worlds[*world].begin_packet();
+            self.worlds[*world].begin_packet(arrival);
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
         self.kernel.inject(&injections).map_err(broken)?;
@@ -266,19 +285,23 @@ impl Worlds {
     fn listen(&mut self) -> io::Result<()> {
         let Worlds { kernel, worlds, owners, .. } = self;
         let owner = |bytes: &[u8]| owner(owners, worlds.len(), whose::addresses(bytes));
+        let has_rules = kernel.has_rules();
         let mut heard: Vec<(usize, Heard)> = Vec::new();
         kernel.logged(|logged| {
             let Some(world) = owner(logged.payload) else { return };
+            let is_it = whose::addresses(logged.payload) == worlds[world].addresses;
             let what = if logged.group == rules::GROUP {
-                rules::logged(logged.prefix).map(|class| Heard::Class(class, logged.payload.to_vec()))
+                rules::logged(logged.prefix).and_then(|note| heard_of(note, logged.payload, is_it))
             } else {
-                Some(Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
+                is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
             };
             heard.extend(what.map(|what| (world, what)));
         })?;
         kernel.came_out(|packet| {
             if let Some(world) = owner(packet) {
-                heard.push((world, Heard::Out(rules::written(whose::dscp(packet)))));
+                let is_it = !has_rules || whose::addresses(packet) == worlds[world].addresses;
+                let class = if has_rules { None } else { rules::written(whose::dscp(packet)) };
+                heard.push((world, if is_it { Heard::Out(class) } else { Heard::SentOut }));
             }
         })?;
         for (world, what) in heard {
@@ -422,6 +445,28 @@ enum Heard {
     Why(String),
     /// It came out at the other end, with its class written on it or not.
     Out(Option<Class>),
+    /// It came as far as the first rule.
+    Came,
+    /// A rule has put it into this zone.
+    Zone(u16),
+    /// It reached the host.
+    Arrived,
+    /// A rule has sent this packet in return.
+    Sent(Class, Vec<u8>),
+    /// What a rule has sent came out, or reached the host.
+    SentOut,
+}
+
+/// What a log line says of the packet at hand, or of one that a rule has sent for it.
+fn heard_of(note: Note, payload: &[u8], is_it: bool) -> Option<Heard> {
+    match note {
+        Note::Came => is_it.then_some(Heard::Came),
+        Note::Zone(zone) => is_it.then_some(Heard::Zone(zone)),
+        Note::Class(class) => is_it.then(|| Heard::Class(class, payload.to_vec())),
+        Note::Arrived if is_it => Some(Heard::Arrived),
+        Note::Arrived => Some(Heard::SentOut),
+        Note::Sent(class) => Some(Heard::Sent(class, payload.to_vec())),
+    }
 }
 
 /// When entries were read, in jiffies at the earliest and at the latest: they stand for what the kernel's clock showed.
@@ -435,9 +480,12 @@ struct Look {
 }
 
 impl World {
-    fn begin_packet(&mut self) {
+    fn begin_packet(&mut self, arrival: &Arrival) {
         (self.class, self.said, self.out) = (None, None, false);
+        (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
+        self.sent.clear();
+        self.addresses = whose::addresses(&arrival.bytes);
     }
 
     fn hear(&mut self, what: Heard) {
@@ -447,6 +495,17 @@ impl World {
             Heard::Out(class) => {
                 self.out = true;
                 self.class = self.class.or(class);
+            }
+            Heard::Came => self.came = true,
+            Heard::Zone(zone) => self.zone = Some(zone),
+            Heard::Arrived => self.arrived = true,
+            // It ends on the way, unless something else is heard.
+            Heard::Sent(class, bytes) => self.sent.push(Sent { bytes, class, verdict: Verdict::Drop }),
+            Heard::SentOut => {
+                let next = self.sent.iter_mut().find(|sent| sent.verdict == Verdict::Drop);
+                if let Some(sent) = next {
+                    sent.verdict = Verdict::Accept;
+                }
             }
         }
     }
@@ -506,8 +565,8 @@ impl World {
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies) -> Sight {
-        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
+    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies, has_rules: bool) -> Sight {
+        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) && !self.came {
             Class::Held
         } else {
             Class::Discarded
@@ -515,16 +574,21 @@ impl World {
         if class == Class::Held && self.held.is_none() {
             self.held = Some((self.now, jiffies.now()));
         }
-        let comes_out = matches!(arrival.path, Path::Forward | Path::Output) && arrival.fate == Fate::Passes;
+        let comes_out = matches!(arrival.path, Path::Forward | Path::Output);
+        let passed = match has_rules {
+            true => self.out || self.arrived,
+            false => self.out || !comes_out || arrival.fate != Fate::Passes,
+        };
         let verdict = match class {
             Class::Held => Verdict::Accept,
             Class::Discarded => Verdict::Drop,
-            _ if comes_out && !self.out => Verdict::Drop,
-            _ => Verdict::Accept,
+            _ if passed => Verdict::Accept,
+            _ => Verdict::Drop,
         };
         Sight {
             class,
             verdict,
+            sent: std::mem::take(&mut self.sent),
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
@@ -561,7 +625,7 @@ impl Known {
         // to which.
         let [least, most] = passed(look.sent, look.read);
         let least = shown + least.div_ceil(second).max(1);
-        let most = shown + (second - 1 + most) / second;
+        let most = shown + most.div_ceil(second);
         self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
         self.deadline = [deadline(least), deadline(most)];
     }
