@@ -254,10 +254,8 @@ impl Writer {
             }
         };
         let absolute = Seq::Absolute;
-        let bodies = [
-            body(header, &relative(bases.0), &relative(bases.1)),
-            body(header, &absolute, &absolute),
-        ];
+        let bodies =
+            [body(header, &relative(bases.0), &relative(bases.1)), body(header, &absolute, &absolute)];
         bodies.into_iter().map(|body| packet(path.clone(), body)).collect()
     }
 
