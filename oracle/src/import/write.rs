@@ -254,11 +254,9 @@ impl Writer {
             }
         };
         let absolute = Seq::Absolute;
-        let ways: [[Box<dyn Fn(u32) -> Seq>; 2]; 2] = [
-            [Box::new(relative(bases.0)), Box::new(relative(bases.1))],
-            [Box::new(absolute), Box::new(absolute)],
-        ];
-        ways.iter().map(|[own, peer]| packet(path.clone(), body(header, own, peer))).collect()
+        let bodies =
+            [body(header, &relative(bases.0), &relative(bases.1)), body(header, &absolute, &absolute)];
+        bodies.into_iter().map(|body| packet(path.clone(), body)).collect()
     }
 
     /// The flow that a packet belongs to, and which way it goes.
