@@ -10,6 +10,7 @@
 mod glance;
 mod paint;
 
+pub mod kernels;
 pub mod packet;
 pub mod target;
 

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 
 use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Unit, Verdict, protocol};
 
+use super::clock::{self, Clock};
 use super::ctnetlink::{self, Told};
 use super::kernel::{Entrance, Injection, Kernel};
 use super::rules::{self, Tag};
-use crate::target::whose;
+use crate::target::{ends, whose};
 use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
@@ -39,8 +40,8 @@ pub(super) struct Worlds {
     owners: BTreeMap<(Family, Addr), usize>,
     /// How precise deadlines are: read a jiffy after each packet, or at once and to a second.
     precise: bool,
-    /// Longest to wait in real time.
-    patience: Duration,
+    /// How time passes.
+    pace: Pace,
     /// What was asked of ctnetlink in each step, while that is recorded.
     questions: Option<Vec<Vec<Vec<u8>>>>,
     /// The timeouts that a packet may set, in seconds.
@@ -55,9 +56,19 @@ pub(super) struct Worlds {
     deaf: bool,
 }
 
+/// How time passes in the worlds.
+pub(super) enum Pace {
+    /// The clock is real: entries are made older. What cannot be is waited for, so long at most.
+    Ageing(Duration),
+    /// The clock jumps when this process sleeps, so it sleeps for as long as is to pass.
+    Sleeping(Clock),
+}
+
 #[derive(Default)]
 struct World {
     now: Time,
+    /// When it began, for those who sleep, and the length of a jiffy.
+    began: Option<(Instant, u64)>,
     known: Vec<Known>,
     told: Vec<Happening>,
     said: Option<Why>,
@@ -86,13 +97,13 @@ struct Known {
 }
 
 impl Worlds {
-    pub(super) fn new(kernel: Kernel, patience: Duration) -> Worlds {
+    pub(super) fn new(kernel: Kernel, pace: Pace) -> Worlds {
         Worlds {
             kernel,
             worlds: Vec::new(),
             owners: BTreeMap::new(),
             precise: true,
-            patience,
+            pace,
             questions: None,
             used_up: false,
             timeouts: usual_timeouts(),
@@ -115,7 +126,7 @@ impl Worlds {
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
-        self.worlds.push(World::default());
+        self.worlds.push(World { began: self.start(), ..World::default() });
         (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
         Ok(())
     }
@@ -135,10 +146,20 @@ impl Worlds {
             }
             self.worlds.push(World::default());
         }
+        let began = self.start();
+        self.worlds.iter_mut().for_each(|world| world.began = began);
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
         (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
         Ok(())
+    }
+
+    /// The moment at which a world begins that sleeps: right after the beginning of a jiffy.
+    fn start(&self) -> Option<(Instant, u64)> {
+        match &self.pace {
+            Pace::Ageing(_) => None,
+            Pace::Sleeping(clock) => Some((clock.next(), self.tick)),
+        }
     }
 
     /// Keeps what is asked of ctnetlink from now on.
@@ -198,11 +219,16 @@ impl Worlds {
     /// When the kernel breaks.
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         let sent = now();
-        if self.precise {
+        self.wait_a_jiffy();
+        self.look(&[0], sent, false).map_err(broken)?;
+        Ok(self.worlds[0].entries(self.tick))
+    }
+
+    /// On a clock that runs, a deadline shows best a jiffy after it was set. On one that stands still it shows at once.
+    fn wait_a_jiffy(&self) {
+        if self.precise && matches!(self.pace, Pace::Ageing(_)) {
             std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
         }
-        self.look(&[0], sent).map_err(broken)?;
-        Ok(self.worlds[0].entries(self.tick))
     }
 
     /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
@@ -233,10 +259,10 @@ impl Worlds {
             self.send(moves)?;
         }
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
-        if self.precise && read_of().next().is_some() {
-            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
+        if read_of().next().is_some() {
+            self.wait_a_jiffy();
         }
-        self.look(&read_of().collect::<Vec<_>>(), sent).map_err(broken)?;
+        self.look(&read_of().collect::<Vec<_>>(), sent, true).map_err(broken)?;
         let tick = self.tick;
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
             self.worlds[*world].sight(arrival, *read, tick)
@@ -290,8 +316,8 @@ impl Worlds {
         })
     }
 
-    /// Reads the entries of worlds. `sent`: when their packets went out.
-    fn look(&mut self, which: &[usize], sent: Instant) -> io::Result<()> {
+    /// Reads the entries of worlds. `sent`: when their packets went out. `touched`: a packet may just now have set some.
+    fn look(&mut self, which: &[usize], sent: Instant, touched: bool) -> io::Result<()> {
         if self.deaf && !which.is_empty() {
             self.learn()?;
         }
@@ -307,11 +333,17 @@ impl Worlds {
         let ended = now();
         let mut found = found.into_iter();
         let reading = Moment { sent, began, ended, precise: self.precise, tick: self.tick };
+        let sleeps = matches!(self.pace, Pace::Sleeping(_));
+        let timeouts = &self.timeouts;
         for world in which {
             let World { now, known, .. } = &mut self.worlds[*world];
             for known in known {
                 if let Some(entry) = found.next().flatten() {
-                    known.see(entry, *now, &reading);
+                    if sleeps {
+                        known.see_exactly(entry, jiffy(*now, reading.tick), touched, timeouts);
+                    } else {
+                        known.see(entry, *now, &reading);
+                    }
                 }
             }
         }
@@ -342,7 +374,11 @@ impl Worlds {
         if later.is_empty() {
             return Ok(());
         }
-        self.wait(&later)?;
+        let patience = match self.pace {
+            Pace::Sleeping(_) => return self.sleep(&later).map_err(broken),
+            Pace::Ageing(patience) => patience,
+        };
+        self.wait(&later, patience)?;
         let mut ended: Vec<(Time, u64, Tuple, u16)> = Vec::new();
         let mut aged: Vec<(Tuple, u16, u32)> = Vec::new();
         for (world, to) in &later {
@@ -368,8 +404,34 @@ impl Worlds {
         Ok(())
     }
 
+    /// Sleeps until worlds are at their moments. Each entry that ends on the way is looked for when it does: a kernel
+    /// notices only then, or when it collects.
+    fn sleep(&mut self, later: &[(usize, Time)]) -> io::Result<()> {
+        let mut stops: BTreeMap<Instant, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut last = now();
+        for (world, to) in later {
+            let world = &self.worlds[*world];
+            let Some((began, _)) = world.began else { continue };
+            let when = |moment: Time| began + Duration::from_nanos(moment.as_nanos());
+            last = last.max(when(*to));
+            for known in world.known.iter().filter(|known| known.deadline[1] <= *to) {
+                stops.entry(when(known.deadline[1])).or_default().push(known.request.clone());
+            }
+        }
+        for (world, to) in later {
+            self.worlds[*world].now = *to;
+        }
+        for (stop, requests) in stops {
+            clock::sleep_until(stop);
+            self.kernel.read(requests.iter().map(Vec::as_slice), |_| {})?;
+            self.hear_events()?;
+        }
+        clock::sleep_until(last);
+        self.hear_events()
+    }
+
     /// Waits for what cannot be aged.
-    fn wait(&mut self, later: &[(usize, Time)]) -> Result<(), Refusal> {
+    fn wait(&mut self, later: &[(usize, Time)], patience: Duration) -> Result<(), Refusal> {
         let mut longest = Duration::ZERO;
         for (world, to) in later {
             let world = &self.worlds[*world];
@@ -385,7 +447,7 @@ impl Worlds {
                 }
             }
         }
-        if longest > self.patience {
+        if longest > patience {
             return Err(Refusal::Unsupported(format!(
                 "held fragments cannot be aged: it takes {} s of real time, `--patience {}s` waits for it",
                 longest.as_secs() + 1,
@@ -469,9 +531,14 @@ impl World {
     fn meet(&mut self, entry: Entry) -> Entry {
         self.entries += 1;
         let entry = Entry { id: self.entries, ..entry };
+        let deadline = match self.began {
+            // On a clock that stands still it is as new as it is told to be.
+            Some((_, tick)) => [jiffy(self.now, tick).plus(entry.left.least); 2],
+            None => [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
+        };
         self.known.push(Known {
             request: ctnetlink::get(&entry.original, entry.zone),
-            deadline: [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
+            deadline,
             shown: None,
             began: (self.now, now()),
             told: entry.status,
@@ -541,6 +608,14 @@ impl Known {
         let lost = reading.ended.duration_since(reading.sent).as_secs();
         let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
         self.deadline = [from, from.plus(Time::from_secs(lost))];
+    }
+
+    /// The entry was read at a jiffy that still is.
+    fn see_exactly(&mut self, entry: Entry, now: Time, touched: bool, timeouts: &BTreeSet<u64>) {
+        let seconds = entry.left.least.as_secs();
+        self.entry = Entry { id: self.entry.id, ..entry };
+        let may_be_set = touched && timeouts.contains(&seconds);
+        self.deadline = ends::seen(Some(self.deadline), now, seconds, may_be_set);
     }
 
     /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
