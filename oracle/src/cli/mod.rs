@@ -17,6 +17,7 @@ mod coverage;
 mod diff;
 mod explain;
 mod format;
+mod kernel;
 mod profiles;
 mod replay;
 mod run;
@@ -53,6 +54,7 @@ enum Command {
     Diff(diff::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
+    Kernel(kernel::Args),
     Completions(completions::Args),
 }
 
@@ -108,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
+        Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

@@ -1,7 +1,12 @@
 //! Kernels that are programs - User-Mode Linux with virtual time - and where they are kept: built once, in the user's
 //! cache, under a name that `linux:NAME` asks for.
 
+mod build;
+
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub use build::{Order, Source, build};
 
 /// The kernel's file in its folder.
 pub const IMAGE: &str = "linux";
@@ -66,6 +71,23 @@ pub fn find(wanted: &str) -> Result<PathBuf, String> {
     let there =
         if there.is_empty() { "none is".to_owned() } else { format!("built here: {}", there.join(", ")) };
     Err(format!("kernel {wanted} is not built, {there}: `conntruth kernel build {wanted}` makes it, in a few minutes"))
+}
+
+/// The release of a kernel that is a program, if it is one, and has virtual time.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn version(image: &Path) -> Result<String, String> {
+    let said = |option: &str| {
+        let ended = Command::new(image).arg(option).stdin(Stdio::null()).output();
+        let ended = ended.map_err(|error| format!("{} does not start: {error}", image.display()))?;
+        Ok::<_, String>(String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+    };
+    if !said("--help")?.contains("time-travel") {
+        let what = "is no User-Mode Linux with virtual time: `conntruth kernel build` makes one";
+        return Err(format!("{} {what}", image.display()));
+    }
+    Ok(said("--version")?.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 #[cfg(test)]

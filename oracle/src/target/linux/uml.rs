@@ -69,7 +69,7 @@ impl Uml {
         let kernel = kernel.canonicalize().map_err(|error| {
             Refusal::Unsupported(format!("{}: {error}", kernel.display()))
         })?;
-        let version = version(&kernel)?;
+        let version = crate::kernels::version(&kernel).map_err(Refusal::Unsupported)?;
         let mut uml = Uml {
             identity: Identity {
                 name: name.to_owned(),
@@ -185,22 +185,6 @@ impl Target for Uml {
 fn whole<T>() -> Result<T, Refusal> {
     let what = "a guest under virtual time is asked for whole worlds, not step by step";
     Err(Refusal::Unsupported(what.to_owned()))
-}
-
-/// The release of a kernel that is a program, if it can be used.
-fn version(kernel: &Path) -> Result<String, Refusal> {
-    let said = |option: &str| {
-        let ended = Command::new(kernel).arg(option).stdin(Stdio::null()).output();
-        let ended = ended.map_err(|error| {
-            Refusal::Unsupported(format!("{} does not start: {error}", kernel.display()))
-        })?;
-        Ok::<_, Refusal>(String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
-    };
-    if !said("--help")?.contains("time-travel") {
-        let what = "is no User-Mode Linux with virtual time: `conntruth kernel build` makes one";
-        return Err(Refusal::Unsupported(format!("{} {what}", kernel.display())));
-    }
-    Ok(said("--version")?.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// Starts a keeper, gives it a job, and waits for its report.
