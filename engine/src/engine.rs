@@ -8,6 +8,7 @@
 //! packet is looked at.
 
 mod tracking;
+mod walk;
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -23,6 +24,7 @@ use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use tracking::Way;
+pub use walk::{Answer, Journey, Route, Walk};
 
 /// A connection tracker.
 ///

@@ -14,6 +14,7 @@ fn conntruth(arguments: &[&str]) -> Command {
 
 /// Runs it; none where the kernel cannot be a target here, which was then said.
 #[track_caller]
+#[allow(clippy::print_stderr)]
 fn run(arguments: &[&str]) -> Option<Output> {
     let output = conntruth(arguments).output().unwrap();
     if output.status.code() != Some(3) {
@@ -104,6 +105,7 @@ fn killed_after(mark: &str, delay: Duration) -> Option<()> {
 
 /// The sleeps here are the moments at which the program is killed, not waits for it.
 #[test]
+#[allow(clippy::disallowed_methods)]
 fn killed_at_any_moment_it_leaves_nothing_behind() {
     if run(&["try", "udp client:1 > server:2", ">", "--target", "linux"]).is_none() {
         return;

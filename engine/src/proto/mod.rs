@@ -51,6 +51,14 @@ impl ProtoState {
         }
     }
 
+    /// Puts TCP into CLOSE; says whether that was a change.
+    pub fn close(&mut self) -> bool {
+        match self {
+            ProtoState::Tcp(tcp) => tcp.close(),
+            _ => false,
+        }
+    }
+
     /// Something that tells which it is, for reading ahead.
     pub fn touch(&self) -> u64 {
         u64::from(matches!(self, ProtoState::Tcp(_)))

@@ -6,8 +6,8 @@ use std::time::Duration;
 use conntruth_engine::LINUX_6_18;
 
 use super::{Error, Exit, Tone};
-use crate::paint::{Paint, Role};
 use crate::kernels;
+use crate::paint::{Paint, Role};
 use crate::target::known::{self, KNOWN, Known, Unusable, Wish};
 use crate::target::{Identity, Passing, Reasons};
 

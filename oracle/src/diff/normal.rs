@@ -1,7 +1,7 @@
 //! What is not compared, or not as strictly, and why: every relaxation has a name and stands in this one table. Which of
 //! them apply is asked of the two targets; two references are compared in everything.
 
-use crate::target::{Identity, Reasons};
+use crate::target::{Identity, Passing, Reasons};
 
 /// One relaxation: a row of [`NORMALISATIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Norm {
     NoReasons,
     /// Intervals of time.
     Intervals,
+    /// A machine that stands still.
+    Stalls,
+    /// Answers of rules.
+    Answers,
 }
 
 /// A relaxation, for people.
@@ -51,6 +55,11 @@ fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
 
 fn has_words(left: &Identity, right: &Identity) -> bool {
     is_outside(left, right) && !has_no_reasons(left, right)
+}
+
+fn is_real(left: &Identity, right: &Identity) -> bool {
+    let real = |identity: &Identity| matches!(identity.abilities.time, Passing::Age | Passing::Real);
+    real(left) || real(right)
 }
 
 fn always(_: &Identity, _: &Identity) -> bool {
@@ -114,6 +123,20 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         what: "the reason's name; the kernel's own words for it, and the number in them, are compared instead",
         reason: "the kernel logs sentences, and none for most of what it accepts",
         applies: has_words,
+    },
+    Normalisation {
+        norm: Norm::Stalls,
+        name: "stalls",
+        what: "a difference that is not there when its case is asked again; such cases are counted, and more than one in a hundred is an error",
+        reason: "a machine that stands still for seconds lets entries die that should have lived, and readings come late",
+        applies: is_real,
+    },
+    Normalisation {
+        norm: Norm::Answers,
+        name: "answers",
+        what: "of what a reject sends: identification and header checksum of IPv4, the checksum of TCP over it, what stands behind IP options that it echoes or quotes, the flow label of IPv6, and what is not shown",
+        reason: "the kernel draws the identification and the flow label, leaves TCP's checksum to the card, writes into options like record route as a router does, and a log shows the first 256 bytes",
+        applies: is_outside,
     },
     Normalisation {
         norm: Norm::NoReasons,

@@ -10,7 +10,7 @@ use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
 use super::shrink::shrink;
 use super::source::{Seeded, Source, Work};
-use super::{Cause, Difference, Finding, Normal, compare, example};
+use super::{Cause, Difference, Finding, Norm, Normal, compare, example};
 use crate::coverage::Coverage;
 use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
 use crate::language::ast::Story;
@@ -39,6 +39,8 @@ pub struct Options {
     pub protocols: Protocols,
     /// What may occur.
     pub features: Features,
+    /// Every batch has rules, where features allow.
+    pub rules: bool,
     /// Every sequence of up to so many letters, instead of cases from a seed.
     pub depth: Option<u32>,
     /// Which part of it.
@@ -53,6 +55,7 @@ impl Default for Options {
             duration: None,
             protocols: Protocols::ALL,
             features: Features::ALL,
+            rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
         }
@@ -77,6 +80,8 @@ pub struct Progress {
     pub divergent: u64,
     /// Causes.
     pub causes: usize,
+    /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
+    pub unsteady: u64,
 }
 
 /// What a run has come to.
@@ -125,8 +130,13 @@ pub fn run(
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
         None => {
-            let allowed =
-                Allowed { protocols: options.protocols, features: options.features, clock, settings: true };
+            let allowed = Allowed {
+                protocols: options.protocols,
+                features: options.features,
+                clock,
+                settings: true,
+                rules: options.rules,
+            };
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };
@@ -160,6 +170,13 @@ struct Run {
     coverage: Option<Coverage>,
     /// Causes that have not been made small yet.
     fresh: Vec<Cause>,
+}
+
+impl Ended {
+    /// Whether so many answers were not given again that nothing follows from those that were.
+    pub fn is_unsteady(&self) -> bool {
+        self.sum.unsteady * 100 > self.sum.cases
+    }
 }
 
 impl Run {
@@ -299,6 +316,10 @@ impl Run {
         if number <= MOST_SHRUNK {
             shrunk = shrink(story.clone(), &mut |stories| self.both(stories))?;
         }
+        if shrunk.is_none() && number <= MOST_SHRUNK && self.normal.has(Norm::Stalls) {
+            self.forget(cause);
+            return Ok(());
+        }
         let repeats = shrunk.is_some() || number > MOST_SHRUNK;
         let (small, difference) = match (shrunk, self.findings.get(cause)) {
             (Some(shrunk), _) => shrunk,
@@ -317,6 +338,15 @@ impl Run {
             finding.repeats = repeats;
         }
         Ok(())
+    }
+
+    /// What has differed does not when asked again: the next case of this cause will be asked again too.
+    fn forget(&mut self, cause: &Cause) {
+        if let Some(finding) = self.findings.remove(cause) {
+            self.sum.unsteady += finding.count;
+            self.sum.divergent -= finding.count;
+            self.sum.causes = self.findings.len();
+        }
     }
 
     fn both(&mut self, stories: &[Story]) -> Result<Vec<Option<Difference>>, Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::run::Shard;
 use crate::generate::{CASES_IN_A_BATCH, Stream};
-use crate::language::ast::Story;
+use crate::language::ast::{Located, Span, Story};
 use crate::scenario::{Lane, config};
 use crate::target::{Batch, Reading};
 
@@ -31,27 +31,38 @@ pub(super) struct Seeded {
     end: u64,
     /// The next batch.
     batch: u64,
+    /// How many of its cases were had already.
+    had: u64,
 }
+
+/// Worlds in which time passes are few at once: the real time of a packet must be short against their seconds.
+const TIMED_AT_ONCE: u64 = 256;
 
 impl Seeded {
     pub fn new(stream: Stream, shard: Shard, cases: Option<u64>) -> Seeded {
-        Seeded { stream, shard, end: cases.unwrap_or(u64::MAX), batch: shard.index }
+        Seeded { stream, shard, end: cases.unwrap_or(u64::MAX), batch: shard.index, had: 0 }
     }
 }
 
 impl Source for Seeded {
     fn next(&mut self, lanes: &mut u64) -> Option<Work> {
-        let first = self.batch.checked_mul(CASES_IN_A_BATCH).filter(|first| *first < self.end)?;
-        let cases: Vec<u64> = (first..(first + CASES_IN_A_BATCH).min(self.end)).collect();
+        let begin = self.batch.checked_mul(CASES_IN_A_BATCH).filter(|begin| begin + self.had < self.end)?;
         let setup = self.stream.setup(self.batch);
-        self.batch += self.shard.of;
+        let most = if setup.timed { TIMED_AT_ONCE } else { CASES_IN_A_BATCH };
+        let end = (begin + CASES_IN_A_BATCH).min(self.end);
+        let cases: Vec<u64> = (begin + self.had..end).take(most as usize).collect();
+        self.had += cases.len() as u64;
+        if begin + self.had >= end {
+            (self.batch, self.had) = (self.batch + self.shard.of, 0);
+        }
         let mut batch = Batch { reading: Reading::Each, ..Batch::default() };
         for case in &cases {
             let case = self.stream.case(*case, &setup, Lane::number(*lanes));
             *lanes += 1;
             batch.worlds.push(case.arrivals);
         }
-        let story = Story { settings: setup.settings, ..Story::default() };
+        let rules = setup.rules.into_iter().map(|value| Located { value, span: Span::default() }).collect();
+        let story = Story { settings: setup.settings, rules, ..Story::default() };
         batch.config = config(&story);
         Some(Work { cases, batch: Arc::new(batch) })
     }

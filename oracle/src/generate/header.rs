@@ -45,7 +45,8 @@ impl Writer<'_, '_, '_> {
             return;
         }
         let often = if flow.is_some() { 8 } else { 24 };
-        if self.odd(Feature::Fragments, often) {
+        // Sent again it would meet what is left of itself, and be one datagram of packets that rules treat differently.
+        if !is_again && self.odd(Feature::Fragments, often) {
             self.cut_up(packet);
         }
         if self.odd(Feature::Pokes, 40) {
@@ -98,7 +99,7 @@ impl Writer<'_, '_, '_> {
                 let at = self.choices.one_in(4).then(|| self.choices.pick(&[0, 8, 16, 24, 65_528]));
                 let more = self.choices.one_in(2).then(|| self.choices.one_in(2));
                 packet.cut = Cut::Fragment { from, to, at, more };
-                packet.ip.id = Some(self.choices.pick(&[7, 7, 7, 8]));
+                packet.ip.id = Some(self.choices.pick(&[1007, 1007, 1007, 1008]));
                 if self.choices.one_in(6) {
                     packet.ip.tos = Some(self.choices.pick(&[1, 2, 3, 0]));
                 }

@@ -222,6 +222,10 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// What the tracker's host does with the packet: other rules, and what the network has done to it.
     fn fate(&mut self, packet: &mut Packet, flow: Option<usize>) {
         self.decorate(packet, flow);
+        // What rules say of single pieces would be said of the datagram they make, by whichever comes first or last.
+        if matches!(packet.cut, Cut::Fragment { .. }) {
+            return;
+        }
         // Of two rules in raw the later one would count; a packet that is sent again keeps its zone.
         let has_zone = flow.is_none_or(|flow| self.flows[flow].zone.is_some());
         packet.notrack = !has_zone && self.odd(Feature::Notrack, 24);
@@ -275,6 +279,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     let mut story = Story {
         families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
         settings: scope.settings.clone(),
+        rules: scope.rules.iter().cloned().map(located).collect(),
         ..Story::default()
     };
     for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {

@@ -71,13 +71,14 @@ impl Source {
             return Ok((Source::Package(word.to_owned()), word.to_owned()));
         }
         let path = Path::new(word);
-        let tree = path.canonicalize().map_err(|_| {
-            format!("`{word}` is no version such as 6.12, and there is no such folder")
-        })?;
+        let tree = path
+            .canonicalize()
+            .map_err(|_| format!("`{word}` is no version such as 6.12, and there is no such folder"))?;
         if !tree.join("arch/um").is_dir() {
             return Err(format!("{} is no source tree of Linux: it has no arch/um", tree.display()));
         }
-        let name = tree.file_name().map_or_else(|| "kernel".to_owned(), |name| name.to_string_lossy().into_owned());
+        let name =
+            tree.file_name().map_or_else(|| "kernel".to_owned(), |name| name.to_string_lossy().into_owned());
         Ok((Source::Tree(tree), name))
     }
 }
@@ -162,9 +163,10 @@ fn fetch(version: &str, mirror: &str, work: &Path, tell: &mut dyn FnMut(&str)) -
     tell(&format!("asking {mirror} for {package}"));
     run(Command::new("apt-get").args(&options).arg("-qq").arg("update"))?;
     tell(&format!("fetching {package}, about 150 MB"));
-    run(Command::new("apt-get").args(&options).args(["-qq", "download", &package]).current_dir(work)).map_err(
-        |error| format!("{error}\nDebian has the versions that https://packages.debian.org/linux-source lists"),
-    )?;
+    run(Command::new("apt-get").args(&options).args(["-qq", "download", &package]).current_dir(work))
+        .map_err(|error| {
+            format!("{error}\nDebian has the versions that https://packages.debian.org/linux-source lists")
+        })?;
     let found = fs::read_dir(work).map_err(failed(work))?.flatten().map(|entry| entry.path());
     let archive = found
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
@@ -192,7 +194,15 @@ fn compile(tree: &Path, out: Option<&Path>, jobs: usize, tell: &mut dyn FnMut(&s
             command.arg(format!("O={}", out.display()));
         }
         // What a caller has set for a kernel of its own is not for this one.
-        for name in ["ARCH", "SUBARCH", "KBUILD_OUTPUT", "CROSS_COMPILE", "KCONFIG_CONFIG", "MAKEFLAGS", "KCONFIG_ALLCONFIG"] {
+        for name in [
+            "ARCH",
+            "SUBARCH",
+            "KBUILD_OUTPUT",
+            "CROSS_COMPILE",
+            "KCONFIG_CONFIG",
+            "MAKEFLAGS",
+            "KCONFIG_ALLCONFIG",
+        ] {
             command.env_remove(name);
         }
         run(&mut command)
@@ -205,7 +215,9 @@ fn compile(tree: &Path, out: Option<&Path>, jobs: usize, tell: &mut dyn FnMut(&s
     make(&["olddefconfig"])?;
     let made = fs::read_to_string(&config).map_err(|error| format!("{}: {error}", config.display()))?;
     if !made.lines().any(|line| line == "CONFIG_UML_TIME_TRAVEL_SUPPORT=y") {
-        return Err("this kernel has no virtual time: CONFIG_UML_TIME_TRAVEL_SUPPORT is of Linux 5.2".to_owned());
+        return Err(
+            "this kernel has no virtual time: CONFIG_UML_TIME_TRAVEL_SUPPORT is of Linux 5.2".to_owned()
+        );
     }
     tell("compiling it: some minutes");
     make(&[&format!("-j{jobs}"), IMAGE])
@@ -216,7 +228,8 @@ fn finish(built: &Path, folder: &Path) -> Result<PathBuf, String> {
     let image = folder.join(IMAGE);
     let new = folder.join("linux.new");
     run(Command::new("strip").arg("-o").arg(&new).arg(built.join(IMAGE)))?;
-    fs::copy(built.join(".config"), folder.join("config")).map_err(|error| format!("its .config: {error}"))?;
+    fs::copy(built.join(".config"), folder.join("config"))
+        .map_err(|error| format!("its .config: {error}"))?;
     fs::rename(&new, &image).map_err(|error| format!("{}: {error}", image.display()))?;
     Ok(image)
 }

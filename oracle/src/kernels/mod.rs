@@ -35,7 +35,8 @@ pub fn cache() -> Result<PathBuf, String> {
 
 /// All kernels that are kept, by name.
 pub fn all() -> Vec<Kernel> {
-    let Ok(folders) = cache().and_then(|cache| std::fs::read_dir(cache).map_err(|error| error.to_string())) else {
+    let Ok(folders) = cache().and_then(|cache| std::fs::read_dir(cache).map_err(|error| error.to_string()))
+    else {
         return Vec::new();
     };
     let kernel = |folder: std::fs::DirEntry| {
@@ -61,7 +62,11 @@ pub fn find(wanted: &str) -> Result<PathBuf, String> {
     if wanted.contains('/') {
         let path = Path::new(wanted);
         let image = if path.is_dir() { path.join(IMAGE) } else { path.to_owned() };
-        return if image.is_file() { Ok(image) } else { Err(format!("there is no kernel {}", image.display())) };
+        return if image.is_file() {
+            Ok(image)
+        } else {
+            Err(format!("there is no kernel {}", image.display()))
+        };
     }
     let kernels = all();
     if let Some(kernel) = kernels.iter().find(|kernel| kernel.name == wanted) {
@@ -70,7 +75,9 @@ pub fn find(wanted: &str) -> Result<PathBuf, String> {
     let there: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let there =
         if there.is_empty() { "none is".to_owned() } else { format!("built here: {}", there.join(", ")) };
-    Err(format!("kernel {wanted} is not built, {there}: `conntruth kernel build {wanted}` makes it, in a few minutes"))
+    Err(format!(
+        "kernel {wanted} is not built, {there}: `conntruth kernel build {wanted}` makes it, in a few minutes"
+    ))
 }
 
 /// The release of a kernel that is a program, if it is one, and has virtual time.

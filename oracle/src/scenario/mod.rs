@@ -24,6 +24,7 @@ pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;
 pub use diagnose::{diagnose, in_a_line};
 pub use id::Id;
+pub(crate) use ladder::sent_in_words;
 pub use ladder::{Detail, beside, ladder, of_packet};
 pub use places::Lane;
 pub(crate) use plan::{Act, Planner};

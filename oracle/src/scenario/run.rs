@@ -98,7 +98,8 @@ impl Plan {
             let said = self.step(step);
             let mut packet = |ask: Ask| {
                 asks.push(ask);
-                let mut named = said.all_claims().flat_map(|claims| &claims.each).flat_map(|claim| &claim.named);
+                let mut named =
+                    said.all_claims().flat_map(|claims| &claims.each).flat_map(|claim| &claim.named);
                 if named.any(|named| matches!(named.value, Named::NoEntry)) {
                     asks.push(Ask::Table);
                 }

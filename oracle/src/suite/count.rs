@@ -119,7 +119,8 @@ impl Suite {
             let verdict = plan.verdict(&record);
             Ended { plan, record: Some(record), verdict }
         };
-        let worlds: Vec<Ended> = plans.into_iter().zip(refused).map(end).inspect(|ended| tick(ended)).collect();
+        let worlds: Vec<Ended> =
+            plans.into_iter().zip(refused).map(end).inspect(|ended| tick(ended)).collect();
         Suite { identity, worlds }
     }
 

@@ -9,6 +9,7 @@ mod batch;
 #[cfg(target_os = "linux")]
 mod ends;
 mod entry;
+mod host;
 pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -20,10 +21,11 @@ mod play;
 mod reference;
 #[cfg(target_os = "linux")]
 mod whose;
+pub(crate) mod words;
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Class, EventKind, Time, Verdict};
+use conntruth_engine::{Class, Counter, EventKind, RuleSet, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
@@ -84,6 +86,14 @@ pub trait Target {
     /// [`Refusal::Unsupported`] where there are no helpers that could expect any.
     fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
         Err(Refusal::Unsupported("it has no helpers, so it expects no connections".to_owned()))
+    }
+
+    /// The named counters of the rules: packets and bytes so far, in the order of their names.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`] where there are no rules.
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        Err(Refusal::Unsupported("it has no rules, so it has no counters".to_owned()))
     }
 
     /// Many worlds at once. They have one configuration and no address in common, so a target may let their packets
@@ -263,6 +273,8 @@ pub struct Config {
     pub settings: Vec<Setting>,
     /// Hosts that a route by their network would not find, and the interface behind which each lives.
     pub routes: Vec<(IpAddr, String)>,
+    /// The rules on the tracker's host, in nftables' words.
+    pub rules: RuleSet,
 }
 
 /// A sysctl and its value.
@@ -338,8 +350,12 @@ pub struct Release {
 pub struct Observation {
     /// What `ct state` matches on.
     pub class: Class,
-    /// Whether the tracker let it go on.
+    /// Whether it went on to its end: tracker and rules let it.
     pub verdict: Verdict,
+    /// The rule that ended it, in its words, where the target says.
+    pub by: Option<String>,
+    /// What rules sent in return.
+    pub sent: Vec<Sent>,
     /// Whether the packet is attached to `entry`.
     pub attached: bool,
     /// Why, where the target says.
@@ -350,6 +366,17 @@ pub struct Observation {
     pub destroyed: bool,
     /// What it told its listeners meanwhile, in order.
     pub events: Vec<Happening>,
+}
+
+/// A packet that a rule has sent: a `reject`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// From the network header on, as far as the target shows it.
+    pub bytes: Vec<u8>,
+    /// What `ct state` says of it.
+    pub class: Class,
+    /// Whether it went on to its end.
+    pub verdict: Verdict,
 }
 
 /// The rule that decided.

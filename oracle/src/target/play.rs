@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -35,6 +35,8 @@ pub enum Ask {
     Table,
     /// All expected connections.
     Expectations,
+    /// What its rules have counted.
+    Counters,
 }
 
 /// What it says.
@@ -51,6 +53,8 @@ pub enum Said {
     Entries(Vec<Entry>),
     /// To a question for expectations.
     Expected(Vec<Expected>),
+    /// To a question for counters.
+    Counted(Vec<(String, Counter)>),
     /// It cannot do this. Nothing is asked after it.
     Refused(Refusal),
 }
@@ -93,6 +97,7 @@ impl Ask {
             Ask::Advance(to) => Said::Happened(target.advance(*to)?),
             Ask::Table => Said::Entries(target.table()?),
             Ask::Expectations => Said::Expected(target.expectations()?),
+            Ask::Counters => Said::Counted(target.counters()?),
         })
     }
 }
@@ -188,6 +193,13 @@ impl Target for Playback {
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         match self.find(|ask| *ask == Ask::Table)? {
             Said::Entries(entries) => Ok(entries),
+            _ => another(),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        match self.find(|ask| *ask == Ask::Counters)? {
+            Said::Counted(counters) => Ok(counters),
             _ => another(),
         }
     }

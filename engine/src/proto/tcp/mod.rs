@@ -70,6 +70,11 @@ impl Tcp {
         ProtoInfo::Tcp { state: self.state, sides: self.sides }
     }
 
+    /// Into CLOSE, without a segment that says so; says whether that was a change.
+    pub(super) fn close(&mut self) -> bool {
+        std::mem::replace(&mut self.state, TcpState::Close) != TcpState::Close
+    }
+
     fn side(&mut self, direction: Direction) -> &mut TcpSide {
         &mut self.sides[direction as usize]
     }

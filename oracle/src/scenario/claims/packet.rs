@@ -1,10 +1,11 @@
 //! Claims about one packet.
 
-use conntruth_engine::Verdict;
+use conntruth_engine::{Class, Verdict};
 
-use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
+use crate::language::ast::claim::{Claim, ClassWord, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
+use crate::target::words as target_words;
 use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
 
 use super::super::plan::{Act, Move};
@@ -39,13 +40,17 @@ pub(crate) fn packet(
                 vec![Mismatch::unseen(named.span, "events")]
             }
             Named::Events(events) => self::events(events, named.span, &seen.events),
-            Named::Dropped | Named::Accepted
+            Named::Dropped | Named::Rejected(_) | Named::Accepted
                 if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
             {
                 vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
             }
-            Named::Dropped => passes(named.span, arrival, seen, false),
-            Named::Accepted => passes(named.span, arrival, seen, true),
+            Named::Dropped => passes(named.span, arrival, seen, Fall::Dropped),
+            Named::Rejected(class) => {
+                let found = passes(named.span, arrival, seen, Fall::Rejected);
+                if found.is_empty() { answered(named.span, seen, *class) } else { found }
+            }
+            Named::Accepted => passes(named.span, arrival, seen, Fall::Accepted),
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
             Named::NoEntry => no_entry(named.span, world, target, seen, step)?,
             about_entry => super::entry::named(about_entry, named.span, seen.entry.as_ref(), world),
@@ -119,8 +124,9 @@ fn because(
     span: Span,
     seen: &Observation,
 ) -> Vec<Mismatch> {
-    let Some(Why::Reason(reason)) = &seen.why else {
-        return vec![Mismatch::unseen(span, "why")];
+    let reason = match &seen.why {
+        Some(Why::Reason(reason)) => reason,
+        other => return in_words(slug, numbers, span, other.as_ref(), seen.class),
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());
@@ -140,6 +146,32 @@ fn because(
         })
     });
     wrong.collect()
+}
+
+/// A reason against the words of a target that says why a packet is INVALID, and of no other packet.
+fn in_words(
+    slug: &Name,
+    numbers: &[(Name, Located<String>)],
+    span: Span,
+    why: Option<&Why>,
+    class: Class,
+) -> Vec<Mismatch> {
+    let said = match why {
+        Some(Why::Said(said)) => Some(said.as_str()),
+        _ => None,
+    };
+    let numbers: Vec<(&str, &str)> =
+        numbers.iter().map(|(name, value)| (name.value.as_str(), value.value.as_str())).collect();
+    // What a target says beside its words for INVALID, or leaves unsaid, proves nothing.
+    let is_about_it = said.is_some() && class == Class::Invalid;
+    match target_words::say(&slug.value, &numbers, said).filter(|_| is_about_it) {
+        Some(Ok(())) => Vec::new(),
+        Some(Err(expected)) => {
+            let got = format!("\"{}\"", said.unwrap_or_default());
+            vec![Mismatch::new(span, format!("because {}: {expected}", slug.value), got)]
+        }
+        None => vec![Mismatch::unseen(span, "why")],
+    }
 }
 
 fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatch> {
@@ -168,13 +200,44 @@ pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
     claim.kind == event.kind && claim.changes.names().all(changed)
 }
 
-fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {
+/// How a packet's way through the host ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fall {
+    Accepted,
+    Dropped,
+    /// Dropped, and an answer sent.
+    Rejected,
+}
+
+fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: Fall) -> Vec<Mismatch> {
     let passed = seen.verdict == Verdict::Accept && arrival.fate != Fate::Dropped;
-    let word = |passed: bool| if passed { "accepted" } else { "dropped" };
-    if passed == wanted {
+    let fall = match (passed, seen.sent.is_empty()) {
+        (true, _) => Fall::Accepted,
+        (false, true) => Fall::Dropped,
+        (false, false) => Fall::Rejected,
+    };
+    let word = |fall: Fall| match fall {
+        Fall::Accepted => "accepted",
+        Fall::Dropped => "dropped",
+        Fall::Rejected => "rejected",
+    };
+    if fall == wanted {
         return Vec::new();
     }
-    vec![Mismatch::new(span, word(wanted), word(passed)).fix(word(passed))]
+    vec![Mismatch::new(span, word(wanted), word(fall)).fix(word(fall))]
+}
+
+/// Whether the answer is of the class claimed.
+fn answered(span: Span, seen: &Observation, claimed: Option<(ClassWord, bool)>) -> Vec<Mismatch> {
+    let Some(claimed) = claimed else { return Vec::new() };
+    let as_class = |class| format!("rejected as {}", words::class(class));
+    let got: Vec<String> = seen.sent.iter().map(|sent| as_class(class_of(sent.class))).collect();
+    let expected = as_class(claimed);
+    if got.contains(&expected) {
+        return Vec::new();
+    }
+    let fix = got.first().cloned().unwrap_or_default();
+    vec![Mismatch::new(span, expected, got.join(", ")).fix(fix)]
 }
 
 fn attached(wanted: bool, span: Span, seen: &Observation) -> Vec<Mismatch> {

@@ -24,6 +24,20 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
         Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
+        Check::Counter { name, packets, bytes } => {
+            let counters = target.counters()?;
+            let Some((_, got)) = counters.iter().find(|(known, _)| *known == name.value) else {
+                let what = format!("no rule has a counter `{}`", name.value);
+                return Err(Silence::Refused(crate::target::Refusal::Wrong(what)));
+            };
+            let wrong = |claimed: &Located<u64>, got: u64, what: &str| {
+                let said = |number: u64| format!("{number} {what}");
+                (claimed.value != got)
+                    .then(|| Mismatch::new(claimed.span, said(claimed.value), said(got)).fix(got))
+            };
+            let of_bytes = bytes.as_ref().and_then(|bytes| wrong(bytes, got.bytes, "bytes"));
+            wrong(packets, got.packets, "packets").into_iter().chain(of_bytes).collect()
+        }
         Check::Count(count) => {
             let got = target.table()?.len() as u64;
             let found = (got != count.value)
@@ -73,6 +87,7 @@ pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
             let before = Time(at.as_nanos().saturating_sub(tick));
             asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
         }
+        Check::Counter { .. } => asks.push(Ask::Counters),
         Check::States { .. } | Check::Classes { .. } | Check::Events(_) => {}
     }
 }

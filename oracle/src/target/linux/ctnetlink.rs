@@ -92,9 +92,8 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
                 }
             }
             ConntrackAttrs::Help(help) => {
-                helper = help.flatten().find_map(|part| match part {
-                    HelpAttrs::HelpName(name) => Some(Cow::Owned(name.to_string_lossy().into_owned())),
-                });
+                let name = |HelpAttrs::HelpName(name)| Cow::Owned(name.to_string_lossy().into_owned());
+                helper = help.flatten().map(name).next();
             }
             _ => {}
         }

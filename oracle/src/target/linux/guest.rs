@@ -34,7 +34,10 @@ pub(super) enum Job {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Done {
     /// First of all: the sysctls of a namespace there, and the kernel's ticks a second.
-    Ready { sysctls: Vec<String>, hz: u32 },
+    Ready {
+        sysctls: Vec<String>,
+        hz: u32,
+    },
     Played(Played),
     Sights(Result<Vec<Vec<Sight>>, Refusal>),
     /// The guest itself cannot be used, and why.
@@ -74,13 +77,18 @@ fn work(directory: &str) -> io::Result<()> {
             return file.sync_all();
         }
     };
-    let ready = Done::Ready { sysctls: super::kernel::sysctls(), hz: super::ticks() };
+    let ready = Done::Ready { sysctls: super::kernel::sysctls(), hz: hz() };
     pipe::put(&mut answers, &ready)?;
     while let Some(job) = pipe::read(&mut jobs)? {
         pipe::put(&mut answers, &guest.work(job))?;
     }
     answers.flush()?;
     file.sync_all()
+}
+
+/// The kernel's ticks a second.
+fn hz() -> u32 {
+    u32::try_from(super::jiffies::Jiffies::new().a_second()).unwrap_or(100)
 }
 
 struct Guest {
@@ -90,7 +98,7 @@ struct Guest {
 impl Guest {
     fn new() -> Result<Guest, String> {
         let kernel = Kernel::new().map_err(|missing| missing.0)?;
-        let clock = Clock::new(1_000_000_000 / u64::from(super::ticks()));
+        let clock = Clock::new(1_000_000_000 / u64::from(hz()));
         Ok(Guest { worlds: Worlds::new(kernel, Pace::Sleeping(clock)) })
     }
 
@@ -117,9 +125,9 @@ impl Guest {
         Played { refused: None, said }
     }
 
-    /// A fresh world; in a fresh network, where the last one has left fragments behind.
+    /// A fresh world: fragments that the last one has left behind are slept away, or end with its network.
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
-        if self.worlds.is_used_up() {
+        if self.worlds.is_used_up() && !self.worlds.forget_fragments() {
             *self = Guest::new().map_err(Refusal::Broken)?;
         }
         child::begin(&mut self.worlds, config)
@@ -136,6 +144,7 @@ impl Guest {
             }
             Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
             Ask::Table => Said::Entries(worlds.table()?),
+            Ask::Counters => Said::Counted(worlds.kernel().counters()?),
             Ask::Expectations => Said::Expected(worlds.kernel().expectations().map_err(child::broken)?),
         })
     }
@@ -143,13 +152,16 @@ impl Guest {
     /// All worlds of a batch on one clock: moment by moment, and in each moment one packet of each world after the other.
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
         child::prepare(&mut self.worlds, batch)?;
-        let mut seen: Vec<Vec<Sight>> = batch.worlds.iter().map(|world| Vec::with_capacity(world.len())).collect();
+        let mut seen: Vec<Vec<Sight>> =
+            batch.worlds.iter().map(|world| Vec::with_capacity(world.len())).collect();
         loop {
             let next = |(world, seen): (usize, &Vec<Sight>)| {
                 batch.worlds[world].get(seen.len()).map(|arrival| (world, arrival, seen.len()))
             };
             let waiting: Vec<(usize, &Arrival, usize)> = seen.iter().enumerate().filter_map(next).collect();
-            let Some(moment) = waiting.iter().map(|(_, arrival, _)| arrival.at).min() else { return Ok(seen) };
+            let Some(moment) = waiting.iter().map(|(_, arrival, _)| arrival.at).min() else {
+                return Ok(seen);
+            };
             let now = waiting.into_iter().filter(|(_, arrival, _)| arrival.at == moment);
             let (moves, read): (Vec<(usize, &Arrival)>, Vec<bool>) = now
                 .map(|(world, arrival, step)| {

@@ -13,6 +13,7 @@ mod child;
 mod clock;
 mod ctnetlink;
 mod guest;
+mod jiffies;
 mod kernel;
 mod namespace;
 mod netlink;
@@ -30,7 +31,7 @@ use std::io::{self, BufReader, BufWriter};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 use pipe::{Answer, Request};
 
 use super::{
@@ -87,7 +88,7 @@ impl Linux {
                 name: "linux".to_owned(),
                 profile: profile_of(&release),
                 version: release,
-                hz: ticks(),
+                hz: u32::try_from(jiffies::Jiffies::new().a_second()).unwrap_or(250),
                 abilities: Abilities {
                     time: Passing::Age,
                     confirms: Confirms::AtHook,
@@ -212,7 +213,7 @@ impl Target for Linux {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         match self.ask(&Request::Packet(arrival.clone()))? {
-            Answer::Observed(observation) => Ok(observation),
+            Answer::Observed(observation) => Ok(*observation),
             other => unexpected(other),
         }
     }
@@ -234,6 +235,13 @@ impl Target for Linux {
     fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
         match self.ask(&Request::Expectations)? {
             Answer::Expected(expected) => Ok(expected),
+            other => unexpected(other),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        match self.ask(&Request::Counters)? {
+            Answer::Counters(counters) => Ok(counters),
             other => unexpected(other),
         }
     }
@@ -266,11 +274,4 @@ fn profile_of(release: &str) -> String {
         (Some(major), Some(minor)) => format!("linux-{major}.{minor}"),
         _ => format!("linux-{release}"),
     }
-}
-
-/// The kernel's `HZ`: the coarse clock moves once a tick.
-fn ticks() -> u32 {
-    let resolution = nix::time::clock_getres(nix::time::ClockId::CLOCK_REALTIME_COARSE);
-    let nanos = resolution.map_or(4_000_000, |time| time.tv_nsec().max(1));
-    u32::try_from(1_000_000_000 / nanos).unwrap_or(250)
 }

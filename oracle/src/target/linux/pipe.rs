@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::target::{
     Arrival, Batch, Config, Entry, Expected, Happening, Observation, Refusal, Setting, Sight,
 };
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 
 /// What the child is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +19,7 @@ pub(super) enum Request {
     Advance(Time),
     Table,
     Expectations,
+    Counters,
     Batch(Batch),
     /// The same packets and questions once more, with nobody reading the answers.
     Baseline(Batch),
@@ -32,10 +33,11 @@ pub(super) enum Answer {
         sysctls: Vec<String>,
     },
     Done,
-    Observed(Observation),
+    Observed(Box<Observation>),
     Happened(Vec<Happening>),
     Entries(Vec<Entry>),
     Expected(Vec<Expected>),
+    Counters(Vec<(String, Counter)>),
     Sights(Vec<Vec<Sight>>),
     /// Nanoseconds.
     Took(u64),

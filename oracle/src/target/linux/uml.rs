@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use super::guest::{self, Done, Job};
 use super::{pipe, profile_of};
 use crate::target::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Play, Played,
-    Reasons, Refusal, Said, Setting, Shows, Sight, Target, mortal,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Play,
+    Played, Reasons, Refusal, Said, Setting, Shows, Sight, Target, mortal,
 };
 
 /// By this variable a process knows that it is a keeper; its value is the kernel.
@@ -66,9 +66,9 @@ impl Uml {
     /// # Errors
     /// [`Refusal::Unsupported`] says why it cannot be used.
     pub fn new(name: &str, kernel: &Path) -> Result<Uml, Refusal> {
-        let kernel = kernel.canonicalize().map_err(|error| {
-            Refusal::Unsupported(format!("{}: {error}", kernel.display()))
-        })?;
+        let kernel = kernel
+            .canonicalize()
+            .map_err(|error| Refusal::Unsupported(format!("{}: {error}", kernel.display())))?;
         let version = crate::kernels::version(&kernel).map_err(Refusal::Unsupported)?;
         let mut uml = Uml {
             identity: Identity {
@@ -210,7 +210,9 @@ fn talk(keeper: &mut Child, job: &[u8]) -> io::Result<Report> {
     let report = pipe::read(&mut BufReader::new(stdout))?;
     drop(stdin);
     report.ok_or_else(|| {
-        io::Error::other("the keeper does not answer: a program that uses this target calls `serve_if_asked` first")
+        io::Error::other(
+            "the keeper does not answer: a program that uses this target calls `serve_if_asked` first",
+        )
     })
 }
 
@@ -263,7 +265,10 @@ fn command_line(directory: &Path) -> io::Result<Vec<String>> {
     let program = std::env::current_exe()?;
     for path in [directory, &program] {
         if path.to_str().is_none_or(|text| text.contains(char::is_whitespace)) {
-            return Err(io::Error::other(format!("a kernel takes no path with a space in it: {}", path.display())));
+            return Err(io::Error::other(format!(
+                "a kernel takes no path with a space in it: {}",
+                path.display()
+            )));
         }
     }
     let directory = directory.display();

@@ -17,18 +17,20 @@ use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple
 
 use super::clock::{self, Clock};
 use super::ctnetlink::{self, Told};
+use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
-use super::rules::{self, Tag};
+use super::rules::{self, Note, Tag};
+use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
 use crate::target::{ends, whose};
-use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
-/// What a jiffy is waited for beyond its length, in nanoseconds.
-const A_LITTLE: u64 = 300_000;
+/// By how many jiffies the clock that we see may differ from the one that the tracker goes by: both are moved in the same
+/// interrupt, but one goes by what the hardware says has passed.
+const SLACK: u64 = 1;
 const SECOND: Time = Time::from_secs(1);
-/// How long a UDP flow must have lived to become a stream, and a jiffy or two.
-const STREAM: Duration = Duration::from_millis(2_020);
+/// How long a UDP flow must have lived to become a stream.
+const STREAM: Time = Time::from_secs(2);
 /// Until then it does not matter for how long fragments have been held, unless a sysctl says otherwise.
 const HELD: Time = Time::from_secs(25);
 
@@ -48,8 +50,9 @@ pub(super) struct Worlds {
     timeouts: BTreeSet<u64>,
     /// For how long held fragments need not be waited for.
     held: Time,
-    /// The length of a jiffy.
-    tick: u64,
+    jiffies: Jiffies,
+    /// The jiffy in which the worlds began.
+    start: u64,
     /// Fragments were held in worlds that are over.
     used_up: bool,
     /// Events are off: entries are found by listing all.
@@ -67,8 +70,8 @@ pub(super) enum Pace {
 #[derive(Default)]
 struct World {
     now: Time,
-    /// When it began, for those who sleep, and the length of a jiffy.
-    began: Option<(Instant, u64)>,
+    /// The moment at which it began, for those who sleep.
+    start: Option<Instant>,
     known: Vec<Known>,
     told: Vec<Happening>,
     said: Option<Why>,
@@ -77,9 +80,26 @@ struct World {
     /// How many entries it has had.
     entries: u64,
     /// When, virtually and really, its first fragment was held.
-    held: Option<(Time, Instant)>,
+    held: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
+    /// Source and destination of the packet at hand.
+    addresses: Option<[(Family, Addr); 2]>,
+    /// It came as far as the first rule; it reached the host. Where a scenario's rules are loaded.
+    came: bool,
+    arrived: bool,
+    /// The zone that a rule of the scenario has put it into.
+    zone: Option<u16>,
+    /// What rules have sent in return.
+    sent: Vec<Sent>,
+}
+
+/// A timeout that was set, by a packet or by us.
+#[derive(Clone, Copy)]
+struct Set {
+    seconds: u64,
+    /// In which jiffy: at the earliest, at the latest.
+    at: [u64; 2],
 }
 
 /// An entry as it was last seen.
@@ -88,10 +108,10 @@ struct Known {
     request: Vec<u8>,
     /// When it will die: at the earliest, at the latest.
     deadline: [Time; 2],
-    /// The seconds that the kernel has shown or was given, and when.
-    shown: Option<(u64, Instant)>,
-    /// When, virtually and really, it began.
-    began: (Time, Instant),
+    /// What its timeout was last set to.
+    set: Option<Set>,
+    /// When it began, and in which jiffy at the latest.
+    began: (Time, u64),
     /// The status that its events have told so far.
     told: Status,
 }
@@ -108,7 +128,8 @@ impl Worlds {
             used_up: false,
             timeouts: usual_timeouts(),
             held: HELD,
-            tick: 1_000_000_000 / u64::from(super::ticks()),
+            jiffies: Jiffies::new(),
+            start: 0,
             deaf: false,
         }
     }
@@ -126,7 +147,7 @@ impl Worlds {
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
-        self.worlds.push(World { began: self.start(), ..World::default() });
+        self.worlds.push(World { start: self.start(), ..World::default() });
         (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
         Ok(())
     }
@@ -146,8 +167,9 @@ impl Worlds {
             }
             self.worlds.push(World::default());
         }
-        let began = self.start();
-        self.worlds.iter_mut().for_each(|world| world.began = began);
+        let start = self.start();
+        self.worlds.iter_mut().for_each(|world| world.start = start);
+        self.start = self.jiffies.now();
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
         (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
@@ -155,10 +177,10 @@ impl Worlds {
     }
 
     /// The moment at which a world begins that sleeps: right after the beginning of a jiffy.
-    fn start(&self) -> Option<(Instant, u64)> {
+    fn start(&self) -> Option<Instant> {
         match &self.pace {
             Pace::Ageing(_) => None,
-            Pace::Sleeping(clock) => Some((clock.next(), self.tick)),
+            Pace::Sleeping(clock) => Some(clock.next()),
         }
     }
 
@@ -218,17 +240,9 @@ impl Worlds {
     /// # Errors
     /// When the kernel breaks.
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
-        let sent = now();
-        self.wait_a_jiffy();
-        self.look(&[0], sent, false).map_err(broken)?;
-        Ok(self.worlds[0].entries(self.tick))
-    }
-
-    /// On a clock that runs, a deadline shows best a jiffy after it was set. On one that stands still it shows at once.
-    fn wait_a_jiffy(&self) {
-        if self.precise && matches!(self.pace, Pace::Ageing(_)) {
-            std::thread::sleep(Duration::from_nanos(self.tick + A_LITTLE));
-        }
+        let now = self.jiffies.now();
+        self.look(&[0], [now, now], false).map_err(broken)?;
+        Ok(self.worlds[0].entries(self.jiffies))
     }
 
     /// Whether this namespace differs from a new one by more than settings and entries: fragments may still be held. That
@@ -241,9 +255,31 @@ impl Worlds {
         self.worlds.iter().any(|world| world.held.is_some())
     }
 
+    /// Sleeps until no fragment can be held any more, where that is possible: whether it was.
+    pub(super) fn forget_fragments(&mut self) -> bool {
+        // Nobody has set how long they are held: a minute, and what a coarse timer may be late.
+        let usual = self.held == HELD && matches!(self.pace, Pace::Sleeping(_));
+        if usual {
+            std::thread::sleep(Duration::from_secs(120));
+            self.worlds.clear();
+            self.used_up = false;
+        }
+        usual
+    }
+
     /// The packet that a world's tracker saw last, whole.
     pub(super) fn logged(&self) -> &[u8] {
         &self.worlds[0].logged
+    }
+
+    /// Whether a scenario's rules are loaded.
+    pub(super) fn has_rules(&self) -> bool {
+        self.kernel.has_rules()
+    }
+
+    /// The zone that a rule of the scenario has put the packet at hand into, where its connection shows it.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.worlds[0].zone
     }
 
     /// Lets packets of different worlds pass, one of each world at most; `read` says whose entries are looked at then.
@@ -254,18 +290,16 @@ impl Worlds {
         let moments: Vec<(usize, Time)> = moves.iter().map(|(world, arrival)| (*world, arrival.at)).collect();
         self.pass(&moments)?;
         self.kernel.allow_zones(moves.iter().map(|(_, arrival)| arrival.zone))?;
-        let sent = now();
+        let first = self.jiffies.now();
         for moves in moves.chunks(CHUNK) {
             self.send(moves)?;
         }
+        let last = self.jiffies.now();
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
-        if read_of().next().is_some() {
-            self.wait_a_jiffy();
-        }
-        self.look(&read_of().collect::<Vec<_>>(), sent, true).map_err(broken)?;
-        let tick = self.tick;
+        self.look(&read_of().collect::<Vec<_>>(), [first, last], true).map_err(broken)?;
+        let (jiffies, has_rules) = (self.jiffies, self.kernel.has_rules());
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
-            self.worlds[*world].sight(arrival, *read, tick)
+            self.worlds[*world].sight(arrival, *read, jiffies, has_rules)
         };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
@@ -273,7 +307,7 @@ impl Worlds {
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.worlds[*world].begin_packet();
+            self.worlds[*world].begin_packet(arrival);
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
         self.kernel.inject(&injections).map_err(broken)?;
@@ -284,19 +318,23 @@ impl Worlds {
     fn listen(&mut self) -> io::Result<()> {
         let Worlds { kernel, worlds, owners, .. } = self;
         let owner = |bytes: &[u8]| owner(owners, worlds.len(), whose::addresses(bytes));
+        let has_rules = kernel.has_rules();
         let mut heard: Vec<(usize, Heard)> = Vec::new();
         kernel.logged(|logged| {
             let Some(world) = owner(logged.payload) else { return };
+            let is_it = whose::addresses(logged.payload) == worlds[world].addresses;
             let what = if logged.group == rules::GROUP {
-                rules::logged(logged.prefix).map(|class| Heard::Class(class, logged.payload.to_vec()))
+                rules::logged(logged.prefix).and_then(|note| heard_of(note, logged.payload, is_it))
             } else {
-                Some(Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
+                is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
             };
             heard.extend(what.map(|what| (world, what)));
         })?;
         kernel.came_out(|packet| {
             if let Some(world) = owner(packet) {
-                heard.push((world, Heard::Out(rules::written(whose::dscp(packet)))));
+                let is_it = !has_rules || whose::addresses(packet) == worlds[world].addresses;
+                let class = if has_rules { None } else { rules::written(whose::dscp(packet)) };
+                heard.push((world, if is_it { Heard::Out(class) } else { Heard::SentOut }));
             }
         })?;
         for (world, what) in heard {
@@ -306,18 +344,19 @@ impl Worlds {
     }
 
     fn hear_events(&mut self) -> io::Result<()> {
-        let Worlds { kernel, worlds, owners, .. } = self;
+        let Worlds { kernel, worlds, owners, jiffies, .. } = self;
         kernel.events(|told| {
             let tuple = &told.entry.original;
             let addresses = [(tuple.family, tuple.src), (tuple.family, tuple.dst)];
             if let Some(world) = owner(owners, worlds.len(), Some(addresses)) {
-                worlds[world].hear_event(told);
+                worlds[world].hear_event(told, *jiffies);
             }
         })
     }
 
-    /// Reads the entries of worlds. `sent`: when their packets went out. `touched`: a packet may just now have set some.
-    fn look(&mut self, which: &[usize], sent: Instant, touched: bool) -> io::Result<()> {
+    /// Reads the entries of worlds. `sent`: the jiffies in which their packets may have gone out. `touched`: they have gone
+    /// out just now.
+    fn look(&mut self, which: &[usize], sent: [u64; 2], touched: bool) -> io::Result<()> {
         if self.deaf && !which.is_empty() {
             self.learn()?;
         }
@@ -325,25 +364,29 @@ impl Worlds {
             let known = which.iter().flat_map(|world| &self.worlds[*world].known);
             questions.push(known.map(|known| known.request.clone()).collect());
         }
-        let began = now();
+        // On a clock that stands still it shows at once what was set.
+        let sleeps = matches!(self.pace, Pace::Sleeping(_));
+        if self.precise && !which.is_empty() && !sleeps {
+            self.jiffies.wait_until(sent[1] + 1 + SLACK);
+        }
+        let first = self.jiffies.now();
         let mut found = Vec::new();
         let requests =
             which.iter().flat_map(|world| &self.worlds[*world].known).map(|known| &known.request[..]);
         self.kernel.read(requests, |entry| found.push(entry))?;
-        let ended = now();
         let mut found = found.into_iter();
-        let reading = Moment { sent, began, ended, precise: self.precise, tick: self.tick };
-        let sleeps = matches!(self.pace, Pace::Sleeping(_));
+        let Worlds { start, precise, jiffies, .. } = *self;
+        let reading = Look { sent, read: [first, jiffies.now()], start, precise, jiffies };
         let timeouts = &self.timeouts;
         for world in which {
             let World { now, known, .. } = &mut self.worlds[*world];
             for known in known {
-                if let Some(entry) = found.next().flatten() {
-                    if sleeps {
-                        known.see_exactly(entry, jiffy(*now, reading.tick), touched, timeouts);
-                    } else {
-                        known.see(entry, *now, &reading);
+                match found.next().flatten() {
+                    Some(entry) if sleeps => {
+                        known.see_exactly(entry, jiffies.floor(*now), touched, timeouts);
                     }
+                    Some(entry) => known.see(entry, *now, &reading),
+                    None => {}
                 }
             }
         }
@@ -361,7 +404,7 @@ impl Worlds {
         world.known.retain(|known| entries.iter().any(|entry| same(entry, known)));
         for entry in entries {
             if !world.known.iter().any(|known| same(&entry, known)) {
-                world.meet(entry);
+                world.meet(entry, self.jiffies);
             }
         }
         Ok(())
@@ -379,6 +422,7 @@ impl Worlds {
             Pace::Ageing(patience) => patience,
         };
         self.wait(&later, patience)?;
+        let now = self.jiffies.now();
         let mut ended: Vec<(Time, u64, Tuple, u16)> = Vec::new();
         let mut aged: Vec<(Tuple, u16, u32)> = Vec::new();
         for (world, to) in &later {
@@ -388,7 +432,7 @@ impl Worlds {
                 if known.deadline[1] <= *to {
                     ended.push((known.deadline[1], known.entry.id, tuple, zone));
                 } else {
-                    aged.push((tuple, zone, known.age(*to, &self.timeouts)));
+                    aged.push((tuple, zone, known.age(*to, &self.timeouts, now)));
                 }
             }
         }
@@ -398,8 +442,11 @@ impl Worlds {
             .age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds)))
             .map_err(broken)?;
         self.hear_events().map_err(broken)?;
+        let done = self.jiffies.now();
         for (world, to) in later {
-            self.worlds[world].now = to;
+            let world = &mut self.worlds[world];
+            world.now = to;
+            world.known.iter_mut().filter_map(|known| known.set.as_mut()).for_each(|set| set.at[1] = done);
         }
         Ok(())
     }
@@ -408,12 +455,12 @@ impl Worlds {
     /// notices only then, or when it collects.
     fn sleep(&mut self, later: &[(usize, Time)]) -> io::Result<()> {
         let mut stops: BTreeMap<Instant, Vec<Vec<u8>>> = BTreeMap::new();
-        let mut last = now();
+        let mut last = None;
         for (world, to) in later {
             let world = &self.worlds[*world];
-            let Some((began, _)) = world.began else { continue };
-            let when = |moment: Time| began + Duration::from_nanos(moment.as_nanos());
-            last = last.max(when(*to));
+            let Some(start) = world.start else { continue };
+            let when = |moment: Time| start + Duration::from_nanos(moment.as_nanos());
+            last = last.max(Some(when(*to)));
             for known in world.known.iter().filter(|known| known.deadline[1] <= *to) {
                 stops.entry(when(known.deadline[1])).or_default().push(known.request.clone());
             }
@@ -426,37 +473,37 @@ impl Worlds {
             self.kernel.read(requests.iter().map(Vec::as_slice), |_| {})?;
             self.hear_events()?;
         }
-        clock::sleep_until(last);
+        last.into_iter().for_each(clock::sleep_until);
         self.hear_events()
     }
 
     /// Waits for what cannot be aged.
     fn wait(&mut self, later: &[(usize, Time)], patience: Duration) -> Result<(), Refusal> {
-        let mut longest = Duration::ZERO;
+        let jiffies = self.jiffies;
+        let now = jiffies.now();
+        let mut until = now;
         for (world, to) in later {
             let world = &self.worlds[*world];
             let streams = world.known.iter().filter(|known| known.entry.original.protocol == protocol::UDP);
-            for known in streams.filter(|known| to.since(known.began.0) > Time::from_secs(2)) {
-                longest = longest.max(STREAM.saturating_sub(known.began.1.elapsed()));
+            for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
+                until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
             }
-            if let Some((began, really)) = world.held {
+            if let Some((began, jiffy)) = world.held {
                 let passed = to.since(began);
                 if passed >= self.held {
-                    longest =
-                        longest.max(Duration::from_nanos(passed.as_nanos()).saturating_sub(really.elapsed()));
+                    until = until.max(jiffy + jiffies.of(passed));
                 }
             }
         }
-        if longest > patience {
+        let longest = jiffies.length(until - now);
+        if u128::from(longest.as_nanos()) > patience.as_nanos() {
+            let seconds = longest.as_secs() + 1;
             return Err(Refusal::Unsupported(format!(
-                "held fragments cannot be aged: it takes {} s of real time, `--patience {}s` waits for it",
-                longest.as_secs() + 1,
-                longest.as_secs() + 1
+                "held fragments and young UDP flows cannot be aged: it takes {seconds} s of real time, \
+                 `--patience {seconds}s` waits for it"
             )));
         }
-        if !longest.is_zero() {
-            std::thread::sleep(longest);
-        }
+        jiffies.wait_until(until);
         Ok(())
     }
 }
@@ -469,35 +516,75 @@ enum Heard {
     Why(String),
     /// It came out at the other end, with its class written on it or not.
     Out(Option<Class>),
+    /// It came as far as the first rule.
+    Came,
+    /// A rule has put it into this zone.
+    Zone(u16),
+    /// It reached the host.
+    Arrived,
+    /// A rule has sent this packet in return.
+    Sent(Class, Vec<u8>),
+    /// What a rule has sent came out, or reached the host.
+    SentOut,
 }
 
-/// When entries were read.
-struct Moment {
-    sent: Instant,
-    began: Instant,
-    ended: Instant,
+/// What a log line says of the packet at hand, or of one that a rule has sent for it.
+fn heard_of(note: Note, payload: &[u8], is_it: bool) -> Option<Heard> {
+    match note {
+        Note::Came => is_it.then_some(Heard::Came),
+        Note::Zone(zone) => is_it.then_some(Heard::Zone(zone)),
+        Note::Class(class) => is_it.then(|| Heard::Class(class, payload.to_vec())),
+        Note::Arrived if is_it => Some(Heard::Arrived),
+        Note::Arrived => Some(Heard::SentOut),
+        Note::Sent(class) => Some(Heard::Sent(class, payload.to_vec())),
+    }
+}
+
+/// When entries were read, in jiffies at the earliest and at the latest: they stand for what the kernel's clock showed.
+struct Look {
+    sent: [u64; 2],
+    read: [u64; 2],
+    /// That in which the worlds began.
+    start: u64,
     precise: bool,
-    tick: u64,
+    jiffies: Jiffies,
 }
 
 impl World {
-    fn begin_packet(&mut self) {
+    fn begin_packet(&mut self, arrival: &Arrival) {
         (self.class, self.said, self.out) = (None, None, false);
+        (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
+        self.sent.clear();
+        self.addresses = whose::addresses(&arrival.bytes);
     }
 
     fn hear(&mut self, what: Heard) {
         match what {
             Heard::Class(class, packet) => (self.class, self.logged) = (Some(class), packet),
-            Heard::Why(why) => self.said = Some(Why::Said(why)),
+            // What follows on the first says what came of it.
+            Heard::Why(why) => {
+                self.said.get_or_insert(Why::Said(why));
+            }
             Heard::Out(class) => {
                 self.out = true;
                 self.class = self.class.or(class);
             }
+            Heard::Came => self.came = true,
+            Heard::Zone(zone) => self.zone = Some(zone),
+            Heard::Arrived => self.arrived = true,
+            // It ends on the way, unless something else is heard.
+            Heard::Sent(class, bytes) => self.sent.push(Sent { bytes, class, verdict: Verdict::Drop }),
+            Heard::SentOut => {
+                let next = self.sent.iter_mut().find(|sent| sent.verdict == Verdict::Drop);
+                if let Some(sent) = next {
+                    sent.verdict = Verdict::Accept;
+                }
+            }
         }
     }
 
-    fn hear_event(&mut self, told: Told) {
+    fn hear_event(&mut self, told: Told, jiffies: Jiffies) {
         let same = |known: &Known| {
             known.entry.original == told.entry.original && known.entry.zone == told.entry.zone
         };
@@ -505,7 +592,7 @@ impl World {
         let (at, entry) = match (told.kind, self.known.iter().position(same)) {
             (EventKind::New, _) => {
                 changes.push(if told.entry.status.has(Status::EXPECTED) { "related" } else { "new" });
-                (self.now, self.meet(told.entry))
+                (self.now, self.meet(told.entry, jiffies))
             }
             (EventKind::Update, Some(index)) => {
                 let known = &mut self.known[index];
@@ -528,27 +615,27 @@ impl World {
     }
 
     /// Takes up a new entry.
-    fn meet(&mut self, entry: Entry) -> Entry {
+    fn meet(&mut self, entry: Entry, jiffies: Jiffies) -> Entry {
         self.entries += 1;
         let entry = Entry { id: self.entries, ..entry };
-        let deadline = match self.began {
-            // On a clock that stands still it is as new as it is told to be.
-            Some((_, tick)) => [jiffy(self.now, tick).plus(entry.left.least); 2],
+        let deadline = match self.start {
+            // On a clock that stands still it has as much left as is told.
+            Some(_) => [jiffies.floor(self.now).plus(entry.left.least); 2],
             None => [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
         };
         self.known.push(Known {
             request: ctnetlink::get(&entry.original, entry.zone),
             deadline,
-            shown: None,
-            began: (self.now, now()),
+            set: None,
+            began: (self.now, jiffies.now()),
             told: entry.status,
             entry: entry.clone(),
         });
         entry
     }
 
-    fn entries(&self, tick: u64) -> Vec<Entry> {
-        let jiffy = jiffy(self.now, tick);
+    fn entries(&self, jiffies: Jiffies) -> Vec<Entry> {
+        let jiffy = jiffies.floor(self.now);
         let seen = |known: &Known| {
             let [least, most] = known.deadline.map(|deadline| deadline.since(jiffy));
             Entry { left: Left { least, most }, ..known.entry.clone() }
@@ -557,60 +644,72 @@ impl World {
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool, tick: u64) -> Sight {
-        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
+    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies, has_rules: bool) -> Sight {
+        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) && !self.came {
             Class::Held
         } else {
             Class::Discarded
         });
         if class == Class::Held && self.held.is_none() {
-            self.held = Some((self.now, now()));
+            self.held = Some((self.now, jiffies.now()));
         }
-        let comes_out = matches!(arrival.path, Path::Forward | Path::Output) && arrival.fate == Fate::Passes;
+        let comes_out = matches!(arrival.path, Path::Forward | Path::Output);
+        let passed = match has_rules {
+            true => self.out || self.arrived,
+            false => self.out || !comes_out || arrival.fate != Fate::Passes,
+        };
         let verdict = match class {
             Class::Held => Verdict::Accept,
             Class::Discarded => Verdict::Drop,
-            _ if comes_out && !self.out => Verdict::Drop,
-            _ => Verdict::Accept,
+            _ if passed => Verdict::Accept,
+            _ => Verdict::Drop,
         };
         Sight {
             class,
             verdict,
+            sent: std::mem::take(&mut self.sent),
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
-            entries: read.then(|| self.entries(tick)),
+            entries: read.then(|| self.entries(jiffies)),
         }
     }
 }
 
+/// How many jiffies have passed between two moments that are known to a few: at least, at most.
+fn passed(from: [u64; 2], to: [u64; 2]) -> [u64; 2] {
+    [to[0].saturating_sub(from[1] + SLACK), to[1] + SLACK - from[0]]
+}
+
 impl Known {
     /// The entry was read.
-    fn see(&mut self, entry: Entry, virtually: Time, reading: &Moment) {
-        let seconds = entry.left.least.as_secs();
+    fn see(&mut self, entry: Entry, virtually: Time, look: &Look) {
+        let shown = entry.left.least.as_secs();
         self.entry = Entry { id: self.entry.id, ..entry };
-        if !reading.precise {
-            let least = virtually.plus(Time::from_secs(seconds));
-            let late = Time(reading.ended.duration_since(self.began.1).as_nanos() as u64);
-            self.deadline = [least, least.plus(SECOND).plus(late)];
+        let second = look.jiffies.a_second();
+        let deadline = |seconds: u64| look.jiffies.floor(virtually).plus(Time::from_secs(seconds));
+        if !look.precise {
+            let [_, late] = passed([look.start; 2], look.read).map(|jiffies| look.jiffies.length(jiffies));
+            self.deadline = [deadline(shown), deadline(shown + 1).plus(late)];
             return;
         }
-        if let Some((given, when)) = self.shown {
+        if let Some(set) = self.set {
             // What would be shown now, had no packet renewed it.
-            let since = |moment: Instant| moment.duration_since(when).as_secs();
-            let expected = given.saturating_sub(1 + since(reading.ended))
-                ..=given.saturating_sub(1 + since(reading.began));
-            if expected.contains(&seconds) {
+            let left = |since: u64| (set.seconds * second).saturating_sub(since) / second;
+            let [least, most] = passed(set.at, look.read).map(left);
+            if (most..=least).contains(&shown) {
                 return;
             }
         }
-        self.shown = Some((seconds + 1, reading.sent));
-        // A deadline is a jiffy, counted from that in which it is set. Where reading has taken seconds they are lost.
-        let lost = reading.ended.duration_since(reading.sent).as_secs();
-        let from = jiffy(virtually, reading.tick).plus(Time::from_secs(seconds + 1));
-        self.deadline = [from, from.plus(Time::from_secs(lost))];
+        // A packet has set it to whole seconds, at least a jiffy ago. Where reading took a second more it is not known
+        // to which.
+        let [least, most] = passed(look.sent, look.read);
+        let least = shown + least.div_ceil(second).max(1);
+        let most = shown + most.div_ceil(second);
+        self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
+        self.deadline = [deadline(least), deadline(most)];
     }
 
-    /// The entry was read at a jiffy that still is.
+    /// The entry was read in the jiffy that still is.
     fn see_exactly(&mut self, entry: Entry, now: Time, touched: bool, timeouts: &BTreeSet<u64>) {
         let seconds = entry.left.least.as_secs();
         self.entry = Entry { id: self.entry.id, ..entry };
@@ -620,10 +719,10 @@ impl Known {
 
     /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a
     /// packet might set: so it shows whether one has.
-    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>) -> u32 {
+    fn age(&mut self, to: Time, timeouts: &BTreeSet<u64>, jiffy: u64) -> u32 {
         let left = self.deadline[0].since(to).as_nanos().div_ceil(SECOND.as_nanos());
         let seconds = (1..left).rev().find(|seconds| !timeouts.contains(seconds)).unwrap_or(1);
-        self.shown = Some((seconds, now()));
+        self.set = Some(Set { seconds, at: [jiffy; 2] });
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
@@ -651,11 +750,6 @@ fn owner(
         return (worlds > 0).then_some(0);
     }
     addresses?.iter().find_map(|address| owners.get(address).copied())
-}
-
-/// The beginning of the jiffy in which a moment lies.
-fn jiffy(moment: Time, tick: u64) -> Time {
-    Time(moment.as_nanos() / tick * tick)
 }
 
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
@@ -695,12 +789,6 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
 fn usual_timeouts() -> BTreeSet<u64> {
     let knobs = Knob::ALL.iter().filter(|knob| knob.unit == Unit::Seconds);
     knobs.filter_map(|knob| u64::try_from(knob.default).ok()).chain([120]).collect()
-}
-
-/// The real clock: this is the one target that lives by it.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn broken(error: io::Error) -> Refusal {
