@@ -203,6 +203,9 @@ impl Target for Ovs {
             return Err(Refusal::Unsupported(what.to_owned()));
         }
         self.clean()?;
+        if !config.rules.is_empty() {
+            return Err(Refusal::Unsupported("its rules are flows, not nftables' statements".to_owned()));
+        }
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
 
