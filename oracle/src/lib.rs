@@ -11,6 +11,7 @@
 mod glance;
 mod paint;
 
+pub mod kernels;
 pub mod middlebox;
 pub mod packet;
 pub mod target;

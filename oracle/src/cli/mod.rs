@@ -19,6 +19,7 @@ mod explain;
 mod export;
 mod format;
 mod import;
+mod kernel;
 mod mutants;
 mod profiles;
 mod replay;
@@ -59,6 +60,7 @@ enum Command {
     Export(export::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
+    Kernel(kernel::Args),
     Completions(completions::Args),
 }
 
@@ -117,6 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => export::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
+        Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

@@ -117,6 +117,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             && !(feature == Feature::Fragments && self.timed && self.scope.clock == Clock::Ageing)
     }
 
+    /// Whether the tracker's host has rules.
+    pub fn has_rules(&self) -> bool {
+        !self.story.rules.is_empty()
+    }
+
     /// Whether a feature that may occur does, once in so many times.
     pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
         self.may(feature) && self.rarely(times)

@@ -14,7 +14,10 @@ pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "linux")]
+mod mortal;
+#[cfg(target_os = "linux")]
 pub mod ovs;
+mod play;
 mod reference;
 #[cfg(target_os = "linux")]
 mod whose;
@@ -27,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
 pub use entry::{Entry, Expected, Left, Peers};
+pub use play::{Ask, Play, Playback, Played, Said};
 pub use reference::Reference;
 
 /// An implementation of connection tracking that can be asked.
@@ -111,6 +115,19 @@ pub trait Target {
         Ok(None)
     }
 
+    /// Whether it takes nothing but whole worlds, in [`Target::play`].
+    fn is_played(&self) -> bool {
+        false
+    }
+
+    /// Whole worlds, one after the other, each with all that it will be asked.
+    ///
+    /// # Errors
+    /// When the target breaks; what it cannot do in a world is an answer of that world.
+    fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        Ok(plays.iter().map(|play| play.ask(self)).collect())
+    }
+
     /// The world is not needed any more.
     fn end(&mut self) {}
 }
@@ -119,7 +136,7 @@ pub trait Target {
 /// program that uses targets calls it before anything else, and before it has a second thread.
 pub fn serve_if_asked() -> Option<std::process::ExitCode> {
     #[cfg(target_os = "linux")]
-    return linux::serve_if_asked().or_else(ovs::serve_if_asked);
+    return mortal::serve_if_asked().or_else(linux::serve_if_asked).or_else(ovs::serve_if_asked);
     #[cfg(not(target_os = "linux"))]
     return None;
 }

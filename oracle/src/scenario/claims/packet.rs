@@ -40,7 +40,7 @@ pub(crate) fn packet(
                 vec![Mismatch::unseen(named.span, "events")]
             }
             Named::Events(events) => self::events(events, named.span, &seen.events),
-            Named::Dropped | Named::Rejected(_) | Named::Accepted
+            Named::Dropped | Named::Accepted | Named::Rejected(_)
                 if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
             {
                 vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]

@@ -5,7 +5,7 @@ use similar::TextDiff;
 
 use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
 use crate::language::ast::{Action, Located, Name, Span};
-use crate::target::{Entry, Happening, Target};
+use crate::target::{Ask, Entry, Happening, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
@@ -75,6 +75,21 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         }
     };
     Ok(Found { mismatches, until })
+}
+
+/// What a check may ask of a target.
+pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
+    match check {
+        Check::For { check, .. } => self::asks(check, now, tick, asks),
+        Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) => asks.push(Ask::Table),
+        Check::Expires { after, .. } => {
+            let at = deadline(now, after.value.nanos(tick), tick);
+            let before = Time(at.as_nanos().saturating_sub(tick));
+            asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
+        }
+        Check::Counter { .. } => asks.push(Ask::Counters),
+        Check::States { .. } | Check::Classes { .. } | Check::Events(_) => {}
+    }
 }
 
 fn find(world: &World<'_>, flow: Option<&Name>, span: Span) -> Result<usize, Silence> {

@@ -11,9 +11,9 @@ use conntruth_engine::{Class, EventKind, Knob};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::worlds::Worlds;
+use super::worlds::{Pace, Worlds};
 use crate::target::whose;
-use crate::target::{Arrival, Batch, Entry, Observation, Reading, Refusal, Setting, Sight};
+use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Setting, Sight};
 
 /// Serves until nobody asks any more.
 ///
@@ -25,7 +25,7 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
     let mut requests = BufReader::with_capacity(1 << 16, io::stdin().lock());
     let mut answers = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut worlds = match Kernel::new() {
-        Ok(kernel) => Worlds::new(kernel, patience),
+        Ok(kernel) => Worlds::new(kernel, Pace::Ageing(patience)),
         Err(missing) => return pipe::write(&mut answers, &Answer::Refused(Refusal::Unsupported(missing.0))),
     };
     pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls() })?;
@@ -39,14 +39,7 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
         Request::Begin(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
-        Request::Begin(config) => {
-            worlds.kernel().reset_settings().map_err(broken)?;
-            worlds.alone().map_err(broken)?;
-            worlds.kernel().set_routes(&config.routes).map_err(broken)?;
-            worlds.kernel().set_rules(&config.rules)?;
-            config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
-            Ok(Answer::Done)
-        }
+        Request::Begin(config) => begin(worlds, &config).map(|()| Answer::Done),
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
         Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
@@ -58,7 +51,16 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     }
 }
 
-fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
+/// A fresh world, alone.
+pub(super) fn begin(worlds: &mut Worlds, config: &Config) -> Result<(), Refusal> {
+    worlds.kernel().reset_settings().map_err(broken)?;
+    worlds.alone().map_err(broken)?;
+    worlds.kernel().set_routes(&config.routes).map_err(broken)?;
+    worlds.kernel().set_rules(&config.rules)?;
+    config.settings.iter().try_for_each(|setting| set(worlds, setting))
+}
+
+pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
     worlds.kernel().set(setting)?;
     if let Some(knob) = Knob::find(&setting.name) {
         worlds.was_set(knob, setting.value);
@@ -67,7 +69,7 @@ fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
 }
 
 /// A packet of the only world, and the entry that it is about.
-fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
+pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
     let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
     let Some(Sight { class, verdict, sent, why, events, entries }) = sight else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
@@ -130,7 +132,7 @@ fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal>
 const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
     [("net.ipv4.ipfrag_high_thresh", 1 << 30), ("net.netfilter.nf_conntrack_frag6_high_thresh", 1 << 30)];
 
-fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
+pub(super) fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
     worlds.kernel().set_routes(&batch.config.routes).map_err(broken)?;
@@ -173,6 +175,6 @@ fn baseline(worlds: &mut Worlds, batch: &Batch) -> Result<Answer, Refusal> {
     Ok(Answer::Took(started.elapsed().as_nanos() as u64))
 }
 
-fn broken(error: io::Error) -> Refusal {
+pub(super) fn broken(error: io::Error) -> Refusal {
     Refusal::Broken(format!("the kernel: {error}"))
 }

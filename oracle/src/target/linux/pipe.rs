@@ -49,15 +49,23 @@ pub(super) enum Answer {
 /// A frame that nobody has asked for: whoever sends it is no child of ours.
 const LARGEST: usize = 1 << 30;
 
-/// Writes one frame.
+/// Writes one frame, and sees to it that it arrives.
 ///
 /// # Errors
 /// When the other side has gone.
 pub(super) fn write(to: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
+    put(to, what)?;
+    to.flush()
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// When the other side has gone.
+pub(super) fn put(to: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
     let bytes = postcard::to_stdvec(what).map_err(io::Error::other)?;
     to.write_all(&(bytes.len() as u32).to_le_bytes())?;
-    to.write_all(&bytes)?;
-    to.flush()
+    to.write_all(&bytes)
 }
 
 /// Reads one frame; none when the other side has gone.
