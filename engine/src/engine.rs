@@ -89,7 +89,7 @@ impl Engine {
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
         let ticks = Ticks::new(profile.hz);
         Engine {
-            rules: Rules { profile, sysctls: Sysctls::new(), ticks, now: Jiffies(0) },
+            rules: Rules { profile, sysctls: Sysctls::with(profile.defaults), ticks, now: Jiffies(0) },
             now: Time::ZERO,
             tick_ends: Time::ZERO,
             table: ConnTable::new(seed),

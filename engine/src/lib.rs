@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
+mod behaviour;
 mod event;
 mod outcome;
 mod profile;
@@ -32,6 +33,7 @@ mod rules;
 mod table;
 mod wire;
 
+pub use behaviour::{Bounds, Switches};
 pub use engine::{Answer, Engine, Journey, Passage, Route, Walk};
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};

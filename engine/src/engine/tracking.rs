@@ -200,9 +200,12 @@ impl Engine {
         match proto::track(conn, direction, segment, &self.rules, &mut outcome.reason) {
             Decision::Renew(timeout) => {
                 conn.count(direction, segment.datagram.bytes.len());
-                conn.answer(direction);
+                if self.rules.profile.switches.renewing_answers {
+                    conn.answer(direction);
+                }
                 is_nearer = conn.renew(self.rules.now, timeout);
             }
+            Decision::Keep if !self.rules.profile.switches.kept_answers => {}
             Decision::Keep => conn.answer(direction),
             // Only under a profile in which what ends a connection may also open one.
             Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),

@@ -84,6 +84,12 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
+    /// A packet that is accepted. The first of a connection always sets its timeout; others renew it, where they do.
+    #[inline(always)]
+    fn renew(conn: &Conn, renews: bool, timeout: u64) -> Decision {
+        if renews || !conn.is_confirmed() { Decision::Renew(timeout) } else { Decision::Keep }
+    }
+
     fn because(self, why: &mut Reason, reason: Reason) -> Decision {
         *why = reason;
         self
@@ -174,7 +180,7 @@ pub(crate) fn track(
         protocol::ICMPV6 => icmp::track_v6(conn, segment, rules, why),
         protocol::GRE => gre::track(conn, rules, why),
         protocol::SCTP => sctp::track(conn, direction, segment, rules, why),
-        _ => generic::track(segment, rules, why),
+        _ => generic::track(conn, segment, rules, why),
     }
 }
 

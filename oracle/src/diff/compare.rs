@@ -49,6 +49,8 @@ pub enum Field {
     Events,
     /// The reason.
     Why,
+    /// A scenario's claim, where no answer to a packet differs.
+    Claim,
 }
 
 impl Field {
@@ -74,6 +76,7 @@ impl Field {
             Field::Counters => "counters",
             Field::Events => "events",
             Field::Why => "reason",
+            Field::Claim => "claim",
         }
     }
 }

@@ -284,7 +284,7 @@ fn arrow(shown: &Shown, wide: usize, line: char) -> String {
     }
 }
 
-fn hosts(shown: &Shown) -> (&str, &str) {
+pub(super) fn hosts(shown: &Shown) -> (&str, &str) {
     match shown.way {
         Way::Forth => (&shown.from, &shown.to),
         Way::Back => (&shown.to, &shown.from),
@@ -296,7 +296,7 @@ fn arrow_width(shown: &Shown) -> usize {
 }
 
 /// `A: dns (40)`
-fn caption(shown: &Shown) -> String {
+pub(super) fn caption(shown: &Shown) -> String {
     let label = shown.label.as_ref().map(|label| format!("{label}: ")).unwrap_or_default();
     let flow = shown.flow.as_ref().map(|flow| format!("{flow} ")).unwrap_or_default();
     format!("{label}{flow}{}", shown.text)

@@ -19,6 +19,7 @@ mod propose;
 mod run;
 mod stack;
 mod talks;
+mod told;
 
 pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;
@@ -33,3 +34,4 @@ pub(crate) use propose::{Edits, apply, claims_of};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};
 pub(crate) use stack::Stack;
+pub use told::{Answer, Kind, Told, Wrong, told};

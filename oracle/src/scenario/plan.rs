@@ -245,6 +245,7 @@ pub fn config(story: &Story) -> Config {
 type Pieces = Vec<Vec<u8>>;
 
 /// A plan while it is made, step by step.
+#[derive(Clone)]
 pub(crate) struct Planner {
     pub talks: Talks,
     pub moves: Vec<Move>,
