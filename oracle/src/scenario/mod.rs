@@ -5,24 +5,27 @@
 //! ```
 //!
 //! `stack` is what honest hosts send; `places` and `talks` who they are; `build` and `cut` make bytes of it; `plan` puts
-//! it in order; `run` lets it happen; `claims` judges.
+//! it in order; `run` lets it happen; `claims` judges. `hosts` runs stories in which hosts act.
 
 mod build;
 mod claims;
 mod cut;
 mod diagnose;
+mod hosts;
 mod id;
 mod ladder;
 mod places;
 mod plan;
 mod propose;
 mod run;
+mod sequence;
 mod stack;
 mod talks;
 
 pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;
 pub use diagnose::{diagnose, in_a_line};
+pub use hosts::{Aftermath, Keep};
 pub use id::Id;
 pub use ladder::{Detail, beside, ladder, of_packet};
 pub use places::Lane;
@@ -31,4 +34,5 @@ pub use plan::{Happening, Happens, Plan, arrivals, config};
 pub(crate) use propose::{Edits, apply, claims_of};
 pub use propose::{Proposal, proposals};
 pub use run::{Failure, Record, Verdict};
+pub use sequence::{mermaid, sequence};
 pub(crate) use stack::Stack;

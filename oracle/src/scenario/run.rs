@@ -7,6 +7,7 @@ use crate::language::ast::{Action, Span};
 use crate::target::{Arrival, Happening, Identity, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch, Silence};
+use super::hosts::{Keep, Passed};
 use super::plan::{Act, Move, Plan};
 
 /// All that happened in one world.
@@ -29,7 +30,7 @@ pub struct Record {
 }
 
 /// What one move has led to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// Told while time passed before it.
     pub before: Vec<Happening>,
@@ -37,6 +38,10 @@ pub(crate) struct Seen {
     pub packet: Option<Observation>,
     /// For a check: what it found, for people and for the file.
     pub found: Vec<Mismatch>,
+    /// When it was, where hosts act: that is known only then.
+    pub at: Option<Time>,
+    /// The packets that came to the tracker meanwhile, where hosts act.
+    pub passed: Vec<Passed>,
 }
 
 /// A claim that does not hold.
@@ -76,24 +81,12 @@ pub(crate) struct World<'a> {
 impl Plan {
     /// Runs the plan in a fresh world of `target`.
     pub fn run(&self, target: &mut dyn Target) -> Record {
+        if self.has_hosts() {
+            return self.run_with_hosts(target, Keep::default()).0;
+        }
         let identity = target.identity();
-        let flows = self.talks.talks.len();
-        let mut world = World {
-            plan: self,
-            identity: &identity,
-            states: vec![Vec::new(); flows],
-            classes: vec![Vec::new(); flows],
-            events: Vec::new(),
-        };
-        let mut record = Record {
-            seen: Vec::with_capacity(self.moves.len()),
-            failures: Vec::new(),
-            unsupported: Vec::new(),
-            unseen: Vec::new(),
-            claims: 0,
-            of: self.claims(&identity.profile),
-            time: Time::ZERO,
-        };
+        let mut world = World::new(self, &identity);
+        let mut record = Record::new(self.claims(&identity.profile), self.moves.len());
         if let Err(refusal) = target.begin(&self.config) {
             record.refused(0, super::plan::heading(self.script()), refusal);
             return record;
@@ -156,6 +149,30 @@ impl Plan {
 }
 
 impl Record {
+    /// Nothing has happened yet; `of` claims are to be made in so many moves.
+    pub(super) fn new(of: usize, moves: usize) -> Record {
+        Record {
+            seen: Vec::with_capacity(moves),
+            failures: Vec::new(),
+            unsupported: Vec::new(),
+            unseen: Vec::new(),
+            claims: 0,
+            of,
+            time: Time::ZERO,
+        }
+    }
+
+    /// Whether another run led to the same, as far as anybody can tell.
+    pub fn is_like(&self, other: &Record) -> bool {
+        let told = |record: &Record| format!("{:?} {:?}", record.seen, record.failures);
+        told(self) == told(other)
+    }
+
+    /// Something that the story asks for cannot be.
+    pub(super) fn broken(&mut self, at: usize, span: Span, what: String) {
+        self.failures.push(Failure { at, mismatches: vec![Mismatch::new(span, "this to be done", what)] });
+    }
+
     fn make(
         &mut self,
         world: &mut World<'_>,
@@ -165,7 +182,7 @@ impl Record {
     ) -> Result<(), Refusal> {
         let before = target.advance(step.at)?;
         world.happened(&before);
-        let mut seen = Seen { before, packet: None, found: Vec::new() };
+        let mut seen = Seen { before, ..Seen::default() };
         match &step.act {
             Act::Packet(sent) => {
                 let observation = target.packet(&sent.arrival)?;
@@ -194,7 +211,7 @@ impl Record {
                     Err(silence) => self.silent(world.plan.step(step).span, silence)?,
                 }
             }
-            Act::Hidden(_) | Act::Wait => {}
+            Act::Hidden(_) | Act::Live | Act::Wait => {}
         }
         self.seen.push(seen);
         Ok(())
@@ -221,7 +238,7 @@ impl Record {
         }
     }
 
-    fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
+    pub(super) fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
         let (unseen, mismatches): (Vec<Mismatch>, Vec<Mismatch>) =
             mismatches.into_iter().partition(|mismatch| mismatch.unseen);
         self.unseen.extend(unseen.into_iter().map(|part| (part.span, part.expected)));
@@ -230,7 +247,7 @@ impl Record {
         }
     }
 
-    fn silent(&mut self, span: Span, silence: Silence) -> Result<(), Refusal> {
+    pub(super) fn silent(&mut self, span: Span, silence: Silence) -> Result<(), Refusal> {
         match silence {
             Silence::Unsupported(what) => {
                 self.unsupported.push((span, what));
@@ -240,7 +257,7 @@ impl Record {
         }
     }
 
-    fn refused(&mut self, at: usize, span: Span, refusal: Refusal) {
+    pub(super) fn refused(&mut self, at: usize, span: Span, refusal: Refusal) {
         match refusal {
             Refusal::Unsupported(what) => self.unsupported.push((span, what)),
             Refusal::Wrong(what) | Refusal::Broken(what) => {
@@ -256,19 +273,36 @@ fn is_made(world: &World<'_>, step: &Move) -> bool {
     matches!(&world.plan.step(step).action, Action::Check(check) if check.is_for(&world.identity.profile))
 }
 
-impl World<'_> {
-    fn happened(&mut self, events: &[Happening]) {
+impl<'a> World<'a> {
+    /// Nothing has happened yet.
+    pub(super) fn new(plan: &'a Plan, identity: &'a Identity) -> World<'a> {
+        let flows = plan.talks.talks.len();
+        World {
+            plan,
+            identity,
+            states: vec![Vec::new(); flows],
+            classes: vec![Vec::new(); flows],
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn happened(&mut self, events: &[Happening]) {
         self.events.extend_from_slice(events);
     }
 
     fn saw(&mut self, step: &Move, observation: &Observation) {
-        self.events.extend_from_slice(&observation.events);
         let (sent, comes) = match &step.act {
             Act::Packet(sent) => (sent, true),
             Act::Release(_, sent) => (sent, false),
             _ => return,
         };
-        let Some(talk) = sent.shown.talk else { return };
+        self.noted(sent.shown.talk, comes, observation);
+    }
+
+    /// A packet of a flow came, or went on, and this was said of it.
+    pub(super) fn noted(&mut self, talk: Option<usize>, comes: bool, observation: &Observation) {
+        self.events.extend_from_slice(&observation.events);
+        let Some(talk) = talk else { return };
         if comes {
             self.classes[talk].push(claims::class_of(observation.class));
         }

@@ -8,12 +8,7 @@ use super::names::Names;
 const LINES: &[(&str, &str, u8)] = &[
     ("rules", "rules", 4),
     ("rule", "rules", 4),
-    ("stack", "hosts that act", 4),
-    ("run", "hosts that act", 4),
-    ("believe", "hosts that act", 4),
-    ("link", "links", 4),
     ("network", "topology", 4),
-    ("router", "topology", 4),
     ("interface", "topology", 4),
     ("counter", "rules", 4),
     ("helper", "helpers", 5),
