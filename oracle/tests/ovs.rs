@@ -2,6 +2,8 @@
 //!
 //! Where it is not installed each test says so and why, and is content; with `CONNTRUTH_REQUIRE=ovs` it fails.
 #![cfg(target_os = "linux")]
+// What is skipped is said; and it is processes of the real world that must be gone in time.
+#![allow(clippy::print_stderr, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

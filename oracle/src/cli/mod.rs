@@ -17,7 +17,11 @@ mod completions;
 mod coverage;
 mod diff;
 mod explain;
+mod export;
 mod format;
+mod import;
+mod kernel;
+mod mutants;
 mod profiles;
 mod replay;
 mod run;
@@ -52,8 +56,12 @@ enum Command {
     Fmt(format::Args),
     Coverage(coverage::Args),
     Diff(diff::Args),
+    Mutants(mutants::Args),
+    Import(import::Args),
+    Export(export::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
+    Kernel(kernel::Args),
     Completions(completions::Args),
 }
 
@@ -107,8 +115,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fmt(args) => format::run(args, &tone),
         Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
+        Command::Mutants(args) => mutants::run(args, &tone),
+        Command::Import(args) => import::run(args, &tone),
+        Command::Export(args) => export::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
+        Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::{Error, Exit, Tone, closely};
 use crate::paint::Paint;
+use crate::report::{self, Run};
 use crate::scenario::Plan;
 use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
@@ -23,7 +24,12 @@ Examples:
   conntruth run my-case.ct --trace         draw who sent what, and what the tracker made of it
   conntruth run my-case.ct --pcap DIR      captures of every wire, where hosts act
   conntruth run my-case.ct --bless         write what was found into its claims
-  conntruth run --target linux             hold the suite against the kernel that runs here";
+  conntruth run --target linux             hold the suite against the kernel that runs here
+  conntruth run --report site              a report for browsers: open site/index.html
+  conntruth run --target linux --report site
+                                           the kernel beside the reference, in the same report
+  conntruth run --format markdown >> $GITHUB_STEP_SUMMARY
+                                           a summary where CI shows one";
 
 /// Run scenarios and compare their claims.
 #[derive(Debug, Default, clap::Args)]
@@ -41,6 +47,9 @@ pub(super) struct Args {
     /// How to report.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// Write a report for browsers into a folder; runs of other targets that are in it already stand beside this one.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// A line for each scenario.
     #[arg(long, short)]
     verbose: bool,
@@ -88,6 +97,12 @@ enum Format {
     Junit,
     /// Test Anything Protocol.
     Tap,
+    /// The kernel's dialect of it.
+    Ktap,
+    /// A summary for CI.
+    Markdown,
+    /// What an endpoint of shields.io answers.
+    Badge,
 }
 
 impl Args {
@@ -106,7 +121,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
+        return judge(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
     }
     if args.trace.is_some() || args.pcap.is_some() || args.check_determinism {
         let look = closely::Closely {
@@ -116,7 +131,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         };
         return closely::run(&look, &files, &mut *target, tone);
     }
-    report(args, &files, target, tone)
+    judge(args, &files, target, tone)
 }
 
 /// The target of that name, or the exit code of a command that cannot have it, which was then said.
@@ -235,7 +250,7 @@ fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Err
     Ok(())
 }
 
-fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
+fn judge(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
     let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
     let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
     let mut targets = vec![target];
@@ -262,7 +277,20 @@ fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &To
         Format::Jsonl => suite::jsonl(&suite),
         Format::Junit => suite::junit(&suite)?,
         Format::Tap => suite::tap(&suite),
+        Format::Ktap => suite::ktap(&suite),
+        Format::Markdown => report::markdown(&Run::of(&suite, &again(args))),
+        Format::Badge => report::badge(&Run::of(&suite, &again(args))),
     };
+    if let Some(folder) = &args.report {
+        let written = report::write(folder, &Run::of(&suite, &again(args)))?;
+        let s = if written.runs == 1 { "" } else { "s" };
+        tone.note(format_args!(
+            "{}: {} run{s}, {} pages",
+            written.index.display(),
+            written.runs,
+            written.pages
+        ));
+    }
     anstream::stdout().lock().write_all(out.as_bytes())?;
     Ok(exit(&totals))
 }

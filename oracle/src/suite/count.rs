@@ -7,7 +7,7 @@ use conntruth_engine::Time;
 
 use crate::language::Messages;
 use crate::scenario::{Plan, Record, Verdict};
-use crate::target::{Identity, Target};
+use crate::target::{Identity, Play, Refusal, Target};
 
 use super::{File, Unreadable};
 
@@ -83,6 +83,9 @@ impl Suite {
 
     /// Runs them, one after the other; `tick` is told of each that has ended.
     pub fn run(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
+        if target.is_played() {
+            return Suite::played(plans, target, tick);
+        }
         let identity = target.identity();
         let mut worlds = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -93,13 +96,44 @@ impl Suite {
         Suite { identity, worlds }
     }
 
+    /// Has a target that takes whole worlds play all of them at once.
+    fn played(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
+        let identity = target.identity();
+        let refused: Vec<Option<Verdict>> = plans.iter().map(|plan| plan.refuses(&identity)).collect();
+        let is_played = |(_, refused): &(&Plan, &Option<Verdict>)| refused.is_none();
+        let plays: Vec<Play> =
+            plans.iter().zip(&refused).filter(is_played).map(|(plan, _)| plan.play()).collect();
+        let played = target.play(&plays);
+        let mut played = played.map(|played| plays.into_iter().zip(played));
+        let end = |(plan, refused): (Plan, Option<Verdict>)| {
+            if let Some(verdict) = refused {
+                return Ended { plan, record: None, verdict };
+            }
+            let record = match &mut played {
+                Ok(played) => match played.next() {
+                    Some((play, played)) => plan.judge(identity.clone(), play, played),
+                    None => plan.broken(&identity, Refusal::Broken("it was not played".to_owned())),
+                },
+                Err(refusal) => plan.broken(&identity, refusal.clone()),
+            };
+            let verdict = plan.verdict(&record);
+            Ended { plan, record: Some(record), verdict }
+        };
+        let worlds: Vec<Ended> =
+            plans.into_iter().zip(refused).map(end).inspect(|ended| tick(ended)).collect();
+        Suite { identity, worlds }
+    }
+
     /// Runs them on several targets of one kind at once, for those whose time is real: a world that waits keeps no other
     /// waiting. The order of the worlds, and what each answers, is as if they had run one after the other.
     pub fn run_side_by_side(
         plans: Vec<Plan>,
-        targets: Vec<Box<dyn Target + Send>>,
+        mut targets: Vec<Box<dyn Target + Send>>,
         mut tick: impl FnMut(&Ended),
     ) -> Option<Suite> {
+        if let [alone] = &mut targets[..] {
+            return Some(Suite::run(plans, &mut **alone, tick));
+        }
         let identity = targets.first()?.identity();
         let waiting = Mutex::new(plans.into_iter().enumerate());
         let (send, receive) = mpsc::channel();

@@ -16,9 +16,13 @@ pub struct Known {
 }
 
 /// All of them, the default first.
-pub const KNOWN: [Known; 3] = [
+pub const KNOWN: [Known; 4] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
+    Known {
+        name: "linux:VERSION",
+        about: "the tracker of any kernel, under virtual time: one that `conntruth kernel build` has made, or a path",
+    },
     Known {
         name: "ovs",
         about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time",
@@ -52,8 +56,28 @@ pub fn open(name: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable>
         "reference" => Ok(Box::new(Reference::new(wish.profile))),
         "linux" => linux(wish),
         "ovs" => ovs(),
-        _ => Err(Unusable::Unknown),
+        _ => match name.strip_prefix("linux:") {
+            Some(kernel) => guest(name, kernel),
+            None => Err(Unusable::Unknown),
+        },
     }
+}
+
+/// A kernel under virtual time: a cached one by its name, or any by its path.
+#[cfg(target_os = "linux")]
+fn guest(name: &str, kernel: &str) -> Result<Box<dyn Target + Send>, Unusable> {
+    let image = crate::kernels::find(kernel).map_err(Unusable::Missing)?;
+    match super::linux::Uml::new(name, &image) {
+        Ok(uml) => Ok(Box::new(uml)),
+        Err(Refusal::Unsupported(what) | Refusal::Wrong(what) | Refusal::Broken(what)) => {
+            Err(Unusable::Missing(what))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn guest(_: &str, _: &str) -> Result<Box<dyn Target + Send>, Unusable> {
+    Err(Unusable::Missing("it runs on Linux only".to_owned()))
 }
 
 #[cfg(target_os = "linux")]
@@ -88,6 +112,10 @@ fn linux(_: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
 
 /// How many of a target are worth having side by side: those that wait in real time keep each other waiting else.
 pub fn side_by_side(identity: &Identity) -> usize {
+    if identity.name.starts_with("linux:") {
+        // One guest plays all of them.
+        return 1;
+    }
     if identity.name == "ovs" {
         // Its clock is moved in steps of real milliseconds, and a switch is cheap.
         return 4;

@@ -124,6 +124,7 @@ impl Bridge {
             }
         }
         let observation = target.packet(&arrival)?;
+        self.answer(&site, &observation);
         let mut passed = false;
         if let (Some(header), Some(way)) = (&header, way)
             && observation.class != Class::Discarded
@@ -140,6 +141,19 @@ impl Bridge {
             }
         }
         Ok(Some(Handed { arrival, observation, passed }))
+    }
+
+    /// What rules send in return, already tracked, goes where its receiver is.
+    fn answer(&mut self, site: &Site, observation: &Observation) {
+        let mut letters = self.letters.borrow_mut();
+        for sent in observation.sent.iter().filter(|sent| sent.verdict == Verdict::Accept) {
+            let Some(header) = Header::read(&sent.bytes) else { continue };
+            let edge = match site.owns(header.dst) {
+                true => Some(Edge::Local),
+                false => site.route(header.dst).map(|hop| Edge::Interface(hop.interface)),
+            };
+            letters.outgoing.extend(edge.map(|edge| (edge, sent.bytes.clone())));
+        }
     }
 
     /// Puts what goes on where the world finds it.

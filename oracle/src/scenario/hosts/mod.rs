@@ -103,11 +103,17 @@ impl Plan {
     /// Runs a plan with hosts in a fresh world of `target`.
     pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
         let identity = target.identity();
-        let mut record = Record::new(self.claims(&identity.profile), self.moves.len());
+        let mut record = Record::new(self, &identity);
+        if target.is_played() {
+            let what =
+                format!("{} is not asked step by step, so it cannot stand between hosts", identity.name);
+            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
+            return (record, Aftermath::default());
+        }
         let mut net = match net::world(self.story(), &self.talks.places) {
             Ok(net) => net,
             Err(message) => {
-                record.broken(0, message.span, message.title);
+                record.fails(0, message.span, message.title);
                 return (record, Aftermath::default());
             }
         };
@@ -117,7 +123,7 @@ impl Plan {
         if let Some(folder) = keep.captures {
             match Recorder::in_folder(&net, folder) {
                 Ok(recorder) => net.watch(recorder),
-                Err(error) => record.broken(0, Span::default(), format!("{}: {error}", folder.display())),
+                Err(error) => record.fails(0, Span::default(), format!("{}: {error}", folder.display())),
             }
         }
         if let Err(refusal) = target.begin(&self.config) {
@@ -126,7 +132,7 @@ impl Plan {
         }
         let bridge = Bridge::default();
         if let Err(error) = net.install(net::BOX, Box::new(bridge.letter_box())) {
-            record.broken(0, Span::default(), error.to_string());
+            record.fails(0, Span::default(), error.to_string());
         }
         let world = World::new(self, &identity);
         let mut live = Live {
@@ -147,7 +153,7 @@ impl Plan {
         let recorders = net.unwatch::<Recorder>();
         for recorder in recorders {
             if let Err(error) = recorder.finish() {
-                record.broken(0, Span::default(), format!("captures: {error}"));
+                record.fails(0, Span::default(), format!("captures: {error}"));
             }
         }
         target.end();
@@ -224,8 +230,8 @@ impl<'p> Live<'p, '_> {
                 let span = plan.step(step).span;
                 match stopped {
                     Stopped::Refused(refusal) => self.record.refused(index, span, refusal),
-                    Stopped::Endless(error) => self.record.broken(index, span, error.to_string()),
-                    Stopped::Wrong(what) => self.record.broken(index, span, what),
+                    Stopped::Endless(error) => self.record.fails(index, span, error.to_string()),
+                    Stopped::Wrong(what) => self.record.fails(index, span, what),
                 }
                 return;
             }
