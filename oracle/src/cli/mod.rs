@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod capture;
 mod check;
+mod closely;
 mod completions;
 mod coverage;
 mod diff;

@@ -8,7 +8,7 @@ use conntruth_engine::{LINUX_6_18, Profile};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use indicatif::ProgressBar;
 
-use super::{Error, Exit, Tone};
+use super::{Error, Exit, Tone, closely};
 use crate::paint::Paint;
 use crate::report::{self, Run};
 use crate::scenario::Plan;
@@ -21,6 +21,8 @@ Examples:
   conntruth run                            the suite that the program carries
   conntruth run --filter 'tcp/**'          a part of it
   conntruth run my-case.ct                 a scenario of your own, or a folder of them
+  conntruth run my-case.ct --trace         draw who sent what, and what the tracker made of it
+  conntruth run my-case.ct --pcap DIR      captures of every wire, where hosts act
   conntruth run my-case.ct --bless         write what was found into its claims
   conntruth run --target linux             hold the suite against the kernel that runs here
   conntruth run --report site              a report for browsers: open site/index.html
@@ -60,9 +62,27 @@ pub(super) struct Args {
     /// How many worlds run side by side; as many as are good for the target where nothing is said.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Draw what happens: hosts as columns, the tracker in the middle.
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    trace: Option<Style>,
+    /// Write captures of every wire of every world with hosts into this folder.
+    #[arg(long, value_name = "DIR")]
+    pcap: Option<PathBuf>,
+    /// Run everything twice, and name the first event that differs.
+    #[arg(long)]
+    check_determinism: bool,
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
+}
+
+/// How to draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Style {
+    /// For a terminal.
+    Text,
+    /// As a diagram of Mermaid.
+    Mermaid,
 }
 
 /// How to report.
@@ -102,6 +122,14 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
         return judge(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
+    }
+    if args.trace.is_some() || args.pcap.is_some() || args.check_determinism {
+        let look = closely::Closely {
+            trace: args.trace,
+            captures: args.pcap.as_deref(),
+            twice: args.check_determinism,
+        };
+        return closely::run(&look, &files, &mut *target, tone);
     }
     judge(args, &files, target, tone)
 }

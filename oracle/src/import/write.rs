@@ -323,6 +323,7 @@ fn flows(caught: &[Caught]) -> Vec<Flow> {
             from: end(ends[0]),
             to: end(ends[1]),
             id: header.id(),
+            implied: false,
             span: Span::default(),
         });
     }

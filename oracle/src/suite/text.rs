@@ -185,6 +185,11 @@ fn sums(suite: &Suite, look: &Look, out: &mut String) {
     }
     if let Some(took) = look.took {
         let _ = write!(line, " in {}", wall(took));
+        // Below a second it says nothing of the speed.
+        let speed = totals.time.as_nanos() as f64 / (took.as_nanos().max(1) as f64);
+        if speed >= 1.0 {
+            let _ = write!(line, ", {speed:.0} times as fast as the clock");
+        }
     }
     let _ = writeln!(out, "\n{}", look.paint.over(Role::Dim, &line));
     let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &format!("again: {}", look.again)));

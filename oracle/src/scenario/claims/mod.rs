@@ -18,7 +18,7 @@ use super::talks::Talk;
 
 pub(crate) use packet::packet;
 pub(crate) use story::{asks, check};
-pub(crate) use words::{describe, flags, full_claim, left};
+pub(crate) use words::{describe, flags, full_claim, left, precise};
 
 /// A part of a claim that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

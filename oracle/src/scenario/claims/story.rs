@@ -20,7 +20,8 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
     };
     let mut until = step.at;
     let mismatches = match check.itself() {
-        Check::For { .. } => Vec::new(),
+        // Hosts are asked where they are.
+        Check::For { .. } | Check::Host(_) => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
         Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
@@ -88,7 +89,7 @@ pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
             asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
         }
         Check::Counter { .. } => asks.push(Ask::Counters),
-        Check::States { .. } | Check::Classes { .. } | Check::Events(_) => {}
+        Check::States { .. } | Check::Classes { .. } | Check::Events(_) | Check::Host(_) => {}
     }
 }
 
