@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    #[cfg(target_os = "linux")]
-    if let Some(code) = conntruth::target::linux::serve_if_asked() {
+    if let Some(code) = conntruth::target::serve_if_asked() {
         return code;
     }
     conntruth::cli::main(std::env::args_os())

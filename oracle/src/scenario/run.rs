@@ -129,6 +129,9 @@ impl Plan {
         if let Some(not_yet) = self.not_yet() {
             return Some(Verdict::Unsupported(format!("{}: not in this version", not_yet.what)));
         }
+        if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
+            return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
+        }
         let profiles = &self.story().profiles;
         if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
             let names: Vec<&str> = profiles.iter().map(|profile| profile.value.as_str()).collect();

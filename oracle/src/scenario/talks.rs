@@ -135,6 +135,14 @@ impl Talks {
         Ok(talks)
     }
 
+    /// The protocols of all flows, as trackers are named after them.
+    pub fn protocols(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.talks.iter().map(|talk| match talk.tuple().protocol_name() {
+            "unknown" => "generic",
+            name => name,
+        })
+    }
+
     /// The flow of that name, or the only one.
     ///
     /// # Errors

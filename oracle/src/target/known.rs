@@ -16,9 +16,10 @@ pub struct Known {
 }
 
 /// All of them, the default first.
-pub const KNOWN: [Known; 2] = [
+pub const KNOWN: [Known; 3] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
+    Known { name: "ovs", about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time" },
 ];
 
 /// How a target is to be.
@@ -47,6 +48,7 @@ pub fn open(name: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable>
     match name {
         "reference" => Ok(Box::new(Reference::new(wish.profile))),
         "linux" => linux(wish),
+        "ovs" => ovs(),
         _ => Err(Unusable::Unknown),
     }
 }
@@ -61,6 +63,21 @@ fn linux(wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn ovs() -> Result<Box<dyn Target + Send>, Unusable> {
+    match super::ovs::Ovs::new() {
+        Ok(ovs) => Ok(Box::new(ovs)),
+        Err(Refusal::Unsupported(what) | Refusal::Wrong(what) | Refusal::Broken(what)) => {
+            Err(Unusable::Missing(what))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ovs() -> Result<Box<dyn Target + Send>, Unusable> {
+    Err(Unusable::Missing("it is driven on Linux only".to_owned()))
+}
+
 #[cfg(not(target_os = "linux"))]
 fn linux(_: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
     Err(Unusable::Missing("this is no Linux".to_owned()))
@@ -68,6 +85,10 @@ fn linux(_: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
 
 /// How many of a target are worth having side by side: those that wait in real time keep each other waiting else.
 pub fn side_by_side(identity: &Identity) -> usize {
+    if identity.name == "ovs" {
+        // Its clock is moved in steps of real milliseconds, and a switch is cheap.
+        return 4;
+    }
     match identity.abilities.time {
         super::Passing::Age | super::Passing::Real => 16,
         super::Passing::Virtual | super::Passing::None => 1,

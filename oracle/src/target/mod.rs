@@ -6,11 +6,17 @@
 //! failure.
 
 mod batch;
+#[cfg(target_os = "linux")]
+mod ends;
 mod entry;
 pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+pub mod ovs;
 mod reference;
+#[cfg(target_os = "linux")]
+mod whose;
 
 use std::net::IpAddr;
 
@@ -99,6 +105,15 @@ pub trait Target {
     fn end(&mut self) {}
 }
 
+/// Serves as a helper of a target, where this process was started for that: then the program is over, with this code. A
+/// program that uses targets calls it before anything else, and before it has a second thread.
+pub fn serve_if_asked() -> Option<std::process::ExitCode> {
+    #[cfg(target_os = "linux")]
+    return linux::serve_if_asked().or_else(ovs::serve_if_asked);
+    #[cfg(not(target_os = "linux"))]
+    return None;
+}
+
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -174,6 +189,8 @@ pub struct Shows {
     pub state: bool,
     /// An entry's time left.
     pub timeout: bool,
+    /// An entry's status bits: whether it was answered, whether it is assured.
+    pub status: bool,
     /// All entries.
     pub table: bool,
     /// Events.
@@ -203,6 +220,7 @@ impl Shows {
         class: true,
         state: true,
         timeout: true,
+        status: true,
         table: true,
         events: true,
         reasons: Reasons::All,
@@ -214,6 +232,11 @@ impl Abilities {
     /// The protocols that Linux has a tracker for.
     pub const PROTOCOLS: [&'static str; 8] =
         ["tcp", "udp", "udplite", "icmp", "icmpv6", "sctp", "gre", "generic"];
+
+    /// Whether a protocol has a tracker of its own, or, as `generic`, any at all.
+    pub fn has(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|name| name == protocol)
+    }
 }
 
 /// How a world is to be.

@@ -41,7 +41,7 @@ pub(super) fn compare(claim: &EntryClaim, entry: &Entry, world: &World<'_>) -> V
         mismatches.extend(packet::state(state, Some(entry)));
     }
     if let Some(flags) = &claim.flags {
-        mismatches.extend(packet::flags(flags, Some(entry)));
+        mismatches.extend(packet::flags(flags, Some(entry), world));
     }
     for (keys, direction) in [(&claim.original, Direction::Original), (&claim.reply, Direction::Reply)] {
         mismatches.extend(keys.iter().filter_map(|key| self::key(key, entry, Some(direction), world)));
@@ -68,6 +68,9 @@ pub(super) fn named(claim: &Named, span: Span, entry: Option<&Entry>, world: &Wo
     let Some(entry) = entry else { return vec![Mismatch::new(span, "an entry", "no entry")] };
     let mismatch = |expected: String, got: String| vec![Mismatch::new(span, expected, &got).fix(&got)];
     match claim {
+        Named::Status(_) if !world.identity.abilities.shows.status => {
+            vec![Mismatch::unseen(span, "status bits")]
+        }
         Named::Status(bits) if !entry.status.has(*bits) => {
             let names = |status: conntruth_engine::Status| status.names().collect::<Vec<_>>().join(" ");
             mismatch(format!("status {}", names(*bits)), format!("status {}", names(entry.status)))
@@ -103,10 +106,15 @@ fn is_foreign(protocol: Protocol, entry: &Entry) -> bool {
 const WINDOWS: [&str; 4] = ["td_end", "td_maxend", "td_maxwin", "td_maxack"];
 /// What the kernel keeps of GRE, and only `/proc` shows.
 const GRE_TIMEOUTS: [&str; 2] = ["timeout", "stream_timeout"];
+/// What ctnetlink shows of the two senders, and other trackers' listings do not.
+const SIDES: [&str; 3] = ["td_scale", "td_flags", "tag"];
 
 fn key(key: &Key, entry: &Entry, direction: Option<Direction>, world: &World<'_>) -> Option<Mismatch> {
     let name = key.name.value.as_str();
     if !world.identity.abilities.shows.windows && (WINDOWS.contains(&name) || GRE_TIMEOUTS.contains(&name)) {
+        return Some(Mismatch::unseen(key.name.span, name));
+    }
+    if SIDES.contains(&name) && entry.peers == Peers::None && !world.identity.abilities.shows.windows {
         return Some(Mismatch::unseen(key.name.span, name));
     }
     // Counted by the wall clock, which does not know of time that entries are made older by.

@@ -30,12 +30,20 @@ pub(crate) fn packet(
         mismatches.extend(self::timeout(timeout, entry, world.plan.tick));
     }
     if let Some(flags) = &claim.flags {
-        mismatches.extend(self::flags(flags, seen.entry.as_ref()));
+        mismatches.extend(self::flags(flags, seen.entry.as_ref(), world));
     }
     for named in &claim.named {
         let found = match &named.value {
             Named::Because { slug, numbers } => because(slug, numbers, named.span, seen),
+            Named::Events(_) if !world.identity.abilities.shows.events => {
+                vec![Mismatch::unseen(named.span, "events")]
+            }
             Named::Events(events) => self::events(events, named.span, &seen.events),
+            Named::Dropped | Named::Accepted
+                if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
+            {
+                vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
+            }
             Named::Dropped => passes(named.span, arrival, seen, false),
             Named::Accepted => passes(named.span, arrival, seen, true),
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
@@ -94,10 +102,17 @@ pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u
 }
 
 /// Compares the set of the two flags.
-pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>) -> Option<Mismatch> {
+pub(super) fn flags(
+    claimed: &Located<Flags>,
+    entry: Option<&Entry>,
+    world: &World<'_>,
+) -> Option<Mismatch> {
     let Flags { unreplied, assured } = claimed.value;
     let expected = words::flags(unreplied, assured);
     let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
+    if !world.identity.abilities.shows.status {
+        return Some(Mismatch::unseen(claimed.span, "status bits"));
+    }
     let got = words::flags(entry.is_unreplied(), entry.is_assured());
     (got != expected).then(|| Mismatch::new(claimed.span, expected, &got).fix(&got))
 }

@@ -45,6 +45,10 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
                 ", ",
             )
         }
+        Check::Events(_) if !world.identity.abilities.shows.events => {
+            let what = format!("{} shows no events", world.identity.name);
+            return Err(Silence::Unsupported(what));
+        }
         Check::Events(block) => {
             let events = std::mem::take(&mut world.events);
             self::events(block, &events, world)

@@ -11,7 +11,7 @@ use conntruth_engine::{Class, EventKind, Knob};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::whose;
+use crate::target::whose;
 use super::worlds::Worlds;
 use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
 

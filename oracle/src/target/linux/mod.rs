@@ -20,7 +20,6 @@ mod pipe;
 mod rules;
 #[allow(unsafe_code)]
 mod sys;
-mod whose;
 mod worlds;
 
 use std::io::{self, BufReader, BufWriter};

@@ -19,7 +19,7 @@ use super::ctnetlink::{self, Told};
 use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
 use super::rules::{self, Tag};
-use super::whose;
+use crate::target::whose;
 use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.

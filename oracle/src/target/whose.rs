@@ -72,22 +72,22 @@ fn head6(packet: &[u8]) -> Option<Head<'_>> {
 }
 
 /// Source and destination.
-pub(super) fn addresses(packet: &[u8]) -> Option<[(Family, Addr); 2]> {
+pub(crate) fn addresses(packet: &[u8]) -> Option<[(Family, Addr); 2]> {
     head(packet).map(|head| head.addresses.map(|address| (head.family, address)))
 }
 
 /// Whether it is a fragment.
-pub(super) fn is_fragment(packet: &[u8]) -> bool {
+pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.fragment)
 }
 
 /// Whether nothing but a rule keeps it from being forwarded.
-pub(super) fn is_plain(packet: &[u8]) -> bool {
+pub(crate) fn is_plain(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.plain)
 }
 
 /// The six bits of the differentiated services field.
-pub(super) fn dscp(packet: &[u8]) -> u8 {
+pub(crate) fn dscp(packet: &[u8]) -> u8 {
     match packet {
         [first, second, ..] if first >> 4 == 6 => (first << 4 | second >> 4) >> 2,
         [_, second, ..] => second >> 2,
@@ -96,7 +96,7 @@ pub(super) fn dscp(packet: &[u8]) -> u8 {
 }
 
 /// The tuple by which a packet belongs to an entry, or by which an ICMP error is about one.
-pub(super) fn tuple(packet: &[u8]) -> Option<Tuple> {
+pub(crate) fn tuple(packet: &[u8]) -> Option<Tuple> {
     let head = head(packet)?;
     let tuple = plain_tuple(&head)?;
     let quotes = match head.protocol {
