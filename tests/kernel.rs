@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn linux() -> Result<Box<dyn Target + Send>, String> {
-    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE }).map_err(
+    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE, limits: Default::default() }).map_err(
         |unusable| match unusable {
             Unusable::Missing(what) => what,
             Unusable::Unknown => "this program does not know it".to_owned(),

@@ -20,6 +20,7 @@ mod format;
 mod profiles;
 mod replay;
 mod run;
+mod serve;
 mod targets;
 mod tone;
 mod try_;
@@ -53,6 +54,7 @@ enum Command {
     Diff(diff::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
+    Serve(serve::Args),
     Completions(completions::Args),
 }
 
@@ -108,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => diff::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
+        Command::Serve(args) => serve::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

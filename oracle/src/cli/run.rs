@@ -13,6 +13,7 @@ use crate::paint::Paint;
 use crate::scenario::Plan;
 use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
+use crate::target::exec::Limits;
 use crate::target::known::{self, KNOWN, Unusable, Wish};
 
 const EXAMPLES: &str = "\
@@ -21,7 +22,11 @@ Examples:
   conntruth run --filter 'tcp/**'          a part of it
   conntruth run my-case.ct                 a scenario of your own, or a folder of them
   conntruth run my-case.ct --bless         write what was found into its claims
-  conntruth run --target linux             hold the suite against the kernel that runs here";
+  conntruth run --target linux             hold the suite against the kernel that runs here
+  conntruth run --target 'exec:python3 adapter.py'
+                                           ... against a program of yours: see `conntruth init`
+  conntruth run --target exec:./adapter --validate
+                                           ... and check every message that it sends";
 
 /// Run scenarios and compare their claims.
 #[derive(Debug, Default, clap::Args)]
@@ -54,6 +59,33 @@ pub(super) struct Args {
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
+    #[command(flatten)]
+    exec: Exec,
+}
+
+/// What a program that is a target may do.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Exec {
+    /// Of a target `exec:COMMAND`: hold every message, in both directions, against the protocol's schema.
+    #[arg(long)]
+    validate: bool,
+    /// Of a target `exec:COMMAND`: how long it may take for an answer [default: 5s].
+    #[arg(long, value_name = "TIME", value_parser = patience)]
+    answer_time: Option<Duration>,
+    /// Of a target `exec:COMMAND`: how many bytes of an answer are read [default: 67108864].
+    #[arg(long, value_name = "BYTES")]
+    answer_bytes: Option<usize>,
+}
+
+impl Exec {
+    fn limits(self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            answer: self.answer_time.unwrap_or(usual.answer),
+            output: self.answer_bytes.unwrap_or(usual.output),
+            validate: self.validate,
+        }
+    }
 }
 
 /// How to report.
@@ -78,7 +110,7 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let mut target = match target(&args.target, &args.profile, args.patience, tone)? {
+    let mut target = match open(&args.target, &args.profile, args.patience, args.exec, tone)? {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
@@ -98,8 +130,19 @@ pub(super) fn target(
     patience: Duration,
     tone: &Tone,
 ) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
+    open(name, profile, patience, Exec::default(), tone)
+}
+
+/// As [`target`], with what a program may do.
+fn open(
+    name: &str,
+    profile: &str,
+    patience: Duration,
+    exec: Exec,
+    tone: &Tone,
+) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
     let profile = self::profile(profile)?;
-    match known::open(name, &Wish { profile, patience }) {
+    match known::open(name, &Wish { profile, patience, limits: exec.limits() }) {
         Ok(target) => Ok(Ok(target)),
         Err(Unusable::Unknown) => {
             let names = KNOWN.map(|known| format!("`{}`", known.name)).join(", ");
@@ -210,9 +253,10 @@ fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Err
 fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
     let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
     let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
+    let first = target.first_exchange();
     let mut targets = vec![target];
     while targets.len() < jobs {
-        match self::target(&args.target, &args.profile, args.patience, tone)? {
+        match open(&args.target, &args.profile, args.patience, args.exec, tone)? {
             Ok(another) => targets.push(another),
             // Fewer than wished for will do.
             Err(_) => break,
@@ -220,6 +264,9 @@ fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &To
     }
     let (suite, took) = timed(plans, targets, tone)?;
     let totals = suite.totals();
+    if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get())) {
+        tone.warn(format!("every scenario failed: the adapter is probably wrong. What was said first (> to it, < from it):\n{talk}"));
+    }
     let out = match args.format {
         Format::Text => {
             let look = Look {
@@ -278,6 +325,9 @@ fn again(args: &Args) -> String {
         words.push(format!("--target {}", shell(&args.target)));
         words.push(format!("--patience {}ms", args.patience.as_millis()));
     }
+    words.extend(args.exec.answer_time.map(|time| format!("--answer-time {}ms", time.as_millis())));
+    words.extend(args.exec.answer_bytes.map(|bytes| format!("--answer-bytes {bytes}")));
+    words.extend(args.exec.validate.then(|| "--validate".to_owned()));
     words.join(" ")
 }
 

@@ -19,6 +19,7 @@ mod propose;
 mod run;
 mod stack;
 mod talks;
+mod whole;
 
 pub use claims::Mismatch;
 pub(crate) use diagnose::line_and_column;

@@ -7,7 +7,7 @@ use conntruth_engine::Time;
 
 use crate::language::Messages;
 use crate::scenario::{Plan, Record, Verdict};
-use crate::target::{Identity, Target};
+use crate::target::{Identity, Played, Target};
 
 use super::{File, Unreadable};
 
@@ -85,12 +85,16 @@ impl Suite {
     pub fn run(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
         let identity = target.identity();
         let mut worlds = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let ended = Ended::of(plan, &identity, target);
-            tick(&ended);
-            worlds.push(ended);
+        let mut plans = plans.into_iter();
+        loop {
+            let some: Vec<Plan> = plans.by_ref().take(target.worlds_at_once().max(1)).collect();
+            if some.is_empty() {
+                return Suite { identity, worlds };
+            }
+            let ended = Ended::of_all(some, &identity, target);
+            ended.iter().for_each(&mut tick);
+            worlds.extend(ended);
         }
-        Suite { identity, worlds }
     }
 
     /// Runs them on several targets of one kind at once, for those whose time is real: a world that waits keeps no other
@@ -107,12 +111,15 @@ impl Suite {
             for mut target in targets {
                 let (send, waiting, identity) = (send.clone(), &waiting, &identity);
                 scope.spawn(move || {
+                    let most = target.worlds_at_once().max(1);
                     loop {
-                        // A thread that has panicked holds no lock here: taking the next plan cannot panic.
-                        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                        let Some((index, plan)) = next else { break };
-                        let ended = Ended::of(plan, identity, &mut *target);
-                        if send.send((index, ended)).is_err() {
+                        // A thread that has panicked holds no lock here: taking the next plans cannot panic.
+                        let some: Vec<(usize, Plan)> =
+                            waiting.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(most).collect();
+                        let (numbers, plans): (Vec<usize>, Vec<Plan>) = some.into_iter().unzip();
+                        let ended = Ended::of_all(plans, identity, &mut *target);
+                        let mut all = numbers.into_iter().zip(ended);
+                        if all.len() == 0 || all.any(|ended| send.send(ended).is_err()) {
                             break;
                         }
                     }
@@ -147,6 +154,25 @@ impl Suite {
 }
 
 impl Ended {
+    /// Some worlds: all at once where the target wants them so.
+    fn of_all(plans: Vec<Plan>, identity: &Identity, target: &mut dyn Target) -> Vec<Ended> {
+        if target.worlds_at_once() == 0 {
+            return plans.into_iter().map(|plan| Ended::of(plan, identity, target)).collect();
+        }
+        let is_played = |plan: &&Plan| plan.refuses(identity).is_none();
+        let plays: Vec<_> = plans.iter().filter(is_played).map(|plan| plan.play(identity)).collect();
+        let answers = target.play(&plays);
+        let mut played = plays.into_iter().zip(answers);
+        let ended = |plan: Plan| {
+            if plan.refuses(identity).is_some() {
+                return Ended::of(plan, identity, target);
+            }
+            let (play, answers) = played.next().unwrap_or_else(|| (plan.play(identity), Vec::new()));
+            Ended::of(plan, identity, &mut Played::new(identity.clone(), play, answers))
+        };
+        plans.into_iter().map(ended).collect()
+    }
+
     fn of(plan: Plan, identity: &Identity, target: &mut dyn Target) -> Ended {
         if let Some(verdict) = plan.refuses(identity) {
             return Ended { plan, record: None, verdict };

@@ -9,11 +9,13 @@ mod batch;
 #[cfg(target_os = "linux")]
 mod ends;
 mod entry;
+pub mod exec;
 pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
 #[cfg(target_os = "linux")]
 pub mod ovs;
+mod play;
 mod reference;
 #[cfg(target_os = "linux")]
 mod whose;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
 pub use entry::{Entry, Expected, Left, Peers};
+pub use play::{Answers, Ask, Play, Played, Told};
 pub use reference::Reference;
 
 /// An implementation of connection tracking that can be asked.
@@ -99,6 +102,22 @@ pub trait Target {
     /// As [`Target::batch`].
     fn baseline(&mut self, _batch: &Batch) -> Result<Option<std::time::Duration>, Refusal> {
         Ok(None)
+    }
+
+    /// How many whole worlds [`Target::play`] wants at once; 0 where it is better asked step by step.
+    fn worlds_at_once(&self) -> usize {
+        0
+    }
+
+    /// Whole worlds, all that is asked of each known beforehand. The answers are those that it would give step by step.
+    fn play(&mut self, worlds: &[Play]) -> Vec<Answers> {
+        worlds.iter().map(|world| world.one_by_one(self)).collect()
+    }
+
+    /// What was said first to a target at the other end of a pipe and what it answered, once that has happened: for
+    /// when nothing that it answers is right.
+    fn first_exchange(&self) -> Option<std::sync::Arc<std::sync::OnceLock<String>>> {
+        None
     }
 
     /// The world is not needed any more.
