@@ -20,6 +20,8 @@ pub struct Record {
     pub unsupported: Vec<(Span, String)>,
     /// Parts of claims that the target shows nothing about, and where they stand. The rest of their claims counts.
     pub unseen: Vec<(Span, String)>,
+    /// How many of the compared claims the target shows something about.
+    pub seeable: usize,
     /// How many claims were compared.
     pub claims: usize,
     /// How many were to be.
@@ -90,6 +92,7 @@ impl Plan {
             failures: Vec::new(),
             unsupported: Vec::new(),
             unseen: Vec::new(),
+            seeable: 0,
             claims: 0,
             of: self.claims(&identity.profile),
             time: Time::ZERO,
@@ -120,6 +123,11 @@ impl Plan {
         // What was never compared is not green.
         if record.claims == 0 || record.claims < record.of {
             return Verdict::Failed;
+        }
+        // Neither is what nobody could see.
+        if record.seeable == 0 {
+            let what = record.unseen.first().map_or("anything", |(_, what)| what.as_str());
+            return Verdict::Unsupported(format!("the target does not show {what}, and all claims are about that"));
         }
         Verdict::Passed
     }
@@ -188,6 +196,7 @@ impl Record {
                 match claims::check(world, target, step) {
                     Ok(found) => {
                         self.time = self.time.max(found.until);
+                        self.seeable += usize::from(!found.hidden);
                         seen.found = found.mismatches.iter().filter(|part| !part.unseen).cloned().collect();
                         self.fail(index, found.mismatches);
                     }
@@ -216,9 +225,18 @@ impl Record {
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
         match claims::packet(world, target, claim, arrival, observation, step) {
-            Ok(mismatches) => Ok(mismatches),
+            Ok(mismatches) => {
+                self.see(claim.parts(), &mismatches);
+                Ok(mismatches)
+            }
             Err(silence) => self.silent(claim.span, silence).map(|()| Vec::new()),
         }
+    }
+
+    /// Counts a claim of so many parts as seen, unless none of them was.
+    fn see(&mut self, parts: usize, mismatches: &[Mismatch]) {
+        let unseen = mismatches.iter().filter(|mismatch| mismatch.unseen).count();
+        self.seeable += usize::from(unseen < parts.max(1));
     }
 
     fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
@@ -244,7 +262,10 @@ impl Record {
         match refusal {
             Refusal::Unsupported(what) => self.unsupported.push((span, what)),
             Refusal::Wrong(what) | Refusal::Broken(what) => {
-                let mismatches = vec![Mismatch::new(span, "the target to do this", what)];
+                // What a program has said beside it stands in the lines below.
+                let (what, detail) = what.split_once('\n').unwrap_or((&what, ""));
+                let detail = (!detail.is_empty()).then(|| detail.to_owned());
+                let mismatches = vec![Mismatch { detail, ..Mismatch::new(span, "the target to do this", what) }];
                 self.failures.push(Failure { at, mismatches });
             }
         }

@@ -245,6 +245,11 @@ impl Shows {
         reasons: Reasons::All,
         windows: true,
     };
+
+    /// Whether anything of entries.
+    pub const fn entries(&self) -> bool {
+        self.state || self.timeout || self.status || self.table
+    }
 }
 
 impl Abilities {
