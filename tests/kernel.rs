@@ -88,7 +88,7 @@ fn trials(target: Box<dyn Target + Send>, arguments: &Arguments) -> Vec<Trial> {
 fn told(ended: Ended) -> Trial {
     let name = format!("suite::{}", ended.plan.id);
     match ended.verdict {
-        Verdict::Skipped(why) | Verdict::Unsupported(why) => {
+        Verdict::Skipped(why) | Verdict::Unsupported(why) | Verdict::Known(why) => {
             Trial::test(format!("{name}: {why}"), || Ok(())).with_ignored_flag(true)
         }
         Verdict::Passed => Trial::test(name, || Ok(())),

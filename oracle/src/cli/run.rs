@@ -1,5 +1,6 @@
 //! `conntruth run`: scenarios against a target.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +10,11 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use indicatif::ProgressBar;
 
 use super::{Error, Exit, Tone};
+use crate::language::ast::Grade;
+use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
 use crate::scenario::Plan;
-use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
+use crate::suite::{self, Blessing, File, KnownFailures, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
 use crate::target::exec::Limits;
 use crate::target::known::{self, KNOWN, Unusable, Wish};
@@ -59,8 +62,25 @@ pub(super) struct Args {
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
+    /// Count the failures that this file names as known; one that passes, differs or does not exist is a failure.
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
+    /// Write all failures into a file of known failures; reasons and links in it, or in --known, stay.
+    #[arg(long, value_name = "FILE")]
+    write_known: Option<PathBuf>,
+    /// Only scenarios of this grade, or a stronger one.
+    #[arg(long, value_name = "GRADE", value_parser = grade)]
+    grade: Option<Grade>,
+    /// The version that the suite must have; it is printed with failures, and in `--format jsonl`.
+    #[arg(long, value_name = "VERSION")]
+    suite_version: Option<String>,
     #[command(flatten)]
     exec: Exec,
+}
+
+fn grade(word: &str) -> Result<Grade, String> {
+    let known = GRADES.iter().find(|(name, _)| *name == word);
+    known.map(|(_, grade)| *grade).ok_or_else(|| "one of must, should, may".to_owned())
 }
 
 /// What a program that is a target may do.
@@ -110,6 +130,11 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    let version = suite::version();
+    if let Some(wanted) = args.suite_version.as_ref().filter(|wanted| **wanted != version) {
+        return Err(format!("the suite in this program is {version}, not {wanted}").into());
+    }
+    let before = known_before(args)?;
     let mut target = match open(&args.target, &args.profile, args.patience, args.exec, tone)? {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
@@ -118,9 +143,9 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
+        return report(args, &selected(&args.paths, &args.filter, tone)?, target, before.as_ref(), tone);
     }
-    report(args, &files, target, tone)
+    report(args, &files, target, before.as_ref(), tone)
 }
 
 /// The target of that name, or the exit code of a command that cannot have it, which was then said.
@@ -250,8 +275,55 @@ fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Err
     Ok(())
 }
 
-fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
-    let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
+/// The known failures that the arguments name.
+fn known_before(args: &Args) -> Result<Option<KnownFailures>, Error> {
+    let written = args.write_known.as_ref().filter(|path| path.exists());
+    let Some(path) = args.known.as_ref().or(written) else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Some(KnownFailures::read(&text).map_err(|error| format!("{}: {error}", path.display()))?))
+}
+
+/// Counts known failures as such, and writes them where that is asked for.
+fn excuse(suite: &mut Suite, args: &Args, before: Option<&KnownFailures>, tone: &Tone) -> Result<(), Error> {
+    let written;
+    let file = match (&args.write_known, before) {
+        (Some(path), _) => {
+            written = KnownFailures::of(suite, before);
+            let text = written.write(&suite.identity);
+            suite::replace(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+            let (count, s) = (written.known.len(), if written.known.len() == 1 { "" } else { "s" });
+            tone.note(format!("{}: {count} known failure{s} written", path.display()));
+            &written
+        }
+        (None, Some(before)) => before,
+        (None, None) => return Ok(()),
+    };
+    let mut others = BTreeSet::new();
+    if !args.paths.is_empty() || !args.filter.is_empty() || args.grade.is_some() {
+        // What was not selected is not stale.
+        let all = suite::embedded().map_err(|error| located(error, tone))?;
+        for plan in Suite::plans(&all, suite.identity.hz).map_err(|error| located(error, tone))? {
+            others.insert(plan.id.to_string());
+            others.insert(plan.id.scenario);
+        }
+    }
+    suite.excuse(file, &others);
+    Ok(())
+}
+
+fn report(
+    args: &Args,
+    files: &[File],
+    target: Box<dyn Target + Send>,
+    before: Option<&KnownFailures>,
+    tone: &Tone,
+) -> Result<Exit, Error> {
+    let mut plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
+    let all = plans.len();
+    plans.retain(|plan| args.grade.is_none_or(|grade| plan.story().grade <= grade));
+    if plans.is_empty() {
+        return Err(format!("none of {all} scenarios has this grade").into());
+    }
     let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
     let first = target.first_exchange();
     let mut targets = vec![target];
@@ -262,7 +334,8 @@ fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &To
             Err(_) => break,
         }
     }
-    let (suite, took) = timed(plans, targets, tone)?;
+    let (mut suite, took) = timed(plans, targets, tone)?;
+    excuse(&mut suite, args, before, tone)?;
     let totals = suite.totals();
     if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get())) {
         tone.warn(format!("every scenario failed: the adapter is probably wrong. What was said first (> to it, < from it):\n{talk}"));
@@ -283,7 +356,7 @@ fn report(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &To
         Format::Tap => suite::tap(&suite),
     };
     anstream::stdout().lock().write_all(out.as_bytes())?;
-    Ok(exit(&totals))
+    Ok(if suite.stale.is_empty() { exit(&totals) } else { Exit::Failed })
 }
 
 /// Runs the plans, with a progress bar where somebody looks. The clock is for people: nothing depends on it.
@@ -325,6 +398,8 @@ fn again(args: &Args) -> String {
         words.push(format!("--target {}", shell(&args.target)));
         words.push(format!("--patience {}ms", args.patience.as_millis()));
     }
+    words.extend(args.grade.map(|grade| format!("--grade {}", word_of(GRADES, grade))));
+    words.extend(args.known.as_ref().map(|path| format!("--known {}", shell(&path.display().to_string()))));
     words.extend(args.exec.answer_time.map(|time| format!("--answer-time {}ms", time.as_millis())));
     words.extend(args.exec.answer_bytes.map(|bytes| format!("--answer-bytes {bytes}")));
     words.extend(args.exec.validate.then(|| "--validate".to_owned()));

@@ -61,6 +61,8 @@ pub enum Verdict {
     Unsupported(String),
     /// It is about something else.
     Skipped(String),
+    /// A claim failed as it is known to, and why.
+    Known(String),
 }
 
 /// What claims may ask of a world that runs.

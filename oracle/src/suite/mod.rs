@@ -7,6 +7,7 @@ mod count;
 mod find;
 mod jsonl;
 mod junit;
+mod known;
 mod tap;
 mod text;
 
@@ -15,8 +16,9 @@ mod tests;
 
 pub use bless::{Blessing, bless, replace};
 pub use count::{Ended, Suite, Totals};
-pub use find::{File, Origin, Unreadable, embedded, from_paths, texts};
+pub use find::{File, Origin, Unreadable, embedded, from_paths, texts, version};
 pub use jsonl::jsonl;
 pub use junit::junit;
+pub use known::{KnownFailure, KnownFailures, UNEXPLAINED, difference};
 pub use tap::tap;
 pub use text::{Look, text};

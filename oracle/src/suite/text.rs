@@ -5,10 +5,11 @@ use std::fmt::Write;
 
 use conntruth_engine::Time;
 
+use crate::language::words::GRADES;
 use crate::paint::{Paint, Role};
-use crate::scenario::{Record, Verdict, diagnose, in_a_line};
+use crate::scenario::Verdict;
 
-use super::{Ended, Suite};
+use super::{Ended, Suite, Totals};
 
 /// What a run is to look like.
 #[derive(Clone, Debug)]
@@ -55,20 +56,19 @@ pub fn text(suite: &Suite, look: &Look) -> String {
 const MOST_IN_FULL: usize = 10;
 
 fn failures(suite: &Suite, paint: Paint, out: &mut String) {
-    let failed: Vec<(&Ended, &Record)> = suite
-        .worlds
-        .iter()
-        .filter(|world| world.verdict == Verdict::Failed)
-        .filter_map(|world| Some((world, world.record.as_ref()?)))
-        .collect();
-    for (world, record) in failed.iter().take(MOST_IN_FULL) {
-        let _ = writeln!(out, "\n{}", diagnose(&world.plan, record, paint).trim_end());
+    let failed: Vec<&Ended> =
+        suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed).collect();
+    for world in failed.iter().take(MOST_IN_FULL) {
+        let _ = writeln!(out, "\n{}", world.told(paint).trim_end());
     }
     if failed.len() > MOST_IN_FULL {
         let _ = writeln!(out, "\n{} more failed:", failed.len() - MOST_IN_FULL);
     }
-    for (world, record) in failed.iter().skip(MOST_IN_FULL) {
-        let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), in_a_line(&world.plan, record));
+    for world in failed.iter().skip(MOST_IN_FULL) {
+        let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), world.told_in_a_line());
+    }
+    for id in &suite.stale {
+        let _ = writeln!(out, "{}: {id}: there is no such world, and it is listed as a known failure", paint.over(Role::Bad, "error"));
     }
 }
 
@@ -122,6 +122,7 @@ fn mark(world: &Ended, paint: Paint) -> String {
         Verdict::Passed => ("✓", Role::Good),
         Verdict::Failed => ("✗", Role::Bad),
         Verdict::Skipped(_) => ("-", Role::Odd),
+        Verdict::Known(_) => ("k", Role::Odd),
         Verdict::Unsupported(_) => ("?", Role::Odd),
     };
     paint.over(role, mark)
@@ -174,7 +175,18 @@ fn sums(suite: &Suite, look: &Look, out: &mut String) {
         let _ = write!(line, " in {}", wall(took));
     }
     let _ = writeln!(out, "\n{}", look.paint.over(Role::Dim, &line));
+    if totals.failed + totals.known + totals.unseen > 0 {
+        let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &grades(&totals)));
+    }
     let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &format!("again: {}", look.again)));
+}
+
+/// `must: 3 of 700 failed, should: 0 of 20, suite 0.1.0+3fa9c2d1`
+fn grades(totals: &Totals) -> String {
+    let grades = GRADES.iter().map(|(word, grade)| (word, totals.grades[*grade as usize]));
+    let words = grades.filter(|(_, graded)| graded.judged > 0);
+    let words = words.map(|(word, graded)| format!("{word}: {} of {} failed", graded.failed, graded.judged));
+    words.chain([format!("suite {}", super::version())]).collect::<Vec<_>>().join(", ")
 }
 
 /// `71 days`, `3 hours`, `40 s`
