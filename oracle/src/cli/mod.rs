@@ -17,6 +17,7 @@ mod coverage;
 mod diff;
 mod explain;
 mod format;
+mod init;
 mod profiles;
 mod replay;
 mod run;
@@ -52,6 +53,7 @@ enum Command {
     Fmt(format::Args),
     Coverage(coverage::Args),
     Diff(diff::Args),
+    Init(init::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
     Serve(serve::Args),
@@ -108,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fmt(args) => format::run(args, &tone),
         Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
+        Command::Init(args) => init::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Serve(args) => serve::run(args, &tone),
