@@ -36,12 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn linux() -> Result<Box<dyn Target + Send>, String> {
-    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE, limits: Default::default() }).map_err(
-        |unusable| match unusable {
+    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE, limits: Default::default() })
+        .map_err(|unusable| match unusable {
             Unusable::Missing(what) => what,
             Unusable::Unknown => "this program does not know it".to_owned(),
-        },
-    )
+        })
 }
 
 /// What stands in the place of all tests where there is no such target.

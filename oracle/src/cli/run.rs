@@ -337,7 +337,8 @@ fn report(
     let (mut suite, took) = timed(plans, targets, tone)?;
     excuse(&mut suite, args, before, tone)?;
     let totals = suite.totals();
-    if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get())) {
+    if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get()))
+    {
         tone.warn(format!("every scenario failed: the adapter is probably wrong. What was said first (> to it, < from it):\n{talk}"));
     }
     let out = match args.format {

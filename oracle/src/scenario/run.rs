@@ -129,7 +129,9 @@ impl Plan {
         // Neither is what nobody could see.
         if record.seeable == 0 {
             let what = record.unseen.first().map_or("anything", |(_, what)| what.as_str());
-            return Verdict::Unsupported(format!("the target does not show {what}, and all claims are about that"));
+            return Verdict::Unsupported(format!(
+                "the target does not show {what}, and all claims are about that"
+            ));
         }
         Verdict::Passed
     }
@@ -267,7 +269,8 @@ impl Record {
                 // What a program has said beside it stands in the lines below.
                 let (what, detail) = what.split_once('\n').unwrap_or((&what, ""));
                 let detail = (!detail.is_empty()).then(|| detail.to_owned());
-                let mismatches = vec![Mismatch { detail, ..Mismatch::new(span, "the target to do this", what) }];
+                let mismatches =
+                    vec![Mismatch { detail, ..Mismatch::new(span, "the target to do this", what) }];
                 self.failures.push(Failure { at, mismatches });
             }
         }

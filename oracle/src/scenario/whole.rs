@@ -42,7 +42,9 @@ impl Plan {
             return;
         }
         match check.itself() {
-            Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) => asks.push(Ask::Table),
+            Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) => {
+                asks.push(Ask::Table)
+            }
             Check::Expires { after, .. } => {
                 let at = deadline(step.at, after.value.nanos(self.tick), self.tick);
                 let before = Time(at.as_nanos().saturating_sub(self.tick));

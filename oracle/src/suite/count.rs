@@ -130,8 +130,12 @@ impl Suite {
                     let most = target.worlds_at_once().max(1);
                     loop {
                         // A thread that has panicked holds no lock here: taking the next plans cannot panic.
-                        let some: Vec<(usize, Plan)> =
-                            waiting.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(most).collect();
+                        let some: Vec<(usize, Plan)> = waiting
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .by_ref()
+                            .take(most)
+                            .collect();
                         let (numbers, plans): (Vec<usize>, Vec<Plan>) = some.into_iter().unzip();
                         let ended = Ended::of_all(plans, identity, &mut *target);
                         let mut all = numbers.into_iter().zip(ended);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::paint::Paint;
 use crate::language::words::{GRADES, word_of};
+use crate::paint::Paint;
 use crate::scenario::{Mismatch, Verdict};
 
 use super::{Ended, Suite};

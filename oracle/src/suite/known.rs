@@ -104,7 +104,8 @@ impl KnownFailures {
         );
         let _ = writeln!(text, "suite = {}", quoted(&self.suite));
         for known in &self.known {
-            let _ = writeln!(text, "\n[[known]]\nid = {}\nreason = {}", quoted(&known.id), quoted(&known.reason));
+            let _ =
+                writeln!(text, "\n[[known]]\nid = {}\nreason = {}", quoted(&known.id), quoted(&known.reason));
             if let Some(issue) = &known.issue {
                 let _ = writeln!(text, "issue = {}", quoted(issue));
             }

@@ -56,8 +56,7 @@ pub fn text(suite: &Suite, look: &Look) -> String {
 const MOST_IN_FULL: usize = 10;
 
 fn failures(suite: &Suite, paint: Paint, out: &mut String) {
-    let failed: Vec<&Ended> =
-        suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed).collect();
+    let failed: Vec<&Ended> = suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed).collect();
     for world in failed.iter().take(MOST_IN_FULL) {
         let _ = writeln!(out, "\n{}", world.told(paint).trim_end());
     }
@@ -68,7 +67,11 @@ fn failures(suite: &Suite, paint: Paint, out: &mut String) {
         let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), world.told_in_a_line());
     }
     for id in &suite.stale {
-        let _ = writeln!(out, "{}: {id}: there is no such world, and it is listed as a known failure", paint.over(Role::Bad, "error"));
+        let _ = writeln!(
+            out,
+            "{}: {id}: there is no such world, and it is listed as a known failure",
+            paint.over(Role::Bad, "error")
+        );
     }
 }
 

@@ -20,8 +20,14 @@ pub struct Known {
 pub const KNOWN: [Known; 4] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
-    Known { name: "ovs", about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time" },
-    Known { name: "exec:COMMAND", about: "any program that speaks the adapter protocol (oracle/PROTOCOL.md)" },
+    Known {
+        name: "ovs",
+        about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time",
+    },
+    Known {
+        name: "exec:COMMAND",
+        about: "any program that speaks the adapter protocol (oracle/PROTOCOL.md)",
+    },
 ];
 
 /// How a target is to be.

@@ -55,7 +55,8 @@ impl Play {
         }
         for ask in &self.asks {
             let answer = ask.of(target);
-            let is_over = matches!(&answer, Told::Refused(_)) && !matches!(ask, Ask::Table | Ask::Expectations);
+            let is_over =
+                matches!(&answer, Told::Refused(_)) && !matches!(ask, Ask::Table | Ask::Expectations);
             answers.push(answer);
             if is_over {
                 break;

@@ -52,7 +52,8 @@ pub struct Claim {
 impl Claim {
     /// How many things it says.
     pub fn parts(&self) -> usize {
-        let said = [self.class.is_some() || self.reply.is_some(), self.state.is_some(), self.timeout.is_some()];
+        let said =
+            [self.class.is_some() || self.reply.is_some(), self.state.is_some(), self.timeout.is_some()];
         said.iter().filter(|is| **is).count() + usize::from(self.flags.is_some()) + self.named.len()
     }
 }

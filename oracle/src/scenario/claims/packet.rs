@@ -120,11 +120,7 @@ pub(super) fn timeout(
 }
 
 /// Compares the set of the two flags.
-pub(super) fn flags(
-    claimed: &Located<Flags>,
-    entry: Option<&Entry>,
-    world: &World<'_>,
-) -> Option<Mismatch> {
+pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>, world: &World<'_>) -> Option<Mismatch> {
     let Flags { unreplied, assured } = claimed.value;
     let expected = words::flags(unreplied, assured);
     if !world.identity.abilities.shows.status {

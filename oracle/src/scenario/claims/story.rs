@@ -66,9 +66,11 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
     let (is_shown, what) = match check {
         Check::For { .. } => (true, ""),
-        Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) | Check::Expires { .. } => {
-            (shows.table, "the table")
-        }
+        Check::Table(_)
+        | Check::Entry(_)
+        | Check::NoEntry { .. }
+        | Check::Count(_)
+        | Check::Expires { .. } => (shows.table, "the table"),
         Check::States { .. } => (shows.state, "states"),
         Check::Classes { .. } => (shows.class, "classes"),
         Check::Events(_) => (shows.events, "events"),

@@ -88,8 +88,7 @@ impl Exec {
     ) -> Result<Exec, Refusal> {
         let words = shlex::split(command)
             .ok_or_else(|| Refusal::Wrong(format!("a quote does not end in `{command}`")))?;
-        let checker =
-            if limits.validate { Some(Checker::new().map_err(Refusal::Broken)?) } else { None };
+        let checker = if limits.validate { Some(Checker::new().map_err(Refusal::Broken)?) } else { None };
         let mut exec = Exec {
             words,
             limits,
@@ -528,9 +527,9 @@ impl Target for Exec {
                 continue;
             }
             // Those that the adapter lacks something for are not sent.
-            let fit = left.iter().take_while(|play| {
-                !play.config.settings.iter().any(|setting| self.lacks(setting).is_some())
-            });
+            let fit = left
+                .iter()
+                .take_while(|play| !play.config.settings.iter().any(|setting| self.lacks(setting).is_some()));
             let fit = fit.count();
             self.play_ahead(&left[..fit], &mut answers);
         }

@@ -63,7 +63,9 @@ impl fmt::Display for Trouble {
 impl Process {
     /// Starts a program, found as the system finds programs; its words are given to it as they are.
     pub(super) fn start(words: &[String], most: usize) -> Result<Process, String> {
-        let [program, arguments @ ..] = words else { return Err("there is no command after `exec:`".to_owned()) };
+        let [program, arguments @ ..] = words else {
+            return Err("there is no command after `exec:`".to_owned());
+        };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
@@ -78,7 +80,9 @@ impl Process {
         let (said, lines) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let unread = Arc::clone(&waiting);
-        std::thread::spawn(move || read_lines(BufReader::with_capacity(1 << 16, stdout), &said, &unread, most));
+        std::thread::spawn(move || {
+            read_lines(BufReader::with_capacity(1 << 16, stdout), &said, &unread, most)
+        });
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let keep = Arc::clone(&kept);
         let (ended, stderr_ends) = mpsc::channel::<()>();

@@ -179,8 +179,10 @@ impl Checker {
         let parts = ["answers", "steps"].iter().find_map(|list| Some((list, value.get(*list)?.as_array()?)));
         if let (Some((list, parts)), "world") = (parts, kind) {
             let place = |index: usize| format!("{place}/{list}/{index}");
-            let mut wrong =
-                parts.iter().enumerate().filter_map(|(index, part)| self.wrong_value(part, says, &place(index)));
+            let mut wrong = parts
+                .iter()
+                .enumerate()
+                .filter_map(|(index, part)| self.wrong_value(part, says, &place(index)));
             if let Some(wrong) = wrong.next() {
                 return Some(wrong);
             }

@@ -69,7 +69,8 @@ fn answer(target: &mut dyn Target, takes: wire::Takes, request: Request) -> Answ
 }
 
 fn world(target: &mut dyn Target, takes: wire::Takes, world: wire::World) -> Answer {
-    if let refused @ (Answer::Unsupported(_) | Answer::Error(_)) = done(target.begin(&convert::config(world.begin)))
+    if let refused @ (Answer::Unsupported(_) | Answer::Error(_)) =
+        done(target.begin(&convert::config(world.begin)))
     {
         return refused;
     }

@@ -11,8 +11,8 @@ use conntruth_engine::{Class, EventKind, Knob};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use crate::target::whose;
 use super::worlds::Worlds;
+use crate::target::whose;
 use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
 
 /// Serves until nobody asks any more.

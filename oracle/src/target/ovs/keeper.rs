@@ -250,9 +250,8 @@ fn start(directory: &Path, daemons: &mut Vec<Child>) -> Result<String, String> {
     wait_for(&socket, daemons)?;
     vsctl(directory, &["--no-wait", "init"])?;
     let mut arguments = vec![remote(directory), at("--unixctl=", CONTROL)];
-    arguments.extend(
-        ["--enable-dummy=override", "--disable-system", "--disable-system-route"].map(str::to_owned),
-    );
+    arguments
+        .extend(["--enable-dummy=override", "--disable-system", "--disable-system-route"].map(str::to_owned));
     arguments.extend(quiet.map(str::to_owned));
     daemons.push(daemon(directory, "ovs-vswitchd", &arguments)?);
     wait_for(&directory.join(CONTROL), daemons)?;
@@ -270,9 +269,8 @@ fn bridge(directory: &Path) -> Vec<String> {
     let [inside, outside] = rules::PORTS;
     for (number, port) in [inside, outside, rules::RECORDER].into_iter().enumerate() {
         let number = number + 1;
-        text += &format!(
-            " -- add-port {name} {port} -- set Interface {port} type=dummy ofport_request={number}"
-        );
+        text +=
+            &format!(" -- add-port {name} {port} -- set Interface {port} type=dummy ofport_request={number}");
     }
     let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     // The directory's name may have a space in it.
@@ -290,7 +288,8 @@ fn vsctl(directory: &Path, arguments: &[&str]) -> Result<String, String> {
 /// The environment in which nothing of an Open vSwitch that runs on this machine is found.
 fn privately<'a>(command: &'a mut Command, directory: &Path) -> &'a mut Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let more =
+        std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
     if let Ok(path) = std::env::join_paths(more) {
         command.env("PATH", path);
     }
@@ -322,7 +321,8 @@ fn run(directory: &Path, program: &str, arguments: &[&str], input: &str) -> Resu
 /// Where a program is: ordinary users often have no `sbin` in their path.
 fn find(program: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let folders =
+        std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
     folders
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())

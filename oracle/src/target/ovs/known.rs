@@ -34,7 +34,8 @@ pub(super) struct Touch<'a> {
 
 impl Touch<'_> {
     fn may_set(&self, listed: &Listed) -> bool {
-        let is_its = |tuple: Tuple| [listed.original, listed.reply].contains(&tuple) && listed.zone == self.zone;
+        let is_its =
+            |tuple: Tuple| [listed.original, listed.reply].contains(&tuple) && listed.zone == self.zone;
         self.tuple.is_none_or(is_its) && self.timeouts.contains(&listed.seconds)
     }
 }

@@ -15,8 +15,8 @@
 
 mod control;
 mod keeper;
-mod known;
 mod knobs;
+mod known;
 mod listing;
 mod recorder;
 mod rules;
@@ -24,8 +24,8 @@ mod rules;
 use conntruth_engine::{Class, CtInfo, LINUX_6_18, Time, Verdict};
 
 use super::{
-    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path, Reasons,
-    Refusal, Setting, Shows, Target, whose,
+    Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path,
+    Reasons, Refusal, Setting, Shows, Target, whose,
 };
 use control::Control;
 use keeper::Keeper;
@@ -116,7 +116,9 @@ impl Ovs {
         for _ in 0..rules::ROUNDS {
             self.control.call("version", &[]).map_err(broken)?;
             let mut state = None;
-            self.recorder.read(|record| state = rules::recorded(record, frame.packet).or(state)).map_err(broken)?;
+            self.recorder
+                .read(|record| state = rules::recorded(record, frame.packet).or(state))
+                .map_err(broken)?;
             if state.is_some() {
                 return Ok(state);
             }
@@ -293,8 +295,20 @@ fn class(state: u32) -> Class {
     }
     let reply = is(REPLY);
     Class::Tracked(match (is(RELATED), is(ESTABLISHED), is(NEW)) {
-        (true, ..) => if reply { CtInfo::RelatedReply } else { CtInfo::Related },
-        (_, true, _) => if reply { CtInfo::EstablishedReply } else { CtInfo::Established },
+        (true, ..) => {
+            if reply {
+                CtInfo::RelatedReply
+            } else {
+                CtInfo::Related
+            }
+        }
+        (_, true, _) => {
+            if reply {
+                CtInfo::EstablishedReply
+            } else {
+                CtInfo::Established
+            }
+        }
         (_, _, true) => CtInfo::New,
         _ => return Class::Invalid,
     })

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_frame_says_how_it_is_to_be_treated() {
         let frame = Frame { port: PORTS[0], tag: DROPPED, zone: 0x0102, packet: &[0x60, 7] };
-        assert_eq!(frame.hex(), "020200000102020000000001" .to_owned() + "86dd" + "6007");
+        assert_eq!(frame.hex(), "020200000102020000000001".to_owned() + "86dd" + "6007");
     }
 
     #[test]
