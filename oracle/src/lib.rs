@@ -10,6 +10,7 @@
 mod glance;
 mod paint;
 
+pub mod middlebox;
 pub mod packet;
 pub mod target;
 

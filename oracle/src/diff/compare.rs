@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
-use super::words;
+use crate::target::words;
 use crate::target::{Entry, Happening, Peers, Sight, Why};
 
 /// What can differ, in the order in which it is looked at.

@@ -20,7 +20,6 @@ mod run;
 mod shrink;
 mod simpler;
 mod source;
-mod words;
 
 pub use cause::{Cause, Finding};
 pub use compare::{Difference, Field, Mismatch, compare};

@@ -19,6 +19,7 @@ mod play;
 mod reference;
 #[cfg(target_os = "linux")]
 mod whose;
+pub(crate) mod words;
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Packets from pcap and pcapng files, one after the other.
+//! Packets from pcap and pcapng files, one after the other; and files of what went over a world's wires ([`Recorder`]).
 //!
 //! The file formats are read by `pcap-parser`; here are the numbering, the time stamps as nanoseconds, the network
 //! layer under each link layer, and errors that say where. Memory is bounded whatever a file claims: one buffer of
@@ -16,12 +16,14 @@ use pcap_parser::{Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapNGRead
 
 mod error;
 mod link;
+mod record;
 mod section;
 #[cfg(test)]
 mod tests;
 
 pub use error::{CaptureError, Problem};
 pub use link::{Family, NotIp};
+pub use record::Recorder;
 
 use link::LinkType;
 use section::Section;

@@ -1,10 +1,11 @@
 //! Claims about one packet.
 
-use conntruth_engine::Verdict;
+use conntruth_engine::{Class, Verdict};
 
 use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
+use crate::target::words as target_words;
 use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
 
 use super::super::plan::{Act, Move};
@@ -137,8 +138,9 @@ fn because(
     span: Span,
     seen: &Observation,
 ) -> Vec<Mismatch> {
-    let Some(Why::Reason(reason)) = &seen.why else {
-        return vec![Mismatch::unseen(span, "why")];
+    let reason = match &seen.why {
+        Some(Why::Reason(reason)) => reason,
+        other => return in_words(slug, numbers, span, other.as_ref(), seen.class),
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());
@@ -158,6 +160,32 @@ fn because(
         })
     });
     wrong.collect()
+}
+
+/// A reason against the words of a target that says why a packet is INVALID, and of no other packet.
+fn in_words(
+    slug: &Name,
+    numbers: &[(Name, Located<String>)],
+    span: Span,
+    why: Option<&Why>,
+    class: Class,
+) -> Vec<Mismatch> {
+    let said = match why {
+        Some(Why::Said(said)) => Some(said.as_str()),
+        _ => None,
+    };
+    let numbers: Vec<(&str, &str)> =
+        numbers.iter().map(|(name, value)| (name.value.as_str(), value.value.as_str())).collect();
+    // What a target says beside its words for INVALID, or leaves unsaid, proves nothing.
+    let is_about_it = said.is_some() && class == Class::Invalid;
+    match target_words::say(&slug.value, &numbers, said).filter(|_| is_about_it) {
+        Some(Ok(())) => Vec::new(),
+        Some(Err(expected)) => {
+            let got = format!("\"{}\"", said.unwrap_or_default());
+            vec![Mismatch::new(span, format!("because {}: {expected}", slug.value), got)]
+        }
+        None => vec![Mismatch::unseen(span, "why")],
+    }
 }
 
 fn events(claimed: &[EventClaim], span: Span, seen: &[Happening]) -> Vec<Mismatch> {

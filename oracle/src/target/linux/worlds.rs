@@ -561,7 +561,7 @@ impl Known {
         // to which.
         let [least, most] = passed(look.sent, look.read);
         let least = shown + least.div_ceil(second).max(1);
-        let most = shown + (second - 1 + most) / second;
+        let most = shown + most.div_ceil(second);
         self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
         self.deadline = [deadline(least), deadline(most)];
     }

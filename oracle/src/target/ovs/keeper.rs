@@ -352,11 +352,11 @@ fn become_daemon() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Waits until a daemon has made its socket.
+/// Waits until a daemon listens to its socket.
 #[allow(clippy::disallowed_methods)]
 fn wait_for(socket: &Path, daemons: &mut [Child]) -> Result<(), String> {
     let started = Instant::now();
-    while !socket.exists() {
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
         let ended = daemons.iter_mut().any(|daemon| matches!(daemon.try_wait(), Ok(Some(_)) | Err(_)));
         if ended || started.elapsed() > PATIENCE {
             let name = socket.file_name().unwrap_or_default().to_string_lossy();

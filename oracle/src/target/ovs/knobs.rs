@@ -2,8 +2,8 @@
 //!
 //! Its own defaults differ (SYN_SENT 30 s, established a day, UDP 60 and 30 s, ...). A policy for each zone gives it
 //! Linux's instead, so that what is compared is what it does and not what somebody has chosen. It has fewer timeouts than
-//! Linux; the table says which stands for which. One policy of a zone serves both families' ICMP, and what it has for UDP
-//! it uses for all other protocols too.
+//! Linux; the table says which stands for which. One policy of a zone serves both families' ICMP. What is neither TCP, UDP
+//! nor ICMP has no policy: it keeps Open vSwitch's own 60 s, and 30 s both ways.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,8 +94,7 @@ impl Knobs {
     pub(super) fn allow_zone(&mut self, control: &mut Control, zone: u16) -> Result<(), Refusal> {
         if self.zones.insert(zone) {
             self.switch.add_policy(zone, &self.policy)?;
-            // Rules that are compiled already know of no policy.
-            control.call("revalidator/purge", &[]).map_err(broken)?;
+            forget_compiled(control)?;
         }
         Ok(())
     }
@@ -117,7 +116,8 @@ impl Knobs {
             })?;
             self.policy.extend(rows.iter().map(|row| (row.name, seconds)));
             self.is_changed = true;
-            return self.switch.set_policies(&self.policy);
+            self.switch.set_policies(&self.policy)?;
+            return forget_compiled(control);
         }
         let value = setting.value.to_string();
         match knob {
@@ -151,9 +151,16 @@ impl Knobs {
         if std::mem::take(&mut self.is_changed) {
             self.policy = usual();
             self.switch.set_policies(&self.policy)?;
+            forget_compiled(control)?;
         }
         Ok(())
     }
+}
+
+/// Rules that are compiled already name the policy that there was: after a change they would give no timeouts but the
+/// tracker's own.
+fn forget_compiled(control: &mut Control) -> Result<(), Refusal> {
+    control.call("revalidator/purge", &[]).map(|_| ()).map_err(broken)
 }
 
 /// Whether sequence numbers are compared with windows.

@@ -3,6 +3,10 @@
 //! A packet brings along how it is to be treated: in its Ethernet destination, `02:TT:00:00:ZZ:ZZ`, stand a tag and its
 //! zone. The first table tracks it, or does not; the second writes `ct_state` into the Ethernet source, copies the packet
 //! to the recorder's port, and commits what is new, as a rule of Linux's `ct state new accept` lets it be confirmed.
+//!
+//! The rules that commit name the protocols that a timeout policy is for. Otherwise a packet of another protocol, whose
+//! compiled rule has no policy, would take the policy from all that follow: the compiled rule does not look at the
+//! protocol (ofproto-dpif-xlate.c `put_ct_timeout`).
 
 use std::fmt::Write;
 
@@ -15,8 +19,9 @@ pub(super) const PORTS: [&str; 2] = ["inside", "outside"];
 pub(super) const RECORDER: &str = "recorder";
 /// The bridge.
 pub(super) const BRIDGE: &str = "conntruth";
-/// How many commands are answered until a packet that was not recorded never will be.
-pub(super) const ROUNDS: usize = 3;
+/// How many commands are answered until a packet that was not recorded never will be: the main loop looks at its ports
+/// once a round, and answers up to ten commands in each.
+pub(super) const ROUNDS: usize = 22;
 
 /// Not to be tracked.
 pub(super) const NOTRACK: u8 = 1;
@@ -30,9 +35,15 @@ table=0,priority=10,ip,actions=ct(zone=NXM_OF_ETH_DST[0..15],table=1)
 table=0,priority=10,ipv6,actions=ct(zone=NXM_OF_ETH_DST[0..15],table=1)
 table=1,priority=10,actions=move:NXM_NX_CT_STATE[]->NXM_OF_ETH_SRC[0..31],output:3,resubmit(,2)
 table=2,priority=30,dl_dst=02:02:00:00:00:00/ff:02:00:00:00:00,actions=drop
-table=2,priority=20,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
-table=2,priority=20,ipv6,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
-table=2,priority=10,actions=drop
+table=2,priority=20,tcp,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=20,udp,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=20,icmp,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=20,tcp6,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=20,udp6,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=20,icmp6,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=10,ip,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=10,ipv6,ct_state=+trk+new-inv,actions=ct(commit,zone=NXM_OF_ETH_DST[0..15])
+table=2,priority=0,actions=drop
 ";
 
 /// Loads the rules.

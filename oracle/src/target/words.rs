@@ -1,7 +1,7 @@
 //! What the kernel says of a packet (`nf_conntrack_log_invalid`) for each of our reasons, and which of our numbers its
 //! sentence must bear. Recorded from what Linux 6.18 logs; a reason that has no row is one of which it says nothing.
 
-use conntruth_engine::{Reason, SctpState, Segment, Value};
+use conntruth_engine::{Reason, SctpState, Segment};
 
 /// What is said for one reason.
 struct Row {
@@ -64,52 +64,63 @@ const MAY_LOWER: [&str; 2] = ["tcp-seq-over", "tcp-ack-over"];
 ///
 /// # Errors
 /// What it should have said.
-pub(super) fn agree(reason: &Reason, said: Option<&str>) -> Result<(), String> {
-    let row = WORDS.iter().find(|row| row.slug == reason.slug());
-    let expected = row.map(|row| sentence(row.words, reason));
+pub(crate) fn agree(reason: &Reason, said: Option<&str>) -> Result<(), String> {
+    let numbers = reason.numbers();
+    let find =
+        |name: &str| numbers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
+    match expected(reason.slug(), &find, said) {
+        Some(holds) => holds,
+        None if said.is_none() => Ok(()),
+        None => Err("the kernel says nothing".to_owned()),
+    }
+}
+
+/// Whether the kernel's words are those for the reason of this name, with the numbers that are claimed of it; none where it
+/// has no words for that reason.
+pub(crate) fn say(slug: &str, numbers: &[(&str, &str)], said: Option<&str>) -> Option<Result<(), String>> {
+    let find =
+        |name: &str| numbers.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+    expected(slug, &find, said)
+}
+
+fn expected(
+    slug: &str,
+    number: &dyn Fn(&str) -> Option<String>,
+    said: Option<&str>,
+) -> Option<Result<(), String>> {
+    let row = WORDS.iter().find(|row| row.slug == slug)?;
+    let expected = sentence(row.words, number);
     // `nf_ct_proto_6: ` stands before all of it.
     let said = said.map(|said| match said.split_once(": ") {
         Some((who, what)) if who.starts_with("nf_ct_proto_") => what,
         _ => said,
     });
-    let holds = match (&expected, said) {
-        (None, said) => said.is_none(),
-        (Some(_), None) => row.is_some_and(|row| row.sometimes),
-        (Some(expected), Some(said)) => {
-            fits(expected, said) || MAY_LOWER.contains(&reason.slug()) && fits(LOWERED, said)
-        }
-    };
-    match (holds, expected) {
-        (true, _) => Ok(()),
-        (false, Some(expected)) => Err(format!("the kernel's words are \"{expected}\"")),
-        (false, None) => Err("the kernel says nothing".to_owned()),
-    }
+    let holds = said.map_or(row.sometimes, |said| {
+        fits(&expected, said) || MAY_LOWER.contains(&slug) && fits(LOWERED, said)
+    });
+    Some(if holds { Ok(()) } else { Err(format!("the kernel's words are \"{expected}\"")) })
 }
 
-/// The sentence with our numbers in it.
-fn sentence(words: &str, reason: &Reason) -> String {
+/// The sentence with numbers in it, `*` where there is none.
+fn sentence(words: &str, number: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     let mut rest = words;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let value = number(name.trim_end_matches(['#', '^']));
         text.push_str(before);
-        text.push_str(&number(name, reason));
+        text.push_str(&value.and_then(|value| written(name, value)).unwrap_or_else(|| "*".to_owned()));
         rest = after;
     }
     text + rest
 }
 
-/// A number of the reason as the kernel writes it.
-fn number(name: &str, reason: &Reason) -> String {
-    let plain = name.trim_end_matches(['#', '^']);
-    let numbers = reason.numbers();
-    let Some((_, value)) = numbers.iter().find(|(other, _)| *other == plain) else { return "*".to_owned() };
-    match (value, name.as_bytes().last()) {
-        (Value::Word(word), Some(b'#')) => {
-            index(word).map_or_else(|| "*".to_owned(), |index| index.to_string())
-        }
-        (Value::Number(number), Some(b'^')) => format!("{:x}", (*number as u32).swap_bytes()),
-        (value, _) => value.to_string(),
+/// A number or word as the kernel writes it.
+fn written(name: &str, value: String) -> Option<String> {
+    match (name.as_bytes().last(), value.parse::<u32>()) {
+        (Some(b'#'), Err(_)) => index(&value).map(|index| index.to_string()),
+        (Some(b'^'), Ok(number)) => Some(format!("{:x}", number.swap_bytes())),
+        _ => Some(value),
     }
 }
 
