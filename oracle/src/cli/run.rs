@@ -335,6 +335,7 @@ fn report(
         }
     }
     let (mut suite, took) = timed(plans, targets, tone)?;
+    suite.version = args.paths.is_empty().then(suite::version);
     excuse(&mut suite, args, before, tone)?;
     let totals = suite.totals();
     if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get()))

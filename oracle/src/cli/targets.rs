@@ -51,6 +51,7 @@ fn told(identity: &Identity) -> Vec<String> {
     let reasons = match shows.reasons {
         Reasons::All => "why, of every packet",
         Reasons::Invalid => "why, of INVALID packets",
+        Reasons::Own => "why, in its own words",
         Reasons::None => "",
     };
     let shown = [

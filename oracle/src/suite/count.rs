@@ -34,6 +34,8 @@ pub struct Suite {
     pub worlds: Vec<Ended>,
     /// Known failures of worlds that there are not.
     pub stale: Vec<String>,
+    /// The suite's version, where it is the suite that the program carries.
+    pub version: Option<String>,
 }
 
 /// How many ended how.
@@ -105,7 +107,7 @@ impl Suite {
         loop {
             let some: Vec<Plan> = plans.by_ref().take(target.worlds_at_once().max(1)).collect();
             if some.is_empty() {
-                return Suite { identity, worlds, stale: Vec::new() };
+                return Suite { identity, worlds, stale: Vec::new(), version: None };
             }
             let ended = Ended::of_all(some, &identity, target);
             ended.iter().for_each(&mut tick);
@@ -150,7 +152,7 @@ impl Suite {
         });
         worlds.sort_unstable_by_key(|(index, _)| *index);
         let worlds = worlds.into_iter().map(|(_, ended)| ended).collect();
-        Some(Suite { identity, worlds, stale: Vec::new() })
+        Some(Suite { identity, worlds, stale: Vec::new(), version: None })
     }
 
     /// The counts.

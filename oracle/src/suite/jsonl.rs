@@ -49,7 +49,8 @@ struct Sums<'a> {
     claims: usize,
     virtual_ns: u64,
     version: &'a str,
-    suite: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suite: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stale: &'a [String],
     target: &'a str,
@@ -74,7 +75,7 @@ pub fn jsonl(suite: &Suite) -> String {
         claims: totals.claims,
         virtual_ns: totals.time.as_nanos(),
         version: env!("CARGO_PKG_VERSION"),
-        suite: super::version(),
+        suite: suite.version.as_deref(),
         stale: &suite.stale,
         target: &suite.identity.name,
         profile: &suite.identity.profile,

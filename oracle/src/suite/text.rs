@@ -179,17 +179,18 @@ fn sums(suite: &Suite, look: &Look, out: &mut String) {
     }
     let _ = writeln!(out, "\n{}", look.paint.over(Role::Dim, &line));
     if totals.failed + totals.known + totals.unseen > 0 {
-        let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &grades(&totals)));
+        let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &grades(&totals, suite.version.as_deref())));
     }
     let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &format!("again: {}", look.again)));
 }
 
 /// `must: 3 of 700 failed, should: 0 of 20, suite 0.1.0+3fa9c2d1`
-fn grades(totals: &Totals) -> String {
+fn grades(totals: &Totals, version: Option<&str>) -> String {
     let grades = GRADES.iter().map(|(word, grade)| (word, totals.grades[*grade as usize]));
     let words = grades.filter(|(_, graded)| graded.judged > 0);
     let words = words.map(|(word, graded)| format!("{word}: {} of {} failed", graded.failed, graded.judged));
-    words.chain([format!("suite {}", super::version())]).collect::<Vec<_>>().join(", ")
+    let version = version.map(|version| format!("suite {version}"));
+    words.chain(version).collect::<Vec<_>>().join(", ")
 }
 
 /// `71 days`, `3 hours`, `40 s`

@@ -227,8 +227,10 @@ pub struct Shows {
 pub enum Reasons {
     /// Of each, in our engine's terms.
     All,
-    /// Of those that it finds INVALID, in its own words.
+    /// Of those that it finds INVALID, in the kernel's words.
     Invalid,
+    /// In words of its own, for people alone.
+    Own,
     /// Of none.
     None,
 }

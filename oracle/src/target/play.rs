@@ -32,6 +32,8 @@ pub enum Ask {
 }
 
 /// What a target answers to an [`Ask`].
+// Nearly all of them are of packets: a box would only cost.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Told {

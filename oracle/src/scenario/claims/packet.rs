@@ -6,7 +6,7 @@ use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
 use crate::target::words as target_words;
-use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
+use crate::target::{Arrival, Entry, Fate, Happening, Observation, Reasons, Target, Why};
 
 use super::super::plan::{Act, Move};
 use super::super::run::World;
@@ -39,6 +39,9 @@ pub(crate) fn packet(
     }
     for named in &claim.named {
         let found = match &named.value {
+            Named::Because { .. } if shows.reasons == Reasons::Own => {
+                vec![Mismatch::unseen(named.span, "why")]
+            }
             Named::Because { slug, numbers } => because(slug, numbers, named.span, seen),
             Named::Events(_) if !world.identity.abilities.shows.events => {
                 vec![Mismatch::unseen(named.span, "events")]

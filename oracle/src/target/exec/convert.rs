@@ -109,7 +109,7 @@ pub(super) fn abilities(hello: &wire::Hello) -> ours::Abilities {
             status: shows(wire::Shown::Status),
             table: shows(wire::Shown::Table),
             events: shows(wire::Shown::Events),
-            reasons: if shows(wire::Shown::Reasons) { Reasons::Invalid } else { Reasons::None },
+            reasons: if shows(wire::Shown::Reasons) { Reasons::Own } else { Reasons::None },
             windows: shows(wire::Shown::Windows),
         },
         protocols: hello.protocols.iter().map(word).collect(),

@@ -5,6 +5,7 @@
 //! next scenario gets a fresh process.
 
 mod convert;
+pub mod manual;
 mod process;
 mod schema;
 mod serve;
@@ -225,6 +226,7 @@ impl Exec {
     /// Ends the process; why, and the end of its stderr.
     fn end(&mut self, what: &str) -> Refusal {
         let stderr = self.process.take().map(Process::end).unwrap_or_default();
+        let _ = self.first.set(self.talk.join("\n"));
         let mut text = what.to_owned();
         for line in stderr.lines() {
             text.push_str("\n| ");
@@ -365,12 +367,16 @@ impl Exec {
 impl Exec {
     /// The message for a world, and which of its asks need an answer of the adapter's.
     fn message(&self, play: &Play) -> (Request, Vec<bool>) {
+        Exec::message_of(play, self.profile.name, self.identity.abilities.time != Passing::None)
+    }
+
+    fn message_of(play: &Play, profile: &str, passes: bool) -> (Request, Vec<bool>) {
         let mut now = Time::ZERO;
         let mut asked = Vec::with_capacity(play.asks.len());
         let mut steps = Vec::with_capacity(play.asks.len());
         for ask in &play.asks {
             let step = match ask {
-                Ask::Advance(to) if *to <= now || self.identity.abilities.time == Passing::None => None,
+                Ask::Advance(to) if *to <= now || !passes => None,
                 Ask::Advance(to) => {
                     now = *to;
                     Some(Request::Advance(wire::Advance { to_ns: to.as_nanos() }))
@@ -384,7 +390,7 @@ impl Exec {
             asked.push(step.is_some());
             steps.extend(step);
         }
-        let begin = convert::begin(&play.config, self.profile.name);
+        let begin = convert::begin(&play.config, profile);
         (Request::World(wire::World { begin, steps }), asked)
     }
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -135,6 +136,18 @@ fn message<T: JsonSchema>(kind: &str, generator: &mut SchemaGenerator) -> Value 
     schema
 }
 
+/// Of an error that says "fits none of these", the one that came furthest with one of them.
+fn innermost<'e, 'a>(error: &'e ValidationError<'a>) -> &'e ValidationError<'a> {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let inner = context.iter().flatten().map(innermost);
+            let deepest = inner.max_by_key(|error| error.instance_path().as_str().len());
+            deepest.filter(|inner| inner.instance_path() != error.instance_path()).unwrap_or(error)
+        }
+        _ => error,
+    }
+}
+
 /// Checks messages, kind by kind.
 pub(super) struct Checker {
     of: BTreeMap<(bool, String), Validator>,
@@ -189,9 +202,12 @@ impl Checker {
         }
         let mut text = String::new();
         for error in validator.iter_errors(value).take(3) {
+            let error = innermost(&error);
             let separator = if text.is_empty() { "" } else { "; " };
             let message = super::process::shown(error.to_string().as_bytes(), 300);
-            let _ = write!(text, "{separator}at {place}{}: {message}", error.instance_path());
+            let at = format!("{place}{}", error.instance_path());
+            let at = if at.is_empty() { "its top" } else { &at };
+            let _ = write!(text, "{separator}at {at}: {message}");
         }
         (!text.is_empty()).then(|| format!("`{kind}`: {text}"))
     }

@@ -31,6 +31,8 @@ pub enum Request {
 }
 
 /// What an adapter answers: one object a line, one line for each request.
+// Nearly all of them are of packets: a box would only cost.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[allow(missing_docs)]
