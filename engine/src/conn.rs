@@ -3,9 +3,10 @@
 
 use crate::event::Changes;
 use crate::outcome::ConnId;
-use crate::proto::ProtoState;
+use crate::proto::{ProtoState, Rules};
 use crate::snapshot::{ConnSnapshot, Counter};
 use crate::status::Status;
+use crate::sysctl::Knob;
 use crate::table::Link;
 use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
@@ -113,6 +114,26 @@ impl Conn {
         let nearer = confirmed && expires < self.expires;
         self.expires = expires;
         nearer
+    }
+
+    /// A rule has set the mark to something else, be it for a moment: that is told in any case.
+    ///
+    /// Source: linux 6.18 net/netfilter/nft_ct.c `nft_ct_set_eval`.
+    pub fn set_mark(&mut self, mark: u32) {
+        self.mark = mark;
+        self.note(Changes::MARK);
+    }
+
+    /// A rule has reset the connection by a segment of the host's own: TCP is in CLOSE from now on, and has that state's
+    /// time. Says whether its deadline has come nearer.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_tcp.c `nf_conntrack_tcp_set_closing`.
+    pub fn set_closing(&mut self, rules: &Rules) -> bool {
+        if !self.is_confirmed() || !self.proto.close() {
+            return false;
+        }
+        self.note(Changes::PROTOINFO);
+        self.renew(rules.now, rules.timeout(Knob::TcpClose))
     }
 
     /// Ticks left at `now`.

@@ -8,6 +8,7 @@
 //! packet is looked at.
 
 mod tracking;
+mod walk;
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -23,6 +24,7 @@ use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use tracking::Way;
+pub use walk::{Answer, Journey, Route, Walk};
 
 /// A connection tracker.
 ///
@@ -87,7 +89,7 @@ impl Engine {
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
         let ticks = Ticks::new(profile.hz);
         Engine {
-            rules: Rules { profile, sysctls: Sysctls::new(), ticks, now: Jiffies(0) },
+            rules: Rules { profile, sysctls: Sysctls::with(profile.defaults), ticks, now: Jiffies(0) },
             now: Time::ZERO,
             tick_ends: Time::ZERO,
             table: ConnTable::new(seed),

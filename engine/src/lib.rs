@@ -5,10 +5,12 @@
 //! the same output on any machine.
 //!
 //! Start at [`Engine`]. Its modules stand below in the order in which data passes through them: `packet` → `wire` →
-//! `defrag` → `tuple` → `table` → `proto` → `outcome` and `event`; what differs between kernels is a [`Profile`].
+//! `defrag` → `tuple` → `table` → `proto` → `outcome` and `event`; `rules` stand around the tracker where
+//! there are any ([`Engine::walk`]); what differs between kernels is a [`Profile`].
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
+mod behaviour;
 mod event;
 mod outcome;
 mod profile;
@@ -27,15 +29,18 @@ mod defrag;
 mod engine;
 mod packet;
 mod proto;
+mod rules;
 mod table;
 mod wire;
 
-pub use engine::{Engine, Passage};
+pub use behaviour::{Bounds, Switches};
+pub use engine::{Answer, Engine, Journey, Passage, Route, Walk};
 pub use event::{Changes, Event, EventKind};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
+pub use rules::{Firewall, Interface, Policy, Rule, RuleError, RuleSet, Table};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};
 pub use states::{SctpState, Segment, TcpState};
 pub use status::Status;

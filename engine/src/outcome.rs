@@ -25,6 +25,23 @@ pub enum Hook {
     Postrouting,
 }
 
+impl Hook {
+    /// In the order in which a forwarded packet, one for the host and one of the host meet them.
+    pub const ALL: [Hook; 5] =
+        [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+        }
+    }
+}
+
 /// What the tracker lets happen. Rules may still drop what it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -73,7 +90,7 @@ pub enum Class {
     Invalid,
     /// A fragment held for reassembly (or given up): it has no class yet.
     Held,
-    /// The IP layer threw it away before any hook saw it.
+    /// It was thrown away before the tracker saw it: by the IP layer, or by a rule in raw.
     Discarded,
 }
 

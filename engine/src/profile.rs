@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::behaviour::{Bounds, Switches};
 use crate::states::{SctpState, Segment, TcpState};
+use crate::sysctl::Knob;
 use crate::tuple::Direction;
 
 /// What the table says of a segment.
@@ -54,6 +56,12 @@ pub struct Profile {
     pub udplite_checksum_protocol: u8,
     /// How many neighbouring buckets early drop looks at.
     pub early_drop_buckets: u32,
+    /// Bounds.
+    pub bounds: Bounds,
+    /// Exceptions and effects.
+    pub switches: Switches,
+    /// Sysctls whose default is another than the table's, and their values.
+    pub defaults: &'static [(Knob, i32)],
 }
 
 impl Profile {
@@ -86,4 +94,7 @@ pub static LINUX_6_18: Profile = Profile {
     udp_stream_after_secs: 2,
     udplite_checksum_protocol: 17,
     early_drop_buckets: 8,
+    bounds: Bounds::LINUX,
+    switches: Switches::LINUX,
+    defaults: &[],
 };

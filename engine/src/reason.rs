@@ -218,6 +218,8 @@ reasons! {
     // --- finding the tuple -----------------------------------------------------------------------------------
     /// Rules or the protocol itself say that this packet is not to be tracked.
     "untracked" Untracked {} "a rule says notrack", CORE;
+    /// A rule in raw may end a packet before the tracker has seen it: then it has no class.
+    "raw-drop" RawDrop {} "a rule in raw dropped it before the tracker", "linux 6.18 net/netfilter/nf_tables_core.c nft_do_chain";
     /// A fragment that is not the first has no transport header to find.
     "l4-fragment" L4Fragment { offset: u32 } "a fragment at offset {offset} has no transport header", L4PROTO;
     /// The chain of IPv6 extension headers must lead to a transport protocol.

@@ -204,6 +204,15 @@ impl Sysctls {
         Sysctls(values)
     }
 
+    /// At their defaults but for these: another kernel's, say.
+    pub fn with(defaults: &[(Knob, i32)]) -> Sysctls {
+        let mut sysctls = Sysctls::new();
+        for (knob, value) in defaults {
+            sysctls.0[*knob as usize] = *value;
+        }
+        sysctls
+    }
+
     /// A knob's value.
     pub const fn get(&self, knob: Knob) -> i32 {
         self.0[knob as usize]

@@ -3,13 +3,15 @@
 //! The binary `conntruth` is a thin shell over [`cli`]; everything it does can be done with this library.
 //!
 //! A scenario: [`language`] (text to tree) -> [`scenario`] (tree to packets, run, claims), against a [`target`]; many of
-//! them: [`suite`], and what they reach: [`coverage`]. Made from a seed: [`generate`], and held against another target:
-//! [`diff`]. A capture: [`replay`], [`explain`]. [`packet`] writes the bytes that scenarios send.
+//! them: [`suite`], what they reach: [`coverage`], how good they are: [`mutants`], and for those who look at a run later:
+//! [`report`]. Made from a seed: [`generate`], and held against another target: [`diff`]. A capture: [`replay`],
+//! [`explain`]. To others: [`export`], and from them: [`import`]. [`packet`] writes the bytes that scenarios send.
 #![deny(unsafe_code)]
 
 mod glance;
 mod paint;
 
+pub mod kernels;
 pub mod middlebox;
 pub mod packet;
 pub mod target;
@@ -19,10 +21,15 @@ pub mod scenario;
 pub mod suite;
 
 pub mod coverage;
+pub mod mutants;
+pub mod report;
+
 pub mod diff;
 pub mod generate;
 
 pub mod explain;
+pub mod export;
+pub mod import;
 pub mod replay;
 
 pub mod cli;

@@ -34,6 +34,16 @@ impl Way {
     }
 }
 
+/// A packet that has come as far as the first rule.
+pub(super) enum Arrived<'p> {
+    /// As it came.
+    Datagram(Datagram<'p>),
+    /// The datagram that a fragment has completed; `trusted`: its checksum needs no look.
+    Reassembled { bytes: Vec<u8>, trusted: bool },
+    /// No further: thrown away, or held.
+    Settled(Outcome),
+}
+
 impl Engine {
     /// The first hook: what the host itself throws away, reassembly, tracking. The outcome is written where the caller
     /// keeps it: it is too large to be handed from function to function.
@@ -51,20 +61,14 @@ impl Engine {
         self.track(way, packet, datagram, verify, outcome);
     }
 
-    /// A fragment: what is tracked is the datagram that it completes. It is read again, so that the view of any other
-    /// packet need not lie in memory.
+    /// A fragment: what is tracked is the datagram that it completes.
     #[cold]
     fn gather(&mut self, way: Way, packet: &Packet<'_>, outcome: &mut Outcome) {
-        let Ok(datagram) = ip::receive(packet.bytes, packet.offload) else {
-            unreachable!("it was received before")
-        };
         let verify = is_verified(way, packet);
-        let place = Place { hook: way.hook(), zone: 0 };
-        match self.defrag.handle(self.now, place, &datagram, packet.is_trusted(), &self.rules.sysctls) {
-            Gathered::Whole | Gathered::Pass => self.track(way, packet, datagram, verify, outcome),
-            Gathered::Held(reason) => *outcome = unattached(Class::Held, Verdict::Accept, reason),
-            Gathered::Dropped(reason) => *outcome = unattached(Class::Held, Verdict::Drop, reason),
-            Gathered::Reassembled { bytes, trusted } => {
+        match self.arrive(way, packet) {
+            Arrived::Datagram(datagram) => self.track(way, packet, datagram, verify, outcome),
+            Arrived::Settled(settled) => *outcome = settled,
+            Arrived::Reassembled { bytes, trusted } => {
                 let Some(whole) = ip::reassembled(&bytes) else {
                     unreachable!("reassembly keeps the network header")
                 };
@@ -73,11 +77,31 @@ impl Engine {
         }
     }
 
+    /// What the host does to a packet before the first rule: its own checks, and reassembly. A fragment is read once more,
+    /// so that the view of any other packet need not lie in memory.
+    #[cold]
+    pub(super) fn arrive<'p>(&mut self, way: Way, packet: &Packet<'p>) -> Arrived<'p> {
+        let datagram = match ip::receive(packet.bytes, packet.offload) {
+            Ok(datagram) => datagram,
+            Err(reason) => return Arrived::Settled(unattached(Class::Discarded, Verdict::Drop, reason)),
+        };
+        if !datagram.is_fragment {
+            return Arrived::Datagram(datagram);
+        }
+        let place = Place { hook: way.hook(), zone: 0 };
+        match self.defrag.handle(self.now, place, &datagram, packet.is_trusted(), &self.rules.sysctls) {
+            Gathered::Whole | Gathered::Pass => Arrived::Datagram(datagram),
+            Gathered::Held(reason) => Arrived::Settled(unattached(Class::Held, Verdict::Accept, reason)),
+            Gathered::Dropped(reason) => Arrived::Settled(unattached(Class::Held, Verdict::Drop, reason)),
+            Gathered::Reassembled { bytes, trusted } => Arrived::Reassembled { bytes, trusted },
+        }
+    }
+
     /// Finds the packet's tuple, and with it its connection.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_conntrack_in`.
     #[inline(always)]
-    fn track(
+    pub(super) fn track(
         &mut self,
         way: Way,
         packet: &Packet<'_>,
@@ -176,9 +200,12 @@ impl Engine {
         match proto::track(conn, direction, segment, &self.rules, &mut outcome.reason) {
             Decision::Renew(timeout) => {
                 conn.count(direction, segment.datagram.bytes.len());
-                conn.answer(direction);
+                if self.rules.profile.switches.renewing_answers {
+                    conn.answer(direction);
+                }
                 is_nearer = conn.renew(self.rules.now, timeout);
             }
+            Decision::Keep if !self.rules.profile.switches.kept_answers => {}
             Decision::Keep => conn.answer(direction),
             // Only under a profile in which what ends a connection may also open one.
             Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
@@ -399,10 +426,10 @@ fn info(conn: &Conn, direction: Direction) -> CtInfo {
 }
 
 /// Checksums are looked at on the way in, where nobody has yet.
-fn is_verified(way: Way, packet: &Packet<'_>) -> bool {
+pub(super) fn is_verified(way: Way, packet: &Packet<'_>) -> bool {
     way.hook() == Hook::Prerouting && !packet.is_trusted()
 }
 
-fn unattached(class: Class, verdict: Verdict, reason: Reason) -> Outcome {
+pub(super) fn unattached(class: Class, verdict: Verdict, reason: Reason) -> Outcome {
     Outcome { class, verdict, conn: None, attached: false, reason }
 }

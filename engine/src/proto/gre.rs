@@ -45,7 +45,8 @@ pub(super) fn keys(bytes: &[u8]) -> Result<(u16, u16), Reason> {
 }
 
 pub(super) fn track(conn: &mut Conn, rules: &Rules, why: &mut Reason) -> Decision {
-    if !conn.is_confirmed() {
+    let switches = &rules.profile.switches;
+    if !conn.is_confirmed() || !switches.gre_keeps_timeouts {
         conn.proto = ProtoState::Gre(Gre {
             timeout: rules.timeout(Knob::Gre),
             stream_timeout: rules.timeout(Knob::GreStream),
@@ -53,8 +54,10 @@ pub(super) fn track(conn: &mut Conn, rules: &Rules, why: &mut Reason) -> Decisio
     }
     let ProtoState::Gre(gre) = conn.proto else { unreachable!("a GRE connection keeps GRE's state") };
     if !conn.has_reply() {
-        return Decision::Renew(gre.timeout).because(why, Reason::GreUnreplied {});
+        return Decision::renew(conn, switches.gre_renews, gre.timeout).because(why, Reason::GreUnreplied {});
     }
-    conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(gre.stream_timeout).because(why, Reason::GreStream {})
+    if switches.gre_assured {
+        conn.set_status(Status::ASSURED, Changes::ASSURED);
+    }
+    Decision::renew(conn, switches.gre_renews, gre.stream_timeout).because(why, Reason::GreStream {})
 }

@@ -150,7 +150,7 @@ pub(super) fn track(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &mut
     } else {
         Reason::IcmpReply { kind, id }
     };
-    Decision::Renew(rules.timeout(Knob::Icmp)).because(why, reason)
+    Decision::renew(conn, rules.profile.switches.icmp_renews, rules.timeout(Knob::Icmp)).because(why, reason)
 }
 
 /// IPv6: the type is asked about only at the first packet.
@@ -168,5 +168,6 @@ pub(super) fn track_v6(conn: &Conn, segment: &Segment<'_>, rules: &Rules, why: &
     } else {
         Reason::Icmpv6Reply { kind, id }
     };
-    Decision::Renew(rules.timeout(Knob::Icmpv6)).because(why, reason)
+    Decision::renew(conn, rules.profile.switches.icmpv6_renews, rules.timeout(Knob::Icmpv6))
+        .because(why, reason)
 }

@@ -51,6 +51,14 @@ impl ProtoState {
         }
     }
 
+    /// Puts TCP into CLOSE; says whether that was a change.
+    pub fn close(&mut self) -> bool {
+        match self {
+            ProtoState::Tcp(tcp) => tcp.close(),
+            _ => false,
+        }
+    }
+
     /// Something that tells which it is, for reading ahead.
     pub fn touch(&self) -> u64 {
         u64::from(matches!(self, ProtoState::Tcp(_)))
@@ -76,6 +84,12 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
+    /// A packet that is accepted. The first of a connection always sets its timeout; others renew it, where they do.
+    #[inline(always)]
+    fn renew(conn: &Conn, renews: bool, timeout: u64) -> Decision {
+        if renews || !conn.is_confirmed() { Decision::Renew(timeout) } else { Decision::Keep }
+    }
+
     fn because(self, why: &mut Reason, reason: Reason) -> Decision {
         *why = reason;
         self
@@ -166,7 +180,7 @@ pub(crate) fn track(
         protocol::ICMPV6 => icmp::track_v6(conn, segment, rules, why),
         protocol::GRE => gre::track(conn, rules, why),
         protocol::SCTP => sctp::track(conn, direction, segment, rules, why),
-        _ => generic::track(segment, rules, why),
+        _ => generic::track(conn, segment, rules, why),
     }
 }
 

@@ -164,7 +164,7 @@ fn take(
         }
         if sctp.state != before {
             conn.note(Changes::PROTOINFO);
-            if sctp.state == SctpState::Established {
+            if sctp.state == SctpState::Established && rules.profile.switches.sctp_assured {
                 conn.set_status(Status::ASSURED, Changes::ASSURED);
             }
         }
@@ -172,10 +172,11 @@ fn take(
     conn.proto = ProtoState::Sctp(sctp);
     run?;
     let state = sctp.state;
+    let renewed = Decision::renew(conn, rules.profile.switches.sctp_renews, rules.timeout(timeout(state)));
     Ok(match kept {
         Some(reason) => (Decision::Keep, reason),
-        None if is_new => (Decision::Renew(rules.timeout(timeout(state))), Reason::SctpNew { state }),
-        None => (Decision::Renew(rules.timeout(timeout(state))), Reason::SctpAccepted { state }),
+        None if is_new => (renewed, Reason::SctpNew { state }),
+        None => (renewed, Reason::SctpAccepted { state }),
     })
 }
 
@@ -276,7 +277,9 @@ impl Sctp {
             kind::COOKIE_ACK => self.inits = [false; 2],
             kind::HEARTBEAT => {
                 if let Some(reason) = self.heartbeat(arrival, kept.is_some())? {
-                    *kept = Some(reason);
+                    if rules.profile.switches.sctp_strange_keeps {
+                        *kept = Some(reason);
+                    }
                     return Ok(());
                 }
             }
@@ -290,7 +293,8 @@ impl Sctp {
         match chunk.kind {
             kind::INIT => {
                 self.tags[peer] = self.init(direction, chunk.announced_tag()?);
-                if !is_new && old == SctpState::Closed && new == SctpState::Closed {
+                let again = !is_new && old == SctpState::Closed && new == SctpState::Closed;
+                if again && rules.profile.switches.sctp_init_again_keeps {
                     *kept = Some(Reason::SctpInitAgain {});
                 }
             }

@@ -27,18 +27,24 @@ pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules, why: 
         return Decision::Invalid.because(why, reason);
     }
     if !conn.is_confirmed() {
-        let stream_at = rules.now.0 + rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
+        let after = rules.ticks.of_secs(rules.profile.udp_stream_after_secs);
+        let stream_at =
+            (rules.now.0 + after).saturating_add_signed(rules.profile.bounds.udp_stream_ticks.into());
         conn.proto = ProtoState::Udp(Udp { stream_at: Jiffies(stream_at) });
     }
+    let switches = &rules.profile.switches;
+    let renewed = |conn: &Conn, knob| Decision::renew(conn, switches.udp_renews, rules.timeout(knob));
     if !conn.has_reply() {
-        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpUnreplied {});
+        return renewed(conn, Knob::Udp).because(why, Reason::UdpUnreplied {});
     }
     let ProtoState::Udp(udp) = conn.proto else { unreachable!("a UDP connection keeps UDP's state") };
     if rules.now <= udp.stream_at {
-        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpReplied {});
+        return renewed(conn, Knob::Udp).because(why, Reason::UdpReplied {});
     }
-    conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(rules.timeout(Knob::UdpStream)).because(why, Reason::UdpStream {})
+    if switches.udp_assured {
+        conn.set_status(Status::ASSURED, Changes::ASSURED);
+    }
+    renewed(conn, Knob::UdpStream).because(why, Reason::UdpStream {})
 }
 
 /// UDP-Lite has UDP's timeouts, and no two seconds.
@@ -51,11 +57,16 @@ pub(super) fn track_lite(
     if let Err(reason) = check_lite(segment, rules) {
         return Decision::Invalid.because(why, reason);
     }
+    let switches = &rules.profile.switches;
+    let renewed = |conn: &Conn, knob| Decision::renew(conn, switches.udplite_renews, rules.timeout(knob));
     if !conn.has_reply() {
-        return Decision::Renew(rules.timeout(Knob::Udp)).because(why, Reason::UdpliteUnreplied {});
+        return renewed(conn, Knob::Udp).because(why, Reason::UdpliteUnreplied {});
     }
-    conn.set_status(Status::ASSURED, Changes::ASSURED);
-    Decision::Renew(rules.timeout(Knob::UdpStream)).because(why, Reason::UdpliteStream {})
+    if switches.udplite_assured {
+        conn.set_status(Status::ASSURED, Changes::ASSURED);
+    }
+    let knob = if switches.udplite_stream { Knob::UdpStream } else { Knob::Udp };
+    renewed(conn, knob).because(why, Reason::UdpliteStream {})
 }
 
 fn check(segment: &Segment<'_>) -> Result<(), Reason> {

@@ -47,6 +47,11 @@ impl TrackerArgs {
         !self.set.is_empty() || !self.helper.is_empty()
     }
 
+    /// Whether this knob was set here.
+    pub(super) fn names(&self, knob: conntruth_engine::Knob) -> bool {
+        self.set.iter().any(|setting| conntruth_engine::Knob::find(&setting.key) == Some(knob))
+    }
+
     /// The arguments again, as they are typed.
     pub(super) fn as_typed(&self) -> String {
         let mut typed = String::new();

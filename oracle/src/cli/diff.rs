@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// Protocols of the flows: tcp, udp, icmp, udplite, sctp, gre, generic [default: all].
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = protocol)]
     protocol: Vec<Speaks>,
+    /// Rules on the tracker's host in every batch, not in some.
+    #[arg(long, conflicts_with = "depth")]
+    rules: bool,
     /// Every sequence of up to so many packets over an alphabet, instead of cases from a seed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=12))]
     depth: Option<u32>,
@@ -163,6 +166,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         duration: args.duration,
         protocols: if args.protocol.is_empty() { Protocols::ALL } else { protocols },
         features: Features::ALL,
+        rules: args.rules,
         depth: args.depth,
         shard: args.shard.unwrap_or(Shard { index: 0, of: 1 }),
     };
@@ -320,6 +324,7 @@ fn again(args: &Args) -> String {
         let word = |speaks: &Speaks| Speaks::ALL.iter().find(|row| row.1 == *speaks).map_or("", |row| row.0);
         words.push(format!("--protocol {}", args.protocol.iter().map(word).collect::<Vec<_>>().join(",")));
     }
+    words.extend(args.rules.then(|| "--rules".to_owned()));
     words.extend(args.depth.map(|depth| format!("--depth {depth}")));
     words.extend(args.shard.map(|shard| format!("--shard {}/{}", shard.index + 1, shard.of)));
     words.join(" ")

@@ -16,8 +16,12 @@ mod completions;
 mod coverage;
 mod diff;
 mod explain;
+mod export;
 mod format;
+mod import;
 mod init;
+mod kernel;
+mod mutants;
 mod profiles;
 mod replay;
 mod run;
@@ -54,9 +58,13 @@ enum Command {
     Coverage(coverage::Args),
     Diff(diff::Args),
     Init(init::Args),
+    Mutants(mutants::Args),
+    Import(import::Args),
+    Export(export::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
     Serve(serve::Args),
+    Kernel(kernel::Args),
     Completions(completions::Args),
 }
 
@@ -111,9 +119,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
         Command::Init(args) => init::run(args, &tone),
+        Command::Mutants(args) => mutants::run(args, &tone),
+        Command::Import(args) => import::run(args, &tone),
+        Command::Export(args) => export::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Serve(args) => serve::run(args, &tone),
+        Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };
     let exit = ended.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ use super::{Error, Exit, Tone};
 use crate::language::ast::Grade;
 use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
+use crate::report::{self, Run};
 use crate::scenario::Plan;
 use crate::suite::{self, Blessing, File, KnownFailures, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
@@ -26,6 +27,11 @@ Examples:
   conntruth run my-case.ct                 a scenario of your own, or a folder of them
   conntruth run my-case.ct --bless         write what was found into its claims
   conntruth run --target linux             hold the suite against the kernel that runs here
+  conntruth run --report site              a report for browsers: open site/index.html
+  conntruth run --target linux --report site
+                                           the kernel beside the reference, in the same report
+  conntruth run --format markdown >> $GITHUB_STEP_SUMMARY
+                                           a summary where CI shows one
   conntruth run --target 'exec:python3 adapter.py'
                                            ... against a program of yours: see `conntruth init`
   conntruth run --target exec:./adapter --validate
@@ -47,6 +53,9 @@ pub(super) struct Args {
     /// How to report.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// Write a report for browsers into a folder; runs of other targets that are in it already stand beside this one.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// A line for each scenario.
     #[arg(long, short)]
     verbose: bool,
@@ -120,6 +129,12 @@ enum Format {
     Junit,
     /// Test Anything Protocol.
     Tap,
+    /// The kernel's dialect of it.
+    Ktap,
+    /// A summary for CI.
+    Markdown,
+    /// What an endpoint of shields.io answers.
+    Badge,
 }
 
 impl Args {
@@ -143,9 +158,9 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return report(args, &selected(&args.paths, &args.filter, tone)?, target, before.as_ref(), tone);
+        return judge(args, &selected(&args.paths, &args.filter, tone)?, target, before.as_ref(), tone);
     }
-    report(args, &files, target, before.as_ref(), tone)
+    judge(args, &files, target, before.as_ref(), tone)
 }
 
 /// The target of that name, or the exit code of a command that cannot have it, which was then said.
@@ -311,7 +326,7 @@ fn excuse(suite: &mut Suite, args: &Args, before: Option<&KnownFailures>, tone: 
     Ok(())
 }
 
-fn report(
+fn judge(
     args: &Args,
     files: &[File],
     target: Box<dyn Target + Send>,
@@ -356,7 +371,20 @@ fn report(
         Format::Jsonl => suite::jsonl(&suite),
         Format::Junit => suite::junit(&suite)?,
         Format::Tap => suite::tap(&suite),
+        Format::Ktap => suite::ktap(&suite),
+        Format::Markdown => report::markdown(&Run::of(&suite, &again(args))),
+        Format::Badge => report::badge(&Run::of(&suite, &again(args))),
     };
+    if let Some(folder) = &args.report {
+        let written = report::write(folder, &Run::of(&suite, &again(args)))?;
+        let s = if written.runs == 1 { "" } else { "s" };
+        tone.note(format_args!(
+            "{}: {} run{s}, {} pages",
+            written.index.display(),
+            written.runs,
+            written.pages
+        ));
+    }
     anstream::stdout().lock().write_all(out.as_bytes())?;
     Ok(if suite.stale.is_empty() { exit(&totals) } else { Exit::Failed })
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use conntruth_engine::LINUX_6_18;
 
 use super::{Error, Exit, Tone};
+use crate::kernels;
 use crate::paint::{Paint, Role};
 use crate::target::exec::Limits;
-use crate::target::known::{self, KNOWN, Unusable, Wish};
+use crate::target::known::{self, KNOWN, Known, Unusable, Wish};
 use crate::target::{Identity, Passing, Reasons};
 
 /// List the implementations that scenarios can be run against, and whether each works on this machine.
@@ -20,12 +21,12 @@ pub(super) fn run(_args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let mut out = anstream::stdout().lock();
     let paint = Paint::new(tone.colors_stdout());
     let wish = Wish { profile: &LINUX_6_18, patience: Duration::ZERO, limits: Limits::default() };
-    for target in KNOWN {
+    for target in KNOWN.iter().flat_map(named) {
         if target.name.starts_with("exec:") {
             writeln!(out, "  {:<10} {}", target.name, target.about)?;
             continue;
         }
-        let (mark, lines) = match known::open(target.name, &wish) {
+        let (mark, lines) = match known::open(&target.name, &wish) {
             Ok(open) => (paint.over(Role::Good, "✓"), told(&open.identity())),
             Err(Unusable::Missing(what)) => (paint.over(Role::Bad, "✗"), vec![format!("not here: {what}")]),
             Err(Unusable::Unknown) => continue,
@@ -36,6 +37,22 @@ pub(super) fn run(_args: &Args, tone: &Tone) -> Result<Exit, Error> {
         }
     }
     Ok(Exit::Fine)
+}
+
+/// A target under a name by which it can be asked for.
+struct Named {
+    name: String,
+    about: &'static str,
+}
+
+/// All kernels that are built, in the place of `linux:VERSION`.
+fn named(known: &Known) -> Vec<Named> {
+    let names: Vec<String> = match known.name.strip_suffix("VERSION") {
+        Some(prefix) => kernels::all().iter().map(|kernel| format!("{prefix}{}", kernel.name)).collect(),
+        None => Vec::new(),
+    };
+    let names = if names.is_empty() { vec![known.name.to_owned()] } else { names };
+    names.into_iter().map(|name| Named { name, about: known.about }).collect()
 }
 
 /// What a target is and can do, for people.

@@ -6,7 +6,7 @@ use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
 use crate::target::words;
-use crate::target::{Entry, Happening, Peers, Sight, Why};
+use crate::target::{Entry, Happening, Peers, Sent, Sight, Why};
 
 /// What can differ, in the order in which it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub enum Field {
     Class,
     /// Whether the packet went on.
     Verdict,
+    /// What rules sent in return.
+    Sent,
     /// Which entries there are.
     Entries,
     /// The tuple of answers.
@@ -47,6 +49,8 @@ pub enum Field {
     Events,
     /// The reason.
     Why,
+    /// A scenario's claim, where no answer to a packet differs.
+    Claim,
 }
 
 impl Field {
@@ -55,6 +59,7 @@ impl Field {
         match self {
             Field::Class => "class",
             Field::Verdict => "verdict",
+            Field::Sent => "sent",
             Field::Entries => "entries",
             Field::Reply => "reply tuple",
             Field::State => "state",
@@ -71,6 +76,7 @@ impl Field {
             Field::Counters => "counters",
             Field::Events => "events",
             Field::Why => "reason",
+            Field::Claim => "claim",
         }
     }
 }
@@ -159,12 +165,63 @@ fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
     if left.verdict != right.verdict && !is_silence {
         found.differ(Field::Verdict, word(&left.verdict), word(&right.verdict));
     }
+    sent(&left.sent, &right.sent, normal, &mut found);
     if let (Some(left), Some(right)) = (&left.entries, &right.entries) {
         entries(left, right, normal, &mut found);
     }
     events(&left.events, &right.events, normal, &mut found);
     why(left, right, normal, &mut found);
     found.0
+}
+
+/// Compares what rules have sent: all of it, class and bytes.
+fn sent(left: &[Sent], right: &[Sent], normal: Normal, found: &mut Found) {
+    let same = |(left, right): (&Sent, &Sent)| {
+        (left.class, left.verdict) == (right.class, right.verdict)
+            && comparable(left, right, normal) == comparable(right, left, normal)
+    };
+    if left.len() != right.len() || !left.iter().zip(right).all(same) {
+        let words = |sent: &[Sent]| {
+            let one =
+                |sent: &Sent| format!("{} {} {}", class(sent.class), word(&sent.verdict), hex(&sent.bytes));
+            sent.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let (left, right) = (words(left), words(right));
+        let or_none = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
+        found.differ(Field::Sent, or_none(left), or_none(right));
+    }
+}
+
+/// Whether an IPv4 packet, or the one that it quotes, has options.
+fn has_options(bytes: &[u8]) -> bool {
+    let words = |at: usize| bytes.get(at).map_or(5, |first| first & 0xf);
+    words(0) != 5 || (bytes.get(9) == Some(&1) && words(28) != 5)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(80).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of `sent` that can be compared with `other`.
+fn comparable(sent: &Sent, other: &Sent, normal: Normal) -> Vec<u8> {
+    let mut bytes = sent.bytes.clone();
+    if normal.has(Norm::Answers) {
+        bytes.truncate(other.bytes.len());
+        let own: &[std::ops::Range<usize>] = match bytes.first().map(|first| first >> 4) {
+            // Of TCP the checksum, too, also where it is quoted. Where options are echoed or quoted nothing but the addresses.
+            Some(4) if has_options(&sent.bytes) || has_options(&other.bytes) => &[0..12, 20..bytes.len()],
+            Some(4) if bytes.get(9) == Some(&6) => &[4..6, 10..12, 36..38],
+            Some(4) => &[4..6, 10..12, 64..66],
+            Some(6) => &[1..4],
+            _ => &[],
+        };
+        for range in own {
+            if let Some(own) = bytes.get_mut(range.clone()) {
+                own.fill(0);
+            }
+        }
+    }
+    bytes
 }
 
 fn word(value: &impl fmt::Debug) -> String {

@@ -24,6 +24,8 @@ pub enum Norm {
     NoReasons,
     /// Intervals of time.
     Intervals,
+    /// Answers of rules.
+    Answers,
     /// A machine that stands still.
     Stalls,
 }
@@ -123,6 +125,13 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         what: "the reason's name; the kernel's own words for it, and the number in them, are compared instead",
         reason: "the kernel logs sentences, and none for most of what it accepts",
         applies: has_words,
+    },
+    Normalisation {
+        norm: Norm::Answers,
+        name: "answers",
+        what: "of what a reject sends: identification and header checksum of IPv4, the checksum of TCP over it, what stands behind IP options that it echoes or quotes, the flow label of IPv6, and what is not shown",
+        reason: "the kernel draws the identification and the flow label, leaves TCP's checksum to the card, writes into options like record route as a router does, and a log shows the first 256 bytes",
+        applies: is_outside,
     },
     Normalisation {
         norm: Norm::Stalls,

@@ -39,6 +39,8 @@ pub struct Options {
     pub protocols: Protocols,
     /// What may occur.
     pub features: Features,
+    /// Every batch has rules, where features allow.
+    pub rules: bool,
     /// Every sequence of up to so many letters, instead of cases from a seed.
     pub depth: Option<u32>,
     /// Which part of it.
@@ -53,6 +55,7 @@ impl Default for Options {
             duration: None,
             protocols: Protocols::ALL,
             features: Features::ALL,
+            rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
         }
@@ -127,8 +130,13 @@ pub fn run(
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
         None => {
-            let allowed =
-                Allowed { protocols: options.protocols, features: options.features, clock, settings: true };
+            let allowed = Allowed {
+                protocols: options.protocols,
+                features: options.features,
+                clock,
+                settings: true,
+                rules: options.rules,
+            };
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };

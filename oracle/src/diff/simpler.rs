@@ -55,6 +55,7 @@ pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
         }
     }
     settings(story, &mut add);
+    rules(story, &mut add);
     everywhere(&mut add);
     flows(story, &mut add);
     add(&|story| std::mem::replace(&mut story.families, vec![Family::Ipv4]) != [Family::Ipv4]);
@@ -148,6 +149,22 @@ fn flows(story: &Story, add: &mut Add<'_>) {
             true
         });
         add(&|story| story.flows[index].id.take().is_some());
+    }
+}
+
+/// Fewer rules.
+fn rules(story: &Story, add: &mut Add<'_>) {
+    let count = story.rules.len();
+    add(&|story| !std::mem::take(&mut story.rules).is_empty());
+    let mut size = count / 2;
+    while size > 0 {
+        for from in (0..count).step_by(size) {
+            add(&|story| {
+                story.rules.drain(from..(from + size).min(count));
+                true
+            });
+        }
+        size /= 2;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::run::Shard;
 use crate::generate::{CASES_IN_A_BATCH, Stream};
-use crate::language::ast::Story;
+use crate::language::ast::{Located, Span, Story};
 use crate::scenario::{Lane, config};
 use crate::target::{Batch, Reading};
 
@@ -61,7 +61,8 @@ impl Source for Seeded {
             *lanes += 1;
             batch.worlds.push(case.arrivals);
         }
-        let story = Story { settings: setup.settings, ..Story::default() };
+        let rules = setup.rules.into_iter().map(|value| Located { value, span: Span::default() }).collect();
+        let story = Story { settings: setup.settings, rules, ..Story::default() };
         batch.config = config(&story);
         Some(Work { cases, batch: Arc::new(batch) })
     }

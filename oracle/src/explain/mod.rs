@@ -135,7 +135,7 @@ fn class_sentence(record: &Record<'_>) -> String {
         Class::Invalid => format!("it has the addresses of connection {id}, but is not taken as part of it"),
         Class::Held if outcome.verdict == Verdict::Drop => "it is dropped, and never had a class".to_owned(),
         Class::Held => "it waits for the rest of its datagram, and has no class until then".to_owned(),
-        Class::Discarded => "the IP layer throws it away before any hook sees it".to_owned(),
+        Class::Discarded => "it is thrown away before the tracker sees it".to_owned(),
     };
     let verdict = match (outcome.verdict, outcome.class) {
         (_, Class::Held | Class::Discarded) => "",

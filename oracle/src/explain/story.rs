@@ -3,13 +3,13 @@
 use std::io;
 
 use anstyle::Style;
-use conntruth_engine::{Event, Profile};
+use conntruth_engine::{Event, Profile, Walk};
 
 use crate::replay::{Connection, Record, connection};
-use crate::scenario::{Happens, Plan};
+use crate::scenario::{Happens, Plan, sent_in_words};
 use crate::target::{Fate, Reference, Refusal, Target};
 
-use super::Explainer;
+use super::{Explainer, line};
 
 const DIM: Style = Style::new().dimmed();
 
@@ -55,7 +55,7 @@ pub fn explain_plan(
         let engine = target.engine();
         engine.handle_timeouts(happens.at);
         events.extend(std::iter::from_fn(|| engine.poll_event()));
-        let (outcome, arrival, own) = match happens.what {
+        let (walk, arrival, own) = match happens.what {
             Happens::Time => continue,
             Happens::Set(setting) => {
                 target.set(setting)?;
@@ -70,11 +70,13 @@ pub fn explain_plan(
             }
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
-                (target.go_on(release)?, arrival, own)
+                let outcome = target.go_on(release)?;
+                (Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }, arrival, own)
             }
         };
         let engine = target.engine();
         events.extend(std::iter::from_fn(|| engine.poll_event()));
+        let Walk { outcome, by, sent, .. } = walk;
         let connection: Option<Connection> = connection(engine, &outcome, &events);
         let record = Record {
             number: own,
@@ -92,6 +94,12 @@ pub fn explain_plan(
             written += 1;
             writeln!(out, "{DIM}{}:{}: {}{DIM:#}", plan.script().name, happens.line, happens.text)?;
             explainer.explain(out, &record)?;
+            if let Some(by) = by {
+                line(out, "ended", &format!("by the rule `{by}`"))?;
+            }
+            for answer in &sent {
+                line(out, "sent", &sent_in_words(&answer.bytes, answer.class, answer.verdict))?;
+            }
         } else {
             explainer.pass(&record);
         }

@@ -13,6 +13,7 @@ mod choices;
 mod datagram;
 mod header;
 mod icmp;
+mod rules;
 mod scope;
 mod sctp;
 mod stream;

@@ -1,9 +1,9 @@
 //! What may occur in stories: protocols, features, settings. Some of it is left out for some cases at a time (a swarm:
 //! Groce et al., "Swarm testing", 2012), since what is always there hides what is rare.
 
-use conntruth_engine::{Knob, Unit};
+use conntruth_engine::{Knob, Rule, Unit};
 
-use super::Choices;
+use super::{Choices, rules};
 use crate::language::ast::{Located, Setting, Span};
 
 macro_rules! set_of {
@@ -117,6 +117,8 @@ set_of! {
         Pokes "pokes",
         /// Time passes.
         Time "time",
+        /// Rules on the tracker's host.
+        Rules "rules",
     }
 }
 
@@ -144,11 +146,19 @@ pub struct Allowed {
     pub clock: Clock,
     /// Whether settings may be other than the defaults.
     pub settings: bool,
+    /// Whether every batch has rules, where it may.
+    pub rules: bool,
 }
 
 impl Default for Allowed {
     fn default() -> Allowed {
-        Allowed { protocols: Protocols::ALL, features: Features::ALL, clock: Clock::Free, settings: true }
+        Allowed {
+            protocols: Protocols::ALL,
+            features: Features::ALL,
+            clock: Clock::Free,
+            settings: true,
+            rules: false,
+        }
     }
 }
 
@@ -157,6 +167,8 @@ impl Default for Allowed {
 pub struct Setup {
     /// The sysctls.
     pub settings: Vec<Setting>,
+    /// The rules.
+    pub rules: Vec<Rule>,
     /// Whether time may pass: where it is made to by ageing it is slow, and most batches are better without.
     pub timed: bool,
 }
@@ -168,7 +180,9 @@ impl Setup {
         let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
         let timed = is_possible && choices.below(often) == 0;
         let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
-        Setup { settings, timed }
+        let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
+        let rules = if ruled { rules::rules(choices) } else { Vec::new() };
+        Setup { settings, rules, timed }
     }
 }
 
@@ -183,15 +197,19 @@ pub struct Scope {
     pub clock: Clock,
     /// The sysctls.
     pub settings: Vec<Setting>,
+    /// The rules.
+    pub rules: Vec<Rule>,
 }
 
 impl Scope {
     /// A part of what is allowed.
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed, setup: &Setup) -> Scope {
         let whole = choices.one_in(6);
-        let mut features = allowed.features.iter().fold(Features::NONE, |features, feature| {
-            if whole || choices.below(4) > 0 { features.with(feature) } else { features }
-        });
+        // Rules are a batch's own.
+        let mut features =
+            allowed.features.without(Feature::Rules).iter().fold(Features::NONE, |features, feature| {
+                if whole || choices.below(4) > 0 { features.with(feature) } else { features }
+            });
         if !setup.timed {
             features = features.without(Feature::Time);
         }
@@ -206,7 +224,13 @@ impl Scope {
         if protocols == Protocols::NONE {
             protocols = protocols.with(if all.is_empty() { Speaks::Tcp } else { choices.pick(&all) });
         }
-        Scope { protocols, features, clock: allowed.clock, settings: setup.settings.clone() }
+        Scope {
+            protocols,
+            features,
+            clock: allowed.clock,
+            settings: setup.settings.clone(),
+            rules: setup.rules.clone(),
+        }
     }
 }
 

@@ -117,6 +117,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             && !(feature == Feature::Fragments && self.timed && self.scope.clock == Clock::Ageing)
     }
 
+    /// Whether the tracker's host has rules.
+    pub fn has_rules(&self) -> bool {
+        !self.story.rules.is_empty()
+    }
+
     /// Whether a feature that may occur does, once in so many times.
     pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
         self.may(feature) && self.rarely(times)
@@ -279,6 +284,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     let mut story = Story {
         families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
         settings: scope.settings.clone(),
+        rules: scope.rules.iter().cloned().map(located).collect(),
         ..Story::default()
     };
     for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {

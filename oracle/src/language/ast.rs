@@ -12,7 +12,7 @@ pub mod packet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use conntruth_engine::{Family, Knob};
+use conntruth_engine::{Family, Knob, Rule};
 
 use claim::{Check, Claims, Qualified};
 use packet::{Endpoint, Packet, Protocol};
@@ -97,7 +97,9 @@ pub struct Story {
     pub flows: Vec<Flow>,
     /// `set` before the first step: the configuration.
     pub settings: Vec<Setting>,
-    /// Lines of the heading that belong to a later issue (`rules`, `helper`, `stack`, ...).
+    /// `rules` and its lines, in order.
+    pub rules: Vec<Located<Rule>>,
+    /// Lines of the heading that belong to a later issue (`helper`, `stack`, ...).
     pub not_yet: Vec<NotYet>,
     /// What happens, in order.
     pub steps: Vec<Step>,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use conntruth_engine::Family;
 
+use super::ast::claim::Check;
 use super::ast::packet::{Body, Cut, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Quoted, Stop};
 use super::ast::{Action, Name, Script, Span, Step, Story};
 use super::message::Message;
@@ -58,6 +59,11 @@ impl<'s> Sense<'s> {
             Action::Send { packet, .. } => self.packet(packet, step.span),
             Action::Hidden(steps) => steps.iter().for_each(|step| self.hidden(step)),
             Action::Release { label, .. } => self.release(label),
+            Action::Check(check) => {
+                if let Check::Counter { name, .. } = check.itself() {
+                    self.counter(name);
+                }
+            }
             _ => {}
         }
         self.waits(step);
@@ -85,6 +91,20 @@ impl<'s> Sense<'s> {
                     .other(step.span, "the packets"),
             );
         }
+    }
+
+    /// A counter must be one of a rule.
+    fn counter(&mut self, name: &Name) {
+        let story = self.story;
+        let known = || story.rules.iter().flat_map(|rule| rule.value.counters());
+        if known().any(|counter| counter == name.value) {
+            return;
+        }
+        self.mistakes.push(
+            Message::new(format!("no rule has a counter `{}`", name.value), name.span)
+                .label(format!("expected the name of one in `rules`: `counter name {}`", name.value))
+                .did_you_mean(nearest(&name.value, known())),
+        );
     }
 
     fn hidden(&mut self, step: &'s Step) {

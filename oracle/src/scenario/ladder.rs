@@ -1,8 +1,9 @@
 //! The ladder: what happened in a world, a line for each packet, with what the tracker made of it and why.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
-use conntruth_engine::{EventKind, Time, Verdict};
+use conntruth_engine::{Class, EventKind, Time, Verdict};
 
 use crate::language::ast::claim::ClassWord;
 use crate::language::ast::packet::Way;
@@ -159,7 +160,7 @@ fn row(plan: &Plan, step: &Move, seen: &Seen, wide: usize, detail: Detail, paint
             let mut row = Row { what: arrow(&sent.shown, wide, '─'), ..Row::at(step.at) };
             fill(&mut row, observation);
             if sent.arrival.fate == Fate::Dropped || observation.verdict == Verdict::Drop {
-                row.class.0.push_str(", dropped");
+                row.class.0.push_str(if observation.sent.is_empty() { ", dropped" } else { ", rejected" });
             } else if sent.arrival.fate == Fate::Waits {
                 row.class.0.push_str(", waits");
             }
@@ -192,6 +193,16 @@ fn fill(row: &mut Row, seen: &Observation) {
 
 fn below(seen: &Observation, detail: Detail, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
+    if detail != Detail::Brief {
+        lines.extend(seen.by.iter().map(|rule| format!("{} {rule}", paint.over(Role::Dim, "ended by:"))));
+        lines.extend(seen.sent.iter().map(|sent| {
+            format!(
+                "{} {}",
+                paint.over(Role::Dim, "sent:"),
+                sent_in_words(&sent.bytes, sent.class, sent.verdict)
+            )
+        }));
+    }
     match (&seen.why, detail) {
         (None, _) | (_, Detail::Brief) => {}
         (Some(Why::Said(words)), _) => lines.push(words.clone()),
@@ -204,6 +215,39 @@ fn below(seen: &Observation, detail: Detail, paint: Paint) -> Vec<String> {
         }
     }
     lines
+}
+
+/// `ICMP type 3 code 3 from 10.0.0.254 to 10.0.0.1, related reply`
+pub(crate) fn sent_in_words(bytes: &[u8], class: Class, verdict: Verdict) -> String {
+    let (class, reply) = claims::class_of(class);
+    let class = format!("{}{}", word_of(CLASSES, class), if reply { " reply" } else { "" });
+    let end = if verdict == Verdict::Drop { ", dropped" } else { "" };
+    format!("{}, {class}{end}", in_words(bytes))
+}
+
+/// What a rule has sent: an ICMP error, or a reset.
+fn in_words(bytes: &[u8]) -> String {
+    let address = |range: std::ops::Range<usize>| match bytes.get(range) {
+        Some(&[a, b, c, d]) => IpAddr::from([a, b, c, d]).to_string(),
+        Some(long) => {
+            <[u8; 16]>::try_from(long).map(|long| IpAddr::from(long).to_string()).unwrap_or_default()
+        }
+        None => String::new(),
+    };
+    let is_v4 = bytes.first().is_some_and(|first| first >> 4 == 4);
+    let (protocol, at, src, dst) = match is_v4 {
+        true => (bytes.get(9), 20, address(12..16), address(16..20)),
+        false => (bytes.get(6), 40, address(8..24), address(24..40)),
+    };
+    let byte = |offset: usize| bytes.get(at + offset).copied().unwrap_or(0);
+    let what = match protocol {
+        Some(1) => format!("ICMP type {} code {}", byte(0), byte(1)),
+        Some(58) => format!("ICMPv6 type {} code {}", byte(0), byte(1)),
+        Some(6) if byte(13) & 0x10 != 0 => "TCP R.".to_owned(),
+        Some(6) => "TCP R".to_owned(),
+        _ => "a packet".to_owned(),
+    };
+    format!("{what} from {src} to {dst}")
 }
 
 fn expired(event: &Happening) -> Row {
@@ -240,7 +284,7 @@ fn arrow(shown: &Shown, wide: usize, line: char) -> String {
     }
 }
 
-fn hosts(shown: &Shown) -> (&str, &str) {
+pub(super) fn hosts(shown: &Shown) -> (&str, &str) {
     match shown.way {
         Way::Forth => (&shown.from, &shown.to),
         Way::Back => (&shown.to, &shown.from),
@@ -252,7 +296,7 @@ fn arrow_width(shown: &Shown) -> usize {
 }
 
 /// `A: dns (40)`
-fn caption(shown: &Shown) -> String {
+pub(super) fn caption(shown: &Shown) -> String {
     let label = shown.label.as_ref().map(|label| format!("{label}: ")).unwrap_or_default();
     let flow = shown.flow.as_ref().map(|flow| format!("{flow} ")).unwrap_or_default();
     format!("{label}{flow}{}", shown.text)

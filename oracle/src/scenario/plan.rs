@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use conntruth_engine::{Family, Time};
+use conntruth_engine::{Family, RuleSet, Time};
 
 use crate::language::ast::claim::Check;
 use crate::language::ast::packet::{Packet, Stop, Way};
@@ -241,13 +241,16 @@ pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Ve
 
 /// How the tracker is to be before a story's first step.
 pub fn config(story: &Story) -> Config {
-    Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story) }
+    let mut rules = RuleSet::default();
+    story.rules.iter().for_each(|rule| rules.push(rule.value.clone()));
+    Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story), rules }
 }
 
 /// What a packet is sent in: itself, or its fragments.
 type Pieces = Vec<Vec<u8>>;
 
 /// A plan while it is made, step by step.
+#[derive(Clone)]
 pub(crate) struct Planner {
     pub talks: Talks,
     pub moves: Vec<Move>,

@@ -2,9 +2,11 @@
 
 use conntruth_engine::Time;
 
-use crate::language::ast::claim::{Check, ClassWord};
+use crate::language::ast::claim::{Check, ClassWord, Named};
 use crate::language::ast::{Action, Span};
-use crate::target::{Arrival, Happening, Identity, Observation, Refusal, Target};
+use crate::target::{
+    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Target,
+};
 
 use super::claims::{self, Mismatch, Silence};
 use super::plan::{Act, Move, Plan};
@@ -80,6 +82,62 @@ pub(crate) struct World<'a> {
 impl Plan {
     /// Runs the plan in a fresh world of `target`.
     pub fn run(&self, target: &mut dyn Target) -> Record {
+        if !target.is_played() {
+            return self.step_through(target);
+        }
+        let play = self.play();
+        match target.play(std::slice::from_ref(&play)).map(|mut played| played.pop()) {
+            Ok(Some(played)) => self.judge(target.identity(), play, played),
+            Ok(None) => self.broken(&target.identity(), Refusal::Broken("no world was played".to_owned())),
+            Err(refusal) => self.broken(&target.identity(), refusal),
+        }
+    }
+
+    /// All that running the plan may ask of a target, known beforehand: more than it will ask, where that depends on
+    /// answers.
+    pub fn play(&self) -> Play {
+        let mut asks = Vec::with_capacity(self.moves.len() * 2 + 1);
+        for step in &self.moves {
+            asks.push(Ask::Advance(step.at));
+            let said = self.step(step);
+            let mut packet = |ask: Ask| {
+                asks.push(ask);
+                let mut named =
+                    said.all_claims().flat_map(|claims| &claims.each).flat_map(|claim| &claim.named);
+                if named.any(|named| matches!(named.value, Named::NoEntry)) {
+                    asks.push(Ask::Table);
+                }
+            };
+            match &step.act {
+                Act::Packet(sent) => packet(Ask::Packet(sent.arrival.clone())),
+                Act::Release(release, _) => packet(Ask::Release(*release)),
+                Act::Set(setting) => asks.push(Ask::Set(setting.clone())),
+                Act::Check => {
+                    if let Action::Check(check) = &said.action {
+                        claims::asks(check, step.at, self.tick, &mut asks);
+                    }
+                }
+                Act::Hidden(_) | Act::Wait => {}
+            }
+        }
+        // What is left, for those who look at it afterwards.
+        asks.push(Ask::Table);
+        Play { config: self.config.clone(), asks }
+    }
+
+    /// What is to be said of a world that was played.
+    pub fn judge(&self, identity: Identity, play: Play, played: Played) -> Record {
+        self.step_through(&mut Playback::new(identity, play, played))
+    }
+
+    /// The record of a world that a target did not play.
+    pub fn broken(&self, identity: &Identity, refusal: Refusal) -> Record {
+        let mut record = Record::new(self, identity);
+        record.refused(0, super::plan::heading(self.script()), refusal);
+        record
+    }
+
+    fn step_through(&self, target: &mut dyn Target) -> Record {
         let identity = target.identity();
         let flows = self.talks.talks.len();
         let mut world = World {
@@ -89,16 +147,7 @@ impl Plan {
             classes: vec![Vec::new(); flows],
             events: Vec::new(),
         };
-        let mut record = Record {
-            seen: Vec::with_capacity(self.moves.len()),
-            failures: Vec::new(),
-            unsupported: Vec::new(),
-            unseen: Vec::new(),
-            seeable: 0,
-            claims: 0,
-            of: self.claims(&identity.profile),
-            time: Time::ZERO,
-        };
+        let mut record = Record::new(self, &identity);
         if let Err(refusal) = target.begin(&self.config) {
             record.refused(0, super::plan::heading(self.script()), refusal);
             return record;
@@ -168,6 +217,20 @@ impl Plan {
 }
 
 impl Record {
+    /// Nothing has happened yet.
+    fn new(plan: &Plan, identity: &Identity) -> Record {
+        Record {
+            seen: Vec::with_capacity(plan.moves.len()),
+            failures: Vec::new(),
+            unsupported: Vec::new(),
+            unseen: Vec::new(),
+            seeable: 0,
+            claims: 0,
+            of: plan.claims(&identity.profile),
+            time: Time::ZERO,
+        }
+    }
+
     fn make(
         &mut self,
         world: &mut World<'_>,

@@ -8,7 +8,7 @@ use conntruth_engine::Time;
 use crate::language::Messages;
 use crate::paint::{Paint, Role};
 use crate::scenario::{Plan, Record, Verdict, diagnose, in_a_line};
-use crate::target::{Identity, Played, Target};
+use crate::target::{Identity, Play, Refusal, Target};
 
 use super::{File, Unreadable};
 
@@ -101,27 +101,57 @@ impl Suite {
 
     /// Runs them, one after the other; `tick` is told of each that has ended.
     pub fn run(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
+        if target.is_played() {
+            return Suite::played(plans, target, tick);
+        }
         let identity = target.identity();
         let mut worlds = Vec::with_capacity(plans.len());
-        let mut plans = plans.into_iter();
-        loop {
-            let some: Vec<Plan> = plans.by_ref().take(target.worlds_at_once().max(1)).collect();
-            if some.is_empty() {
-                return Suite { identity, worlds, stale: Vec::new(), version: None };
-            }
-            let ended = Ended::of_all(some, &identity, target);
-            ended.iter().for_each(&mut tick);
-            worlds.extend(ended);
+        for plan in plans {
+            let ended = Ended::of(plan, &identity, target);
+            tick(&ended);
+            worlds.push(ended);
         }
+        Suite { identity, worlds, stale: Vec::new(), version: None }
+    }
+
+    /// Has a target that takes whole worlds play all of them at once.
+    fn played(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
+        let identity = target.identity();
+        let refused: Vec<Option<Verdict>> = plans.iter().map(|plan| plan.refuses(&identity)).collect();
+        let is_played = |(_, refused): &(&Plan, &Option<Verdict>)| refused.is_none();
+        let plays: Vec<Play> =
+            plans.iter().zip(&refused).filter(is_played).map(|(plan, _)| plan.play()).collect();
+        let played = target.play(&plays);
+        let mut played = played.map(|played| plays.into_iter().zip(played));
+        let end = |(plan, refused): (Plan, Option<Verdict>)| {
+            if let Some(verdict) = refused {
+                return Ended { plan, record: None, verdict, note: None };
+            }
+            let record = match &mut played {
+                Ok(played) => match played.next() {
+                    Some((play, played)) => plan.judge(identity.clone(), play, played),
+                    None => plan.broken(&identity, Refusal::Broken("it was not played".to_owned())),
+                },
+                Err(refusal) => plan.broken(&identity, refusal.clone()),
+            };
+            let verdict = plan.verdict(&record);
+            Ended { plan, record: Some(record), verdict, note: None }
+        };
+        let worlds: Vec<Ended> =
+            plans.into_iter().zip(refused).map(end).inspect(|ended| tick(ended)).collect();
+        Suite { identity, worlds, stale: Vec::new(), version: None }
     }
 
     /// Runs them on several targets of one kind at once, for those whose time is real: a world that waits keeps no other
     /// waiting. The order of the worlds, and what each answers, is as if they had run one after the other.
     pub fn run_side_by_side(
         plans: Vec<Plan>,
-        targets: Vec<Box<dyn Target + Send>>,
+        mut targets: Vec<Box<dyn Target + Send>>,
         mut tick: impl FnMut(&Ended),
     ) -> Option<Suite> {
+        if let [alone] = &mut targets[..] {
+            return Some(Suite::run(plans, &mut **alone, tick));
+        }
         let identity = targets.first()?.identity();
         let waiting = Mutex::new(plans.into_iter().enumerate());
         let (send, receive) = mpsc::channel();
@@ -129,19 +159,12 @@ impl Suite {
             for mut target in targets {
                 let (send, waiting, identity) = (send.clone(), &waiting, &identity);
                 scope.spawn(move || {
-                    let most = target.worlds_at_once().max(1);
                     loop {
-                        // A thread that has panicked holds no lock here: taking the next plans cannot panic.
-                        let some: Vec<(usize, Plan)> = waiting
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .by_ref()
-                            .take(most)
-                            .collect();
-                        let (numbers, plans): (Vec<usize>, Vec<Plan>) = some.into_iter().unzip();
-                        let ended = Ended::of_all(plans, identity, &mut *target);
-                        let mut all = numbers.into_iter().zip(ended);
-                        if all.len() == 0 || all.any(|ended| send.send(ended).is_err()) {
+                        // A thread that has panicked holds no lock here: taking the next plan cannot panic.
+                        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        let Some((index, plan)) = next else { break };
+                        let ended = Ended::of(plan, identity, &mut *target);
+                        if send.send((index, ended)).is_err() {
                             break;
                         }
                     }
@@ -184,25 +207,6 @@ impl Suite {
 }
 
 impl Ended {
-    /// Some worlds: all at once where the target wants them so.
-    fn of_all(plans: Vec<Plan>, identity: &Identity, target: &mut dyn Target) -> Vec<Ended> {
-        if target.worlds_at_once() == 0 {
-            return plans.into_iter().map(|plan| Ended::of(plan, identity, target)).collect();
-        }
-        let is_played = |plan: &&Plan| plan.refuses(identity).is_none();
-        let plays: Vec<_> = plans.iter().filter(is_played).map(|plan| plan.play(identity)).collect();
-        let answers = target.play(&plays);
-        let mut played = plays.into_iter().zip(answers);
-        let ended = |plan: Plan| {
-            if plan.refuses(identity).is_some() {
-                return Ended::of(plan, identity, target);
-            }
-            let (play, answers) = played.next().unwrap_or_else(|| (plan.play(identity), Vec::new()));
-            Ended::of(plan, identity, &mut Played::new(identity.clone(), play, answers))
-        };
-        plans.into_iter().map(ended).collect()
-    }
-
     fn of(plan: Plan, identity: &Identity, target: &mut dyn Target) -> Ended {
         if let Some(verdict) = plan.refuses(identity) {
             return Ended { plan, record: None, verdict, note: None };

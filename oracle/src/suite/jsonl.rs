@@ -81,6 +81,9 @@ pub fn jsonl(suite: &Suite) -> String {
         profile: &suite.identity.profile,
         seed: 0,
     };
+    for grounds in super::causes(suite) {
+        push(&mut out, &serde_json::json!({ "cause": grounds }));
+    }
     push(&mut out, &serde_json::json!({ "run": sums }));
     out
 }

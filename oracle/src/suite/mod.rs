@@ -3,11 +3,13 @@
 //! A scenario's identity is its path below `scenarios`, without the ending: `tcp/reset/out-of-window`.
 
 mod bless;
+mod causes;
 mod count;
 mod find;
 mod jsonl;
 mod junit;
 mod known;
+mod ktap;
 mod tap;
 mod text;
 
@@ -15,10 +17,13 @@ mod text;
 mod tests;
 
 pub use bless::{Blessing, bless, replace};
+pub(crate) use causes::agrees;
+pub use causes::{Grounds, causes};
 pub use count::{Ended, Suite, Totals};
 pub use find::{File, Origin, Unreadable, embedded, from_paths, texts, version};
 pub use jsonl::jsonl;
 pub use junit::junit;
 pub use known::{KnownFailure, KnownFailures, UNEXPLAINED, difference};
+pub use ktap::ktap;
 pub use tap::tap;
 pub use text::{Look, text};

@@ -1,6 +1,6 @@
 //! A run as people read it: areas with their scenarios, then what failed, then the sums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use conntruth_engine::Time;
@@ -9,7 +9,7 @@ use crate::language::words::GRADES;
 use crate::paint::{Paint, Role};
 use crate::scenario::Verdict;
 
-use super::{Ended, Suite, Totals};
+use super::{Ended, Grounds, Suite, Totals};
 
 /// What a run is to look like.
 #[derive(Clone, Debug)]
@@ -42,7 +42,11 @@ pub fn text(suite: &Suite, look: &Look) -> String {
         let _ = writeln!(out, "{}\n", paint.over(Role::Dim, &head));
         areas(suite, look, &mut out);
     }
-    failures(suite, paint, &mut out);
+    let causes = super::causes(suite);
+    failures(suite, &causes, paint, &mut out);
+    if !causes.is_empty() {
+        super::causes::write(&causes, suite.totals().failed, paint, &mut out);
+    }
     if !look.quiet {
         sums(suite, look, &mut out);
     }
@@ -54,9 +58,22 @@ pub fn text(suite: &Suite, look: &Look) -> String {
 
 /// So many failures are told in full.
 const MOST_IN_FULL: usize = 10;
+/// Of so many causes the smallest world is told in full.
+const MOST_CAUSES_IN_FULL: usize = 3;
 
-fn failures(suite: &Suite, paint: Paint, out: &mut String) {
-    let failed: Vec<&Ended> = suite.worlds.iter().filter(|world| world.verdict == Verdict::Failed).collect();
+/// What failed. Of the worlds that have a cause in common one is enough.
+fn failures(suite: &Suite, causes: &[Grounds], paint: Paint, out: &mut String) {
+    let caused: BTreeSet<&str> = causes
+        .iter()
+        .enumerate()
+        .flat_map(|(index, grounds)| grounds.worlds.iter().skip(usize::from(index < MOST_CAUSES_IN_FULL)))
+        .map(String::as_str)
+        .collect();
+    let failed: Vec<&Ended> = suite
+        .worlds
+        .iter()
+        .filter(|world| world.verdict == Verdict::Failed && !caused.contains(&*world.plan.id.to_string()))
+        .collect();
     for world in failed.iter().take(MOST_IN_FULL) {
         let _ = writeln!(out, "\n{}", world.told(paint).trim_end());
     }

@@ -4,7 +4,7 @@
 use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Config, Entry, Happening, Refusal, Target, Why};
+use super::{Arrival, Config, Entry, Happening, Refusal, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Sight {
     pub class: Class,
     /// Whether the packet went on.
     pub verdict: Verdict,
+    /// What rules sent in return.
+    pub sent: Vec<Sent>,
     /// Why, where the target says.
     pub why: Option<Why>,
     /// What its listeners were told since the packet before, in order.
@@ -65,6 +67,7 @@ impl Reading {
             sights.push(Sight {
                 class: observation.class,
                 verdict: observation.verdict,
+                sent: observation.sent,
                 why: observation.why,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },

@@ -17,9 +17,13 @@ pub struct Known {
 }
 
 /// All of them, the default first.
-pub const KNOWN: [Known; 4] = [
+pub const KNOWN: [Known; 5] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
+    Known {
+        name: "linux:VERSION",
+        about: "the tracker of any kernel, under virtual time: one that `conntruth kernel build` has made, or a path",
+    },
     Known {
         name: "ovs",
         about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time",
@@ -59,9 +63,10 @@ pub fn open(name: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable>
         "reference" => Ok(Box::new(Reference::new(wish.profile))),
         "linux" => linux(wish),
         "ovs" => ovs(),
-        _ => match name.strip_prefix("exec:") {
-            Some(command) => exec(command, wish),
-            None => Err(Unusable::Unknown),
+        _ => match (name.strip_prefix("exec:"), name.strip_prefix("linux:")) {
+            (Some(command), _) => exec(command, wish),
+            (_, Some(kernel)) => guest(name, kernel),
+            _ => Err(Unusable::Unknown),
         },
     }
 }
@@ -71,6 +76,23 @@ fn exec(command: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable> 
         Ok(exec) => Ok(Box::new(exec)),
         Err(refusal) => Err(Unusable::Missing(refusal.to_string())),
     }
+}
+
+/// A kernel under virtual time: a cached one by its name, or any by its path.
+#[cfg(target_os = "linux")]
+fn guest(name: &str, kernel: &str) -> Result<Box<dyn Target + Send>, Unusable> {
+    let image = crate::kernels::find(kernel).map_err(Unusable::Missing)?;
+    match super::linux::Uml::new(name, &image) {
+        Ok(uml) => Ok(Box::new(uml)),
+        Err(Refusal::Unsupported(what) | Refusal::Wrong(what) | Refusal::Broken(what)) => {
+            Err(Unusable::Missing(what))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn guest(_: &str, _: &str) -> Result<Box<dyn Target + Send>, Unusable> {
+    Err(Unusable::Missing("it runs on Linux only".to_owned()))
 }
 
 #[cfg(target_os = "linux")]
@@ -105,6 +127,10 @@ fn linux(_: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
 
 /// How many of a target are worth having side by side: those that wait in real time keep each other waiting else.
 pub fn side_by_side(identity: &Identity) -> usize {
+    if identity.name.starts_with("linux:") {
+        // One guest plays all of them.
+        return 1;
+    }
     if identity.name == "ovs" {
         // Its clock is moved in steps of real milliseconds, and a switch is cheap.
         return 4;

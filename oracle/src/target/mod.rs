@@ -10,9 +10,12 @@ mod batch;
 mod ends;
 mod entry;
 pub mod exec;
+mod host;
 pub mod known;
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(target_os = "linux")]
+mod mortal;
 #[cfg(target_os = "linux")]
 pub mod ovs;
 mod play;
@@ -23,12 +26,12 @@ pub(crate) mod words;
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Class, EventKind, Time, Verdict};
+use conntruth_engine::{Class, Counter, EventKind, RuleSet, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
 pub use entry::{Entry, Expected, Left, Peers};
-pub use play::{Answers, Ask, Play, Played, Told};
+pub use play::{Ask, Play, Playback, Played, Said};
 pub use reference::Reference;
 
 /// An implementation of connection tracking that can be asked.
@@ -86,6 +89,14 @@ pub trait Target {
         Err(Refusal::Unsupported("it has no helpers, so it expects no connections".to_owned()))
     }
 
+    /// The named counters of the rules: packets and bytes so far, in the order of their names.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsupported`] where there are no rules.
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        Err(Refusal::Unsupported("it has no rules, so it has no counters".to_owned()))
+    }
+
     /// Many worlds at once. They have one configuration and no address in common, so a target may let their packets
     /// pass in any order that keeps each world's own; the answers are those it would give one world after the other.
     ///
@@ -105,14 +116,17 @@ pub trait Target {
         Ok(None)
     }
 
-    /// How many whole worlds [`Target::play`] wants at once; 0 where it is better asked step by step.
-    fn worlds_at_once(&self) -> usize {
-        0
+    /// Whether it takes nothing but whole worlds, in [`Target::play`].
+    fn is_played(&self) -> bool {
+        false
     }
 
-    /// Whole worlds, all that is asked of each known beforehand. The answers are those that it would give step by step.
-    fn play(&mut self, worlds: &[Play]) -> Vec<Answers> {
-        worlds.iter().map(|world| world.one_by_one(self)).collect()
+    /// Whole worlds, one after the other, each with all that it will be asked.
+    ///
+    /// # Errors
+    /// When the target breaks; what it cannot do in a world is an answer of that world.
+    fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        Ok(plays.iter().map(|play| play.ask(self)).collect())
     }
 
     /// What was said first to a target at the other end of a pipe and what it answered, once that has happened: for
@@ -129,7 +143,7 @@ pub trait Target {
 /// program that uses targets calls it before anything else, and before it has a second thread.
 pub fn serve_if_asked() -> Option<std::process::ExitCode> {
     #[cfg(target_os = "linux")]
-    return linux::serve_if_asked().or_else(ovs::serve_if_asked);
+    return mortal::serve_if_asked().or_else(linux::serve_if_asked).or_else(ovs::serve_if_asked);
     #[cfg(not(target_os = "linux"))]
     return None;
 }
@@ -273,6 +287,8 @@ pub struct Config {
     pub settings: Vec<Setting>,
     /// Hosts that a route by their network would not find, and the interface behind which each lives.
     pub routes: Vec<(IpAddr, String)>,
+    /// The rules on the tracker's host, in nftables' words.
+    pub rules: RuleSet,
 }
 
 /// A sysctl and its value.
@@ -348,8 +364,12 @@ pub struct Release {
 pub struct Observation {
     /// What `ct state` matches on.
     pub class: Class,
-    /// Whether the tracker let it go on.
+    /// Whether it went on to its end: tracker and rules let it.
     pub verdict: Verdict,
+    /// The rule that ended it, in its words, where the target says.
+    pub by: Option<String>,
+    /// What rules sent in return.
+    pub sent: Vec<Sent>,
     /// Whether the packet is attached to `entry`.
     pub attached: bool,
     /// Why, where the target says.
@@ -360,6 +380,17 @@ pub struct Observation {
     pub destroyed: bool,
     /// What it told its listeners meanwhile, in order.
     pub events: Vec<Happening>,
+}
+
+/// A packet that a rule has sent: a `reject`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// From the network header on, as far as the target shows it.
+    pub bytes: Vec<u8>,
+    /// What `ct state` says of it.
+    pub class: Class,
+    /// Whether it went on to its end.
+    pub verdict: Verdict,
 }
 
 /// The rule that decided.

@@ -1,197 +1,213 @@
-//! Whole worlds in one request: for targets at the other end of a pipe, where each question would cost a journey.
-//!
-//! What a scenario asks of a target is known beforehand but for a few tables, so all of it can be asked at once, and the
-//! answers be read afterwards as if they were given one at a time: [`Played`] is a target that gives them.
+//! A whole world in one request, for targets that cannot be asked step by step: all that will be asked is known before
+//! the first answer is, since what hosts send never depends on what a tracker says.
 
-use conntruth_engine::Time;
+use std::collections::VecDeque;
+
+use conntruth_engine::{Counter, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Arrival, Config, Entry, Expected, Happening, Identity, Observation, Refusal, Release, Setting, Target,
 };
 
-/// A world, and all that is asked of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A world, and all that it is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Play {
     /// How it is to be.
     pub config: Config,
-    /// What happens, in order.
+    /// In order.
     pub asks: Vec<Ask>,
 }
 
-/// One request to a target whose world has begun.
+/// One thing that a target is asked: a method of [`Target`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
+#[serde(rename_all = "lowercase")]
 pub enum Ask {
+    /// A sysctl takes another value.
     Set(Setting),
+    /// A packet passes through.
     Packet(Arrival),
+    /// A packet that waits goes on.
     Release(Release),
+    /// Time passes.
     Advance(Time),
+    /// All entries.
     Table,
+    /// All expected connections.
     Expectations,
+    /// What its rules have counted.
+    Counters,
 }
 
-/// What a target answers to an [`Ask`].
-// Nearly all of them are of packets: a box would only cost.
-#[allow(clippy::large_enum_variant)]
+/// What it says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Told {
+#[serde(rename_all = "lowercase")]
+pub enum Said {
+    /// To a setting.
     Done,
-    Packet(Observation),
-    Events(Vec<Happening>),
-    Table(Vec<Entry>),
-    Expectations(Vec<Expected>),
+    /// To a packet.
+    Observed(Observation),
+    /// To time.
+    Happened(Vec<Happening>),
+    /// To a question for the table.
+    Entries(Vec<Entry>),
+    /// To a question for expectations.
+    Expected(Vec<Expected>),
+    /// To a question for counters.
+    Counted(Vec<(String, Counter)>),
+    /// It cannot do this. Nothing is asked after it.
     Refused(Refusal),
 }
 
-/// The answers of a world: to its configuration, then one for each ask. What follows a refusal may be missing.
-pub type Answers = Vec<Told>;
-
 impl Play {
-    /// Asks one thing after the other.
-    pub fn one_by_one<T: Target + ?Sized>(&self, target: &mut T) -> Answers {
-        let mut answers = vec![told(target.begin(&self.config), |()| Told::Done)];
-        if matches!(answers[0], Told::Refused(_)) {
-            return answers;
+    /// Asks step by step.
+    pub fn ask<T: Target + ?Sized>(&self, target: &mut T) -> Played {
+        if let Err(refusal) = target.begin(&self.config) {
+            return Played { refused: Some(refusal), said: Vec::new() };
         }
+        let mut said = Vec::with_capacity(self.asks.len());
         for ask in &self.asks {
-            let answer = ask.of(target);
-            let is_over =
-                matches!(&answer, Told::Refused(_)) && !matches!(ask, Ask::Table | Ask::Expectations);
-            answers.push(answer);
+            let answer = ask.put(target).unwrap_or_else(Said::Refused);
+            let is_over = matches!(answer, Said::Refused(_));
+            said.push(answer);
             if is_over {
                 break;
             }
         }
         target.end();
-        answers
+        Played { refused: None, said }
     }
+}
+
+/// A world that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Played {
+    /// Why it could not begin.
+    pub refused: Option<Refusal>,
+    /// The answers, in the order of the questions.
+    pub said: Vec<Said>,
 }
 
 impl Ask {
-    /// Asks this of a target.
-    pub fn of<T: Target + ?Sized>(&self, target: &mut T) -> Told {
-        match self {
-            Ask::Set(setting) => told(target.set(setting), |()| Told::Done),
-            Ask::Packet(arrival) => told(target.packet(arrival), Told::Packet),
-            Ask::Release(release) => told(target.release(release), Told::Packet),
-            Ask::Advance(to) => told(target.advance(*to), Told::Events),
-            Ask::Table => told(target.table(), Told::Table),
-            Ask::Expectations => told(target.expectations(), Told::Expectations),
+    fn put<T: Target + ?Sized>(&self, target: &mut T) -> Result<Said, Refusal> {
+        Ok(match self {
+            Ask::Set(setting) => target.set(setting).map(|()| Said::Done)?,
+            Ask::Packet(arrival) => Said::Observed(target.packet(arrival)?),
+            Ask::Release(release) => Said::Observed(target.release(release)?),
+            Ask::Advance(to) => Said::Happened(target.advance(*to)?),
+            Ask::Table => Said::Entries(target.table()?),
+            Ask::Expectations => Said::Expected(target.expectations()?),
+            Ask::Counters => Said::Counted(target.counters()?),
+        })
+    }
+}
+
+/// What a target has said in a world, to be asked for once more, step by step: in the same order, where questions may be
+/// left out.
+#[derive(Debug)]
+pub struct Playback {
+    identity: Identity,
+    config: Config,
+    rest: VecDeque<(Ask, Said)>,
+    /// Why it could not begin.
+    refused: Option<Refusal>,
+    /// What happened in steps that nobody has asked for.
+    happened: Vec<Happening>,
+}
+
+impl Playback {
+    /// The answers to a play.
+    pub fn new(identity: Identity, play: Play, played: Played) -> Playback {
+        Playback {
+            identity,
+            config: play.config,
+            rest: play.asks.into_iter().zip(played.said).collect(),
+            refused: played.refused,
+            happened: Vec::new(),
         }
     }
-}
 
-fn told<T>(result: Result<T, Refusal>, is: impl FnOnce(T) -> Told) -> Told {
-    result.map_or_else(Told::Refused, is)
-}
-
-/// A target that gives answers which another has given to a whole world.
-///
-/// What is asked of it must be a part of what was asked then, in the same order.
-#[derive(Clone, Debug)]
-pub struct Played {
-    identity: Identity,
-    begun: Told,
-    answers: std::vec::IntoIter<(Ask, Told)>,
-    /// Told while time passed that nobody asked about.
-    late: Vec<Happening>,
-}
-
-impl Played {
-    /// The answers of a target to a world.
-    pub fn new(identity: Identity, play: Play, answers: Answers) -> Played {
-        let mut answers = answers.into_iter();
-        let begun = answers.next().unwrap_or_else(|| missing(&Ask::Table));
-        let answers: Vec<(Ask, Told)> = play.asks.into_iter().zip(answers).collect();
-        Played { identity, begun, answers: answers.into_iter(), late: Vec::new() }
-    }
-
-    /// The answer to this, passing over what is not asked after all.
-    fn next(&mut self, wanted: &Ask) -> Told {
-        for (ask, answer) in self.answers.by_ref() {
-            if ask == *wanted {
-                return answer;
-            }
-            match answer {
-                Told::Events(events) => self.late.extend(events),
-                Told::Refused(refusal) if !matches!(ask, Ask::Table | Ask::Expectations) => {
-                    return Told::Refused(refusal);
+    /// The answer to a question that is as `fits` says.
+    fn find(&mut self, fits: impl Fn(&Ask) -> bool) -> Result<Said, Refusal> {
+        while let Some((ask, said)) = self.rest.pop_front() {
+            match said {
+                Said::Refused(refusal) => {
+                    self.rest.clear();
+                    return Err(refusal);
                 }
+                said if fits(&ask) => return Ok(said),
+                Said::Happened(events) => self.happened.extend(events),
                 _ => {}
             }
         }
-        missing(wanted)
+        Err(Refusal::Broken("this was not asked when the world was played".to_owned()))
     }
 }
 
-fn missing(ask: &Ask) -> Told {
-    Told::Refused(Refusal::Broken(format!("there is no answer to `{ask:?}` among those of the whole world")))
+fn another<T>() -> Result<T, Refusal> {
+    Err(Refusal::Broken("the target answers something else".to_owned()))
 }
 
-fn other<T>(told: Told) -> Result<T, Refusal> {
-    match told {
-        Told::Refused(refusal) => Err(refusal),
-        _ => Err(Refusal::Broken("the answer is of another kind than the question".to_owned())),
-    }
-}
-
-impl Target for Played {
+impl Target for Playback {
     fn identity(&self) -> Identity {
         self.identity.clone()
     }
 
-    fn begin(&mut self, _: &Config) -> Result<(), Refusal> {
-        match std::mem::replace(&mut self.begun, Told::Done) {
-            Told::Done => Ok(()),
-            told => other(told),
+    fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        match &self.refused {
+            Some(refusal) => Err(refusal.clone()),
+            None if *config == self.config => Ok(()),
+            None => Err(Refusal::Broken("another world was played".to_owned())),
         }
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
-        match self.next(&Ask::Set(setting.clone())) {
-            Told::Done => Ok(()),
-            told => other(told),
-        }
+        self.find(|ask| matches!(ask, Ask::Set(other) if other == setting)).map(|_| ())
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        match self.next(&Ask::Packet(arrival.clone())) {
-            Told::Packet(observation) => Ok(observation),
-            told => other(told),
+        match self.find(|ask| matches!(ask, Ask::Packet(other) if other == arrival))? {
+            Said::Observed(observation) => Ok(observation),
+            _ => another(),
         }
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
-        match self.next(&Ask::Release(*release)) {
-            Told::Packet(observation) => Ok(observation),
-            told => other(told),
+        match self.find(|ask| matches!(ask, Ask::Release(other) if other == release))? {
+            Said::Observed(observation) => Ok(observation),
+            _ => another(),
         }
     }
 
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
-        match self.next(&Ask::Advance(to)) {
-            Told::Events(events) => {
-                let mut all = std::mem::take(&mut self.late);
+        match self.find(|ask| *ask == Ask::Advance(to))? {
+            Said::Happened(events) => {
+                let mut all = std::mem::take(&mut self.happened);
                 all.extend(events);
                 Ok(all)
             }
-            told => other(told),
+            _ => another(),
         }
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
-        match self.next(&Ask::Table) {
-            Told::Table(entries) => Ok(entries),
-            told => other(told),
+        match self.find(|ask| *ask == Ask::Table)? {
+            Said::Entries(entries) => Ok(entries),
+            _ => another(),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        match self.find(|ask| *ask == Ask::Counters)? {
+            Said::Counted(counters) => Ok(counters),
+            _ => another(),
         }
     }
 
     fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
-        match self.next(&Ask::Expectations) {
-            Told::Expectations(expected) => Ok(expected),
-            told => other(told),
+        match self.find(|ask| *ask == Ask::Expectations)? {
+            Said::Expected(expected) => Ok(expected),
+            _ => another(),
         }
     }
 }

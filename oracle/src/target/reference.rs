@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Engine, Event, EventKind, Hook, Knob, Outcome, Packet, Passage, Profile,
-    Status, Time, Verdict,
+    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
+    Packet, Passage, Profile, Route, Status, Time, Verdict, Walk,
 };
 
+use super::host;
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Setting, Shows, Sight, Target, Why,
+    Path, Refusal, Release, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -22,12 +23,20 @@ pub struct Reference {
     known: BTreeMap<u64, Entry>,
     /// Packets that came to wait between the hooks, in order; none in the place of those that did not get there, or went on.
     waiting: Vec<Option<Passage>>,
+    /// The rules, where there are any.
+    firewall: Option<Firewall>,
 }
 
 impl Reference {
     /// A reference with these semantics.
     pub fn new(profile: &'static Profile) -> Reference {
-        Reference { profile, engine: Engine::new(profile), known: BTreeMap::new(), waiting: Vec::new() }
+        Reference {
+            profile,
+            engine: Engine::new(profile),
+            known: BTreeMap::new(),
+            waiting: Vec::new(),
+            firewall: None,
+        }
     }
 
     /// The engine.
@@ -60,8 +69,16 @@ impl Reference {
         (last, destroyed)
     }
 
-    /// Lets a packet pass, and answers in the engine's own words.
-    pub fn pass(&mut self, arrival: &Arrival) -> Outcome {
+    /// Lets a packet pass, and answers in the engine's own words. Where there are rules it goes through all hooks; there none
+    /// can wait.
+    pub fn pass(&mut self, arrival: &Arrival) -> Walk {
+        self.walk(arrival).unwrap_or_else(|| {
+            let outcome = self.track(arrival);
+            Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }
+        })
+    }
+
+    fn track(&mut self, arrival: &Arrival) -> Outcome {
         let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
         let hook = match arrival.path {
             Path::Forward | Path::Input => Hook::Prerouting,
@@ -73,6 +90,25 @@ impl Reference {
             Fate::Dropped => self.engine.discard(passage),
             Fate::Waits => self.keep(passage),
         }
+    }
+
+    /// Takes a packet through all hooks, with their rules.
+    fn walk(&mut self, arrival: &Arrival) -> Option<Walk> {
+        let firewall = self.firewall.as_mut()?;
+        let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
+        let journey = Journey {
+            packet,
+            route: match arrival.path {
+                Path::Forward => Route::Forward,
+                Path::Input => Route::Input,
+                Path::Output => Route::Output,
+                Path::Loopback => Route::Loopback,
+            },
+            iif: arrival.iif.as_deref().unwrap_or_default(),
+            oif: arrival.oif.as_deref().unwrap_or_default(),
+            lost: arrival.fate == Fate::Dropped,
+        };
+        Some(self.engine.walk(arrival.at, firewall, &journey))
     }
 
     /// Keeps a packet between the hooks. The entry that it may have made is in no table yet.
@@ -111,6 +147,8 @@ impl Reference {
             class: outcome.class,
             verdict: outcome.verdict,
             attached: outcome.attached,
+            by: None,
+            sent: Vec::new(),
             why: Some(Why::Reason(outcome.reason)),
             entry,
             destroyed,
@@ -145,6 +183,11 @@ impl Target for Reference {
         self.known.clear();
         self.waiting.clear();
         self.engine.listen();
+        if let Some((rule, what)) = config.rules.unsupported() {
+            return Err(Refusal::Unsupported(format!("`{rule}`: {what} is not in this version")));
+        }
+        let rules = Some(&config.rules).filter(|rules| !rules.is_empty());
+        self.firewall = rules.map(|rules| Firewall::new(rules, host::interfaces(&config.routes)));
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
 
@@ -156,8 +199,17 @@ impl Target for Reference {
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        let outcome = self.pass(arrival);
-        Ok(self.observed(outcome))
+        if self.firewall.is_some() && arrival.fate == Fate::Waits {
+            return Err(Refusal::Unsupported("no packet waits where there are rules".to_owned()));
+        }
+        let walk = self.pass(arrival);
+        let sent = walk.sent.into_iter().map(|answer| Sent {
+            bytes: answer.bytes,
+            class: answer.class,
+            verdict: answer.verdict,
+        });
+        let observed = self.observed(walk.outcome);
+        Ok(Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), ..observed })
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
@@ -168,6 +220,11 @@ impl Target for Reference {
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
         Ok(self.events())
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        let counters = self.firewall.iter().flat_map(Firewall::counters);
+        Ok(counters.map(|(name, counter)| (name.to_owned(), counter)).collect())
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {

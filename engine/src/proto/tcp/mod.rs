@@ -11,9 +11,10 @@ mod segment;
 mod window;
 
 use super::{Decision, ProtoState, Rules, Segment as Packet};
+use crate::behaviour::Switches;
 use crate::conn::Conn;
 use crate::event::Changes;
-use crate::profile::Next;
+use crate::profile::{Next, Profile};
 use crate::reason::Reason;
 use crate::snapshot::{ProtoInfo, TcpSide};
 use crate::states::{Segment, TcpState};
@@ -70,6 +71,11 @@ impl Tcp {
         ProtoInfo::Tcp { state: self.state, sides: self.sides }
     }
 
+    /// Into CLOSE, without a segment that says so; says whether that was a change.
+    pub(super) fn close(&mut self) -> bool {
+        std::mem::replace(&mut self.state, TcpState::Close) != TcpState::Close
+    }
+
     fn side(&mut self, direction: Direction) -> &mut TcpSide {
         &mut self.sides[direction as usize]
     }
@@ -122,7 +128,8 @@ pub(super) fn track(
         Course::Window(state) => {
             match window::check(tcp, direction, &header, rules, why) {
                 Window::Inside => {}
-                Window::Ignored => return Decision::Keep,
+                Window::Ignored if rules.profile.switches.tcp_old_keeps => return Decision::Keep,
+                Window::Ignored => {}
                 Window::Outside => return outside(conn, direction, header.kind, rules),
             }
             if let Some(Ok(reason)) = started {
@@ -155,17 +162,19 @@ fn start(tcp: &mut Tcp, header: &Header<'_>, rules: &Rules) -> Result<Reason, Re
     }
     *tcp = Tcp::default();
     let end = header.end;
-    let td_maxwin = u32::from(header.window).max(1);
+    let Profile { bounds: by, switches, .. } = rules.profile;
+    let td_maxwin = u32::from(header.window).max(by.tcp_least_window as u32);
     let window = u32::from(header.window);
     let sender = &mut tcp.sides[0];
     if next == TcpState::SynSent {
         *sender = TcpSide { td_end: end, td_maxend: end, td_maxwin, ..TcpSide::default() };
-        header.read_offers(sender);
+        header.read_offers(sender, by.tcp_max_scale);
         tcp.last_kind = Segment::None;
         return Ok(Reason::TcpNewSyn { end, window });
     }
     // Its history is lost: selective acknowledgements and a scaled window are thought possible.
-    let flags = TcpSide::SACK_PERM | TcpSide::BE_LIBERAL;
+    let sack = if switches.tcp_pick_up_sack { TcpSide::SACK_PERM } else { 0 };
+    let flags = sack | if switches.tcp_pick_up_liberal { TcpSide::BE_LIBERAL } else { 0 };
     *sender = TcpSide {
         td_end: end,
         td_maxend: end.wrapping_add(td_maxwin),
@@ -194,12 +203,19 @@ fn course(
             let reason = Reason::TcpStateInvalid { state: *old, segment, direction };
             Course::Done(Decision::Invalid.because(why, reason))
         }
-        Next::To(TcpState::SynSent) if *old >= TcpState::TimeWait && may_reopen(tcp, direction) => {
+        Next::To(TcpState::SynSent)
+            if *old >= TcpState::TimeWait && may_reopen(tcp, direction, &rules.profile.switches) =>
+        {
             Course::Done(Decision::Reopen)
         }
         Next::To(TcpState::SynSent) if *old < TcpState::TimeWait => Course::Window(TcpState::SynSent),
-        Next::Ignore | Next::To(TcpState::SynSent) => ignored(tcp, old, direction, header, why),
-        Next::To(TcpState::TimeWait) if is_challenge_ack(tcp, *old, direction, segment) => {
+        Next::Ignore | Next::To(TcpState::SynSent) => {
+            ignored(tcp, old, direction, header, rules.profile, why)
+        }
+        Next::To(TcpState::TimeWait)
+            if rules.profile.switches.tcp_challenge_kept
+                && is_challenge_ack(tcp, *old, direction, segment) =>
+        {
             tcp.last_flags &= !TcpSide::EXP_CHALLENGE_ACK;
             Course::Done(Decision::Keep.because(why, Reason::TcpChallengeAck { ack: header.ack }))
         }
@@ -211,7 +227,8 @@ fn course(
         Next::To(TcpState::SynRecv)
             if direction == Direction::Reply
                 && segment == Segment::Ack
-                && tcp.last_flags & TcpSide::SIMULTANEOUS_OPEN != 0 =>
+                && tcp.last_flags & TcpSide::SIMULTANEOUS_OPEN != 0
+                && rules.profile.switches.tcp_crossing_syns =>
         {
             Course::Window(TcpState::Established)
         }
@@ -223,9 +240,10 @@ fn course(
 }
 
 /// A SYN may reopen what was closed by FINs, or reset by its own sender.
-fn may_reopen(tcp: &Tcp, direction: Direction) -> bool {
+fn may_reopen(tcp: &Tcp, direction: Direction, switches: &Switches) -> bool {
     let closed = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::CLOSE_INIT != 0;
-    closed || tcp.last_was(direction, Segment::Rst)
+    closed && switches.tcp_reopens_closed
+        || tcp.last_was(direction, Segment::Rst) && switches.tcp_reopens_reset
 }
 
 /// RFC 5961: a host in LAST_ACK answers a SYN with an ACK that says nothing new.
@@ -242,11 +260,13 @@ fn ignored(
     old: &mut TcpState,
     direction: Direction,
     header: &Header<'_>,
+    profile: &Profile,
     why: &mut Reason,
 ) -> Course {
     let segment = header.kind;
-    if segment == Segment::SynAck && tcp.last_was(!direction, Segment::Syn) && header.ack == tcp.last_end {
-        resync(tcp, direction);
+    let answers = segment == Segment::SynAck && tcp.last_was(!direction, Segment::Syn);
+    if answers && header.ack == tcp.last_end && profile.switches.tcp_resyncs {
+        resync(tcp, direction, profile);
         *old = TcpState::SynSent;
         return Course::Window(TcpState::SynRecv);
     }
@@ -257,7 +277,7 @@ fn ignored(
     tcp.last_win = header.window;
     if segment == Segment::Syn && direction == Direction::Original {
         let mut offers = TcpSide::default();
-        header.read_offers(&mut offers);
+        header.read_offers(&mut offers, profile.bounds.tcp_max_scale);
         tcp.last_wscale = offers.td_scale;
         tcp.last_flags = offers.flags & (TcpSide::WINDOW_SCALE | TcpSide::SACK_PERM);
         if *old == TcpState::LastAck {
@@ -268,17 +288,20 @@ fn ignored(
         tcp.last_ack = header.ack;
     }
     let (seq, end) = (header.seq, header.end);
+    if !profile.switches.tcp_ignored_keeps {
+        return Course::Sure(*old);
+    }
     Course::Done(Decision::Keep.because(why, Reason::TcpIgnored { state: *old, segment, seq, end }))
 }
 
 /// The SYN that was ignored is answered: its sender starts from it, the answerer from nothing.
-fn resync(tcp: &mut Tcp, direction: Direction) {
+fn resync(tcp: &mut Tcp, direction: Direction, profile: &Profile) {
     tcp.last_flags &= !TcpSide::EXP_CHALLENGE_ACK;
     let (end, window, scale, flags) = (tcp.last_end, tcp.last_win, tcp.last_wscale, tcp.last_flags);
     let opener = tcp.side(!direction);
     opener.td_end = end;
     opener.td_maxend = end;
-    opener.td_maxwin = u32::from(window).max(1);
+    opener.td_maxwin = u32::from(window).max(profile.bounds.tcp_least_window as u32);
     opener.td_scale = scale;
     opener.flags = flags;
     let answerer = tcp.side(direction);
@@ -296,30 +319,35 @@ fn reset(
     why: &mut Reason,
 ) -> Course {
     // The tuple of a closing connection may be in use again, so the numbers known of it prove nothing.
-    if old.is_closing() {
+    let Profile { bounds: by, switches, .. } = rules.profile;
+    if old.is_closing() && switches.tcp_closing_rst_sure {
         return Course::Sure(TcpState::Close);
     }
     let mut target = TcpState::Close;
     let peer = &tcp.sides[!direction as usize];
-    let established = old == TcpState::Established && status.has(Status::ASSURED);
+    let established = old == TcpState::Established && status.has(Status::ASSURED) && switches.tcp_rst_exact;
     if peer.flags & TcpSide::MAXACK_SET != 0 && tcp.last_kind != Segment::Syn {
         let (seq, acked) = (header.seq, peer.td_maxack);
-        if seq == 0 && !established {
+        if seq == 0 && !established && switches.tcp_rst_from_zero {
             return Course::Window(target);
         }
-        if before(seq, acked) && !rules.sysctls.is_on(Knob::TcpIgnoreInvalidRst) {
+        let lowest = acked.wrapping_sub(by.tcp_rst_below as u32);
+        if before(seq, lowest) && !rules.sysctls.is_on(Knob::TcpIgnoreInvalidRst) {
             return Course::Done(Decision::Invalid.because(why, Reason::TcpRstStale { seq, acked }));
         }
         // Right behind its own sender's data it is as good as exact.
-        let follows_data = tcp.last_was(direction, Segment::Ack) && seq == tcp.last_end;
+        let follows_data =
+            tcp.last_was(direction, Segment::Ack) && seq == tcp.last_end && switches.tcp_rst_behind_data;
         if !established || seq == acked || follows_data {
             return Course::Window(target);
         }
         target = old;
     }
     let answers_ignored = match tcp.last_kind {
-        Segment::Syn => status.has(Status::SEEN_REPLY) && tcp.last_dir != direction,
-        Segment::Ack => !status.has(Status::ASSURED),
+        Segment::Syn => {
+            status.has(Status::SEEN_REPLY) && tcp.last_dir != direction && switches.tcp_rst_answers_syn
+        }
+        Segment::Ack => !status.has(Status::ASSURED) && switches.tcp_rst_answers_ack,
         _ => false,
     };
     if answers_ignored && header.ack == tcp.last_end {
@@ -327,7 +355,8 @@ fn reset(
     }
     let answers_challenge = old == TcpState::SynSent
         && tcp.last_was(Direction::Reply, Segment::Ack)
-        && header.seq == tcp.last_ack;
+        && header.seq == tcp.last_ack
+        && switches.tcp_rst_answers_challenge;
     if answers_challenge { Course::Sure(target) } else { Course::Window(target) }
 }
 
@@ -335,9 +364,10 @@ fn reset(
 ///
 /// Source: linux 6.18 `nf_tcp_handle_invalid`.
 fn outside(conn: &mut Conn, direction: Direction, kind: Segment, rules: &Rules) -> Decision {
-    const IS_ENOUGH: u32 = 120;
     let left = conn.ticks_left(rules.now);
-    let watched = conn.status.has(Status::ASSURED) && !conn.status.has(Status::FIXED_TIMEOUT);
+    let Profile { bounds: by, switches, .. } = rules.profile;
+    let assured = conn.status.has(Status::ASSURED) || !switches.tcp_cuts_assured_only;
+    let watched = assured && switches.tcp_outside_cuts && !conn.status.has(Status::FIXED_TIMEOUT);
     let ends = |kind| matches!(kind, Segment::Fin | Segment::Rst);
     let ProtoState::Tcp(tcp) = &mut conn.proto else { unreachable!("a TCP connection keeps TCP's state") };
     if !watched || !ends(kind) {
@@ -345,7 +375,7 @@ fn outside(conn: &mut Conn, direction: Direction, kind: Segment, rules: &Rules) 
     }
     if tcp.last_dir != direction && ends(tcp.last_kind) {
         let unacknowledged = rules.timeout(Knob::TcpUnack);
-        if left >= rules.ticks.of_secs(IS_ENOUGH) && left > unacknowledged {
+        if left >= rules.ticks.of_secs(by.tcp_cut_from_secs as u32) && left > unacknowledged {
             return Decision::InvalidCut(unacknowledged);
         }
     } else {
@@ -378,7 +408,7 @@ fn accept(
         conn.note(Changes::PROTOINFO);
     }
     if !status.has(Status::SEEN_REPLY) {
-        if header.has(flag::RST) {
+        if header.has(flag::RST) && rules.profile.switches.tcp_rst_ends_unanswered {
             return Decision::Destroy.because(why, Reason::TcpRstUnreplied { seq: header.seq });
         }
         if header.kind == Segment::Syn
@@ -390,18 +420,30 @@ fn accept(
         if new == TcpState::Established && rules.profile.tcp_pick_up_capped {
             timeout = timeout.min(rules.timeout(Knob::TcpUnack));
         }
-    } else if matches!(old, TcpState::SynRecv | TcpState::Established) && new == TcpState::Established {
+    } else if new == TcpState::Established && assures(old, &rules.profile.switches) {
         conn.set_status(Status::ASSURED, Changes::ASSURED);
     }
-    Decision::Renew(timeout)
+    Decision::renew(conn, rules.profile.switches.tcp_renews, timeout)
+}
+
+/// From which state an answered connection that is ESTABLISHED becomes ASSURED.
+fn assures(old: TcpState, switches: &Switches) -> bool {
+    match old {
+        TcpState::SynRecv => switches.tcp_assured_from_syn_recv,
+        TcpState::Established => switches.tcp_assured_from_established,
+        _ => false,
+    }
 }
 
 /// How many ticks an accepted segment leaves, the first rule that applies.
 fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: &Rules) -> u64 {
     let of_state = state_timeout(new, rules);
     let shorter = |knob| Some(rules.timeout(knob)).filter(|&timeout| timeout < of_state);
-    let repeats = i32::from(tcp.retrans) >= rules.sysctls.get(Knob::TcpMaxRetrans);
-    let data_waits = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::DATA_UNACKNOWLEDGED != 0;
+    let Profile { bounds: by, switches, .. } = rules.profile;
+    let enough = rules.sysctls.get(Knob::TcpMaxRetrans) + by.tcp_repeats;
+    let repeats = i32::from(tcp.retrans) >= enough && switches.tcp_repeats_shorten;
+    let data_waits = (tcp.sides[0].flags | tcp.sides[1].flags) & TcpSide::DATA_UNACKNOWLEDGED != 0
+        && switches.tcp_unacknowledged_shortens;
     let closes = new == TcpState::Close && old != new;
     if repeats && let Some(retransmitting) = shorter(Knob::TcpRetrans) {
         retransmitting
@@ -410,6 +452,7 @@ fn timeout(tcp: &Tcp, header: &Header<'_>, old: TcpState, new: TcpState, rules: 
     } else if data_waits && let Some(unacknowledged) = shorter(Knob::TcpUnack) {
         unacknowledged
     } else if tcp.last_win == 0
+        && switches.tcp_zero_window_shortens
         && let Some(retransmitting) = shorter(Knob::TcpRetrans)
     {
         retransmitting

@@ -53,7 +53,6 @@ const fn kind(flags: u8) -> Segment {
 }
 
 const HEADER: usize = 20;
-const MAX_SCALE: u8 = 14;
 
 mod option {
     pub const END: u8 = 0;
@@ -114,7 +113,7 @@ impl<'a> Header<'a> {
     /// A SYN's offers, put into what is known of its sender. Without any option nothing is changed, not even cleared.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_proto_tcp.c `tcp_options`.
-    pub fn read_offers(&self, sender: &mut TcpSide) {
+    pub fn read_offers(&self, sender: &mut TcpSide, max_scale: i32) {
         if self.options.is_empty() {
             return;
         }
@@ -124,7 +123,7 @@ impl<'a> Header<'a> {
             match (kind, data) {
                 (option::SACK_PERMITTED, []) => sender.flags |= TcpSide::SACK_PERM,
                 (option::WINDOW_SCALE, &[scale]) => {
-                    sender.td_scale = scale.min(MAX_SCALE);
+                    sender.td_scale = scale.min(max_scale as u8);
                     sender.flags |= TcpSide::WINDOW_SCALE;
                 }
                 _ => {}

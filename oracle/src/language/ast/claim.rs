@@ -118,8 +118,10 @@ pub enum Named {
     Helper(Option<String>),
     /// `master ctl`
     Master(Name),
-    /// `dropped`: by the tracker, by a rule, or `lost`.
+    /// `dropped`: by the tracker, by a rule, or `lost`; nothing was sent in return.
     Dropped,
+    /// `rejected`, `rejected as related reply`: a rule has ended it, and sent an answer, of this class.
+    Rejected(Option<(ClassWord, bool)>),
     /// `accepted`
     Accepted,
     /// `attached` or `unattached`: whether the packet itself carries the entry that its tuple matches.
@@ -159,6 +161,15 @@ pub enum Check {
     },
     /// `count 3`: entries in the table.
     Count(Located<u64>),
+    /// `counter bad 1`, `counter bad 1 bytes 40`: what a named counter of the rules has counted.
+    Counter {
+        /// Its name.
+        name: Name,
+        /// Packets.
+        packets: Located<u64>,
+        /// Bytes.
+        bytes: Option<Located<u64>>,
+    },
     /// `states SYN_SENT SYN_RECV * TIME_WAIT`: the states a flow's entry went through, each once for as long as it stayed.
     States {
         /// The only flow where nothing is said.

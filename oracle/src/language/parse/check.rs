@@ -21,7 +21,7 @@ pub(super) type Body<'b> = &'b mut dyn FnMut() -> Parse<Lines>;
 
 /// The words that begin a check.
 pub(super) const CHECKS: &[&str] =
-    &["table", "entry", "no", "count", "states", "classes", "events", "expires"];
+    &["table", "entry", "no", "count", "counter", "states", "classes", "events", "expires"];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.
 pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Body<'_>) -> Parse<Check> {
@@ -36,6 +36,7 @@ pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Bo
             Check::NoEntry { flow: optional_flow(cursor, names)? }
         }
         "count" => Check::Count(cursor.number("the count of entries", 0..=u64::from(u32::MAX))?),
+        "counter" => counter(cursor)?,
         "states" => {
             let flow = optional_flow(cursor, names)?;
             Check::States { flow, pattern: sequence(cursor, body, "states", state)? }
@@ -51,6 +52,17 @@ pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Bo
     };
     cursor.expect_end(&format!("`{word}`"))?;
     Ok(check)
+}
+
+/// `counter bad 1`, `counter bad 1 bytes 40`
+fn counter(cursor: &mut Cursor<'_>) -> Parse<Check> {
+    let name = cursor.word("the name of a counter in `rules`")?;
+    let packets = cursor.number("the count of packets", 0..=u64::from(u32::MAX))?;
+    let bytes = match cursor.eat("bytes") {
+        Some(_) => Some(cursor.number("the count of bytes", 0..=u64::MAX)?),
+        None => None,
+    };
+    Ok(Check::Counter { name, packets, bytes })
 }
 
 /// The name of a flow; where it is left out there must be only one.

@@ -21,6 +21,7 @@ const NAMED: &[&str] = &[
     "helper",
     "master",
     "dropped",
+    "rejected",
     "accepted",
     "attached",
     "unattached",
@@ -162,6 +163,11 @@ pub(super) fn named(cursor: &mut Cursor<'_>, names: &Names) -> Parse<Option<Loca
         },
         "master" => Named::Master(flow(cursor, names)?),
         "dropped" => Named::Dropped,
+        "rejected" if cursor.eat("as").is_some() => {
+            let class = cursor.word_from(CLASSES, "the class of the answer, such as `related reply`")?;
+            Named::Rejected(Some((class.value, cursor.eat("reply").is_some())))
+        }
+        "rejected" => Named::Rejected(None),
         "accepted" => Named::Accepted,
         "attached" => Named::Attached(true),
         "unattached" => Named::Attached(false),

@@ -1,10 +1,10 @@
 //! The heading: what a scenario is, and who takes part in it.
 
-use conntruth_engine::{Family, Knob, Profile, Unit};
+use conntruth_engine::{Family, Knob, Profile, Rule, Unit};
 
 use super::cursor::{Cursor, parse_address, parse_length, parse_number};
 use super::packet::{endpoint, has_ports, protocol, protocol_words};
-use super::{Reader, new_name};
+use super::{Reader, lines_below, new_name};
 use crate::language::ast::packet::Protocol;
 use crate::language::ast::{Flow, Host, Located, Name, Setting, Side};
 use crate::language::message::{Message, Parse};
@@ -13,7 +13,7 @@ use crate::language::words::{GRADES, nearest};
 
 /// The words that begin a line of the heading.
 pub(in crate::language) const HEADINGS: &[&str] =
-    &["grade", "source", "profile", "family", "host", "flow", "set"];
+    &["grade", "source", "profile", "family", "host", "flow", "set", "rules"];
 
 const FAMILIES: &[(&str, Family)] = &[("4", Family::Ipv4), ("6", Family::Ipv6)];
 const SIDES: &[(&str, Side)] = &[("inside", Side::Inside), ("outside", Side::Outside)];
@@ -45,6 +45,51 @@ impl Reader<'_> {
         }
         self.story.sources.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
         Ok(())
+    }
+
+    /// `rules` and its lines, or one behind it: `filter forward ct state invalid drop`, as nftables has it.
+    pub(super) fn rules(&mut self, line: &Line) -> Parse<()> {
+        const FIRST: &str = "rules";
+        self.check_in_heading(FIRST, line)?;
+        let rest = line.code.get(FIRST.len()..).unwrap_or_default();
+        if !rest.trim().is_empty() {
+            let skipped = line.code.len() - rest.trim_start().len();
+            return self.rule(line, skipped);
+        }
+        let below = lines_below(self.lines, self.next, line.indent).count();
+        if below == 0 {
+            return Message::new("`rules` says nothing", line.span)
+                .label("expected indented lines below it such as `filter forward ct state invalid drop`")
+                .fail();
+        }
+        let body = &self.lines[self.next..self.next + below];
+        self.next += below;
+        for line in body {
+            if let Err(mistake) = self.rule(line, 0) {
+                self.mistakes.push(*mistake);
+            }
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, line: &Line, start: usize) -> Parse<()> {
+        let code = &line.code[start..];
+        match Rule::read(code) {
+            Ok(value) => {
+                let span = line.locate(start, line.code.len());
+                self.story.rules.push(Located { value, span });
+                Ok(())
+            }
+            Err(error) => {
+                let span = line.locate(start + error.place.start, start + error.place.end);
+                let label = if error.expected.is_empty() {
+                    String::new()
+                } else {
+                    format!("expected {}", error.expected)
+                };
+                Message::new(error.title, span).label(label).did_you_mean(error.nearest.as_deref()).fail()
+            }
+        }
     }
 
     fn check_in_heading(&self, first: &str, line: &Line) -> Parse<()> {

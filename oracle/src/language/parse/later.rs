@@ -6,8 +6,6 @@ use super::names::Names;
 
 /// Lines by their first word.
 const LINES: &[(&str, &str, u8)] = &[
-    ("rules", "rules", 4),
-    ("rule", "rules", 4),
     ("stack", "hosts that act", 4),
     ("run", "hosts that act", 4),
     ("believe", "hosts that act", 4),
@@ -15,7 +13,6 @@ const LINES: &[(&str, &str, u8)] = &[
     ("network", "topology", 4),
     ("router", "topology", 4),
     ("interface", "topology", 4),
-    ("counter", "rules", 4),
     ("helper", "helpers", 5),
     ("expectations", "expectations", 5),
     ("distinct", "address translation", 5),
@@ -48,5 +45,5 @@ pub(super) fn given_names(code: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a line is a block of a later issue, with lines below it that are not read.
 pub(super) fn is_block(code: &str) -> bool {
-    matches!(code, "rules" | "expectations")
+    code == "expectations"
 }

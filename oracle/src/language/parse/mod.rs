@@ -179,6 +179,10 @@ impl<'l> Reader<'l> {
             self.settle_claim();
             return self.source(line);
         }
+        if first == "rules" {
+            self.settle_claim();
+            return self.rules(line);
+        }
         let tokens = tokens(line)?;
         let mut cursor = Cursor::new(&tokens, line.span.end);
         if cursor.is_mark('=') {

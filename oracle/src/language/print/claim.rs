@@ -91,6 +91,10 @@ impl Display for Named {
             Named::Helper(helper) => write!(f, "helper {}", helper.as_deref().unwrap_or("none")),
             Named::Master(flow) => write!(f, "master {}", flow.value),
             Named::Dropped => f.write_str("dropped"),
+            Named::Rejected(None) => f.write_str("rejected"),
+            Named::Rejected(Some((class, reply))) => {
+                write!(f, "rejected as {class}{}", if *reply { " reply" } else { "" })
+            }
             Named::Accepted => f.write_str("accepted"),
             Named::Attached(true) => f.write_str("attached"),
             Named::Attached(false) => f.write_str("unattached"),
@@ -120,6 +124,13 @@ impl Display for Check {
             Check::Entry(entry) => write!(f, "entry {entry}"),
             Check::NoEntry { flow: name } => write!(f, "no entry{}", flow(name)),
             Check::Count(count) => write!(f, "count {}", count.value),
+            Check::Counter { name, packets, bytes } => {
+                write!(f, "counter {} {}", name.value, packets.value)?;
+                match bytes {
+                    Some(bytes) => write!(f, " bytes {}", bytes.value),
+                    None => Ok(()),
+                }
+            }
             Check::States { flow: name, pattern } => {
                 write_words(f, &format!("states{}", flow(name)), pattern, " ", Clone::clone)
             }

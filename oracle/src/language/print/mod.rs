@@ -81,6 +81,11 @@ fn heading(story: &Story) -> String {
     }
     lines.extend(story.hosts.iter().map(ToString::to_string));
     lines.extend(story.settings.iter().map(|setting| format!("set {setting}")));
+    if !story.rules.is_empty() {
+        let rules =
+            story.rules.iter().map(|rule| format!("\n{:DEEPER$}{}", "", plain(&rule.value.to_string())));
+        lines.push(format!("rules{}", rules.collect::<String>()));
+    }
     lines.extend(story.not_yet.iter().map(|not_yet| block(&not_yet.lines).trim_end().to_owned()));
     lines.extend(story.flows.iter().map(ToString::to_string));
     lines.iter().map(|line| format!("{line}\n")).collect()

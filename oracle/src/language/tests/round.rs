@@ -66,7 +66,8 @@ const LINES: &[&str] = &[
     "events\n    new web SYN_SENT 120s\n    update reply+protoinfo\n    destroy tcp 6",
     "events update assured dns 120s [ASSURED]",
     "expires web 120s-1tick",
-    "rules\n    filter forward ct state invalid drop",
+    "counter bad 3",
+    "counter bad 3 bytes 120",
     "client connects server:7 as c",
     "entry c ESTABLISHED",
 ];
@@ -100,7 +101,9 @@ fn check(text: &str) {
 fn every_line_is_read_and_comes_back() {
     let mut unread = Vec::new();
     for line in LINES {
-        let text = format!("{HEADING}A: web > S\nclient makes as c\n{line}\n");
+        let text = format!(
+            "rules filter forward counter name bad\n{HEADING}A: web > S\nclient makes as c\n{line}\n"
+        );
         match parse("case.ct", &text) {
             Ok(_) => check(&text),
             Err(messages) => unread.push(messages.list[0].title.clone()),
@@ -108,6 +111,32 @@ fn every_line_is_read_and_comes_back() {
     }
     // One line is wrong on purpose, so that this test is seen to see.
     assert_eq!(unread, ["`original_is_not_a_key` does not belong here"]);
+}
+
+#[test]
+fn rules_come_back() {
+    let text = "\
+rules filter  forward ct state  established ,related accept
+rules
+    raw prerouting tcp dport {22,80-90} notrack
+    filter input log prefix \"a # b, c\" counter name x tcp flags &(syn | ack)==syn reject   with tcp reset
+    filter forward policy drop
+flow tcp client:1 > server:2
++0 > S
+counter x 1 bytes 40
+";
+    let script = read("case.ct", text).unwrap();
+    let rules: Vec<String> = script.stories[0].rules.iter().map(|rule| rule.value.to_string()).collect();
+    assert_eq!(
+        rules,
+        [
+            "filter forward ct state established, related accept",
+            "raw prerouting tcp dport { 22, 80-90 } notrack",
+            "filter input log prefix \"a # b, c\" counter name x tcp flags & (syn|ack) == syn reject with tcp reset",
+            "filter forward policy drop",
+        ]
+    );
+    check(text);
 }
 
 #[test]

@@ -120,7 +120,9 @@ fn key(key: &Key, entry: &Entry, direction: Option<Direction>, world: &World<'_>
         return Some(Mismatch::unseen(key.name.span, name));
     }
     // Counted by the wall clock, which does not know of time that entries are made older by.
-    if name == "delta-time" && world.identity.abilities.time != Passing::Virtual {
+    let is_counted = world.identity.abilities.time == Passing::Virtual
+        && (entry.lived.is_some() || world.identity.abilities.shows.windows);
+    if name == "delta-time" && !is_counted {
         return Some(Mismatch::unseen(key.name.span, name));
     }
     let got = value(&key.name.value, entry, direction);

@@ -17,7 +17,7 @@ use crate::target::{Entry, Refusal};
 use super::talks::Talk;
 
 pub(crate) use packet::packet;
-pub(crate) use story::check;
+pub(crate) use story::{asks, check};
 pub(crate) use words::{describe, flags, full_claim, left};
 
 /// A part of a claim that does not hold.

@@ -2,7 +2,7 @@
 
 use conntruth_engine::{Class, Verdict};
 
-use crate::language::ast::claim::{Claim, EventClaim, Flags, Named, Timeout};
+use crate::language::ast::claim::{Claim, ClassWord, EventClaim, Flags, Named, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
 use crate::target::words as target_words;
@@ -47,13 +47,17 @@ pub(crate) fn packet(
                 vec![Mismatch::unseen(named.span, "events")]
             }
             Named::Events(events) => self::events(events, named.span, &seen.events),
-            Named::Dropped | Named::Accepted
+            Named::Dropped | Named::Accepted | Named::Rejected(_)
                 if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
             {
                 vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
             }
-            Named::Dropped => passes(named.span, arrival, seen, false),
-            Named::Accepted => passes(named.span, arrival, seen, true),
+            Named::Dropped => passes(named.span, arrival, seen, Fall::Dropped),
+            Named::Rejected(class) => {
+                let found = passes(named.span, arrival, seen, Fall::Rejected);
+                if found.is_empty() { answered(named.span, seen, *class) } else { found }
+            }
+            Named::Accepted => passes(named.span, arrival, seen, Fall::Accepted),
             // Whoever shows nothing of entries does not show either which of them a packet belongs to.
             Named::Attached(_) if !shows.entries() => vec![Mismatch::unseen(named.span, "entries")],
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
@@ -217,13 +221,44 @@ pub(super) fn is_event(claim: &EventClaim, event: &Happening) -> bool {
     claim.kind == event.kind && claim.changes.names().all(changed)
 }
 
-fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: bool) -> Vec<Mismatch> {
+/// How a packet's way through the host ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fall {
+    Accepted,
+    Dropped,
+    /// Dropped, and an answer sent.
+    Rejected,
+}
+
+fn passes(span: Span, arrival: &Arrival, seen: &Observation, wanted: Fall) -> Vec<Mismatch> {
     let passed = seen.verdict == Verdict::Accept && arrival.fate != Fate::Dropped;
-    let word = |passed: bool| if passed { "accepted" } else { "dropped" };
-    if passed == wanted {
+    let fall = match (passed, seen.sent.is_empty()) {
+        (true, _) => Fall::Accepted,
+        (false, true) => Fall::Dropped,
+        (false, false) => Fall::Rejected,
+    };
+    let word = |fall: Fall| match fall {
+        Fall::Accepted => "accepted",
+        Fall::Dropped => "dropped",
+        Fall::Rejected => "rejected",
+    };
+    if fall == wanted {
         return Vec::new();
     }
-    vec![Mismatch::new(span, word(wanted), word(passed)).fix(word(passed))]
+    vec![Mismatch::new(span, word(wanted), word(fall)).fix(word(fall))]
+}
+
+/// Whether the answer is of the class claimed.
+fn answered(span: Span, seen: &Observation, claimed: Option<(ClassWord, bool)>) -> Vec<Mismatch> {
+    let Some(claimed) = claimed else { return Vec::new() };
+    let as_class = |class| format!("rejected as {}", words::class(class));
+    let got: Vec<String> = seen.sent.iter().map(|sent| as_class(class_of(sent.class))).collect();
+    let expected = as_class(claimed);
+    if got.contains(&expected) {
+        return Vec::new();
+    }
+    let fix = got.first().cloned().unwrap_or_default();
+    vec![Mismatch::new(span, expected, got.join(", ")).fix(fix)]
 }
 
 fn attached(wanted: bool, span: Span, seen: &Observation) -> Vec<Mismatch> {

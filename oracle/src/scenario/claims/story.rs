@@ -5,7 +5,7 @@ use similar::TextDiff;
 
 use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
 use crate::language::ast::{Action, Located, Name, Span};
-use crate::target::{Entry, Happening, Shows, Target};
+use crate::target::{Ask, Entry, Happening, Shows, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
@@ -27,6 +27,20 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
         Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
+        Check::Counter { name, packets, bytes } => {
+            let counters = target.counters()?;
+            let Some((_, got)) = counters.iter().find(|(known, _)| *known == name.value) else {
+                let what = format!("no rule has a counter `{}`", name.value);
+                return Err(Silence::Refused(crate::target::Refusal::Wrong(what)));
+            };
+            let wrong = |claimed: &Located<u64>, got: u64, what: &str| {
+                let said = |number: u64| format!("{number} {what}");
+                (claimed.value != got)
+                    .then(|| Mismatch::new(claimed.span, said(claimed.value), said(got)).fix(got))
+            };
+            let of_bytes = bytes.as_ref().and_then(|bytes| wrong(bytes, got.bytes, "bytes"));
+            wrong(packets, got.packets, "packets").into_iter().chain(of_bytes).collect()
+        }
         Check::Count(count) => {
             let got = target.table()?.len() as u64;
             let found = (got != count.value)
@@ -65,7 +79,7 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 /// What a check is about, where the target does not show that.
 fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
     let (is_shown, what) = match check {
-        Check::For { .. } => (true, ""),
+        Check::For { .. } | Check::Counter { .. } => (true, ""),
         Check::Table(_)
         | Check::Entry(_)
         | Check::NoEntry { .. }
@@ -76,6 +90,21 @@ fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
         Check::Events(_) => (shows.events, "events"),
     };
     (!is_shown).then_some(what)
+}
+
+/// What a check may ask of a target.
+pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
+    match check {
+        Check::For { check, .. } => self::asks(check, now, tick, asks),
+        Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) => asks.push(Ask::Table),
+        Check::Expires { after, .. } => {
+            let at = deadline(now, after.value.nanos(tick), tick);
+            let before = Time(at.as_nanos().saturating_sub(tick));
+            asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
+        }
+        Check::Counter { .. } => asks.push(Ask::Counters),
+        Check::States { .. } | Check::Classes { .. } | Check::Events(_) => {}
+    }
 }
 
 fn find(world: &World<'_>, flow: Option<&Name>, span: Span) -> Result<usize, Silence> {

@@ -116,9 +116,13 @@ pub(crate) fn full_claim(observation: &Observation) -> String {
     let dropped =
         observation.verdict == Verdict::Drop && !matches!(class_of.0, ClassWord::Held | ClassWord::Discarded);
     if dropped {
-        parts.push("dropped".to_owned());
+        parts.push(match observation.sent.first() {
+            Some(sent) => format!("rejected as {}", class(self::class_of(sent.class))),
+            None => "dropped".to_owned(),
+        });
     }
-    if dropped || matches!(class_of.0, ClassWord::Invalid | ClassWord::Discarded) {
+    let by_tracker = dropped && observation.by.is_none();
+    if by_tracker || matches!(class_of.0, ClassWord::Invalid | ClassWord::Discarded) {
         parts.extend(slug(observation).map(|slug| format!("because {slug}")));
     }
     parts.join(" ")

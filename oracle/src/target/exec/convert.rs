@@ -144,6 +144,8 @@ pub(super) fn observation(
         attached: seen.attached.unwrap_or(entry.is_some()),
         why: seen.why.map(ours::Why::Said),
         destroyed: seen.destroyed && entry.is_some(),
+        by: None,
+        sent: Vec::new(),
         entry,
         events: events(seen.events, shows, known)?,
     })
@@ -363,6 +365,7 @@ pub(super) fn config(begin: wire::Begin) -> ours::Config {
     ours::Config {
         settings: begin.settings.into_iter().map(our_setting).collect(),
         routes: begin.routes.into_iter().map(|route| (route.address, route.interface)).collect(),
+        rules: Default::default(),
     }
 }
 

@@ -130,8 +130,8 @@ table   (empty)
     let plan = script.and_then(|script| Plan::all("example", &script, LINUX_6_18.hz));
     let Some(plan) = plan.ok().and_then(|plans| plans.into_iter().next()) else { return out };
     let mut reference = Reference::new(&LINUX_6_18);
-    let play = plan.play(&reference.identity());
-    let (message, _) = Exec::message_of(&play, LINUX_6_18.name, true);
+    let play = plan.play();
+    let (message, _) = Exec::message_of(&play, LINUX_6_18.name, true, true);
     let Request::World(world) = &message else { return out };
     let hello = Request::Hello(wire::Greeting {
         protocol: wire::PROTOCOL,

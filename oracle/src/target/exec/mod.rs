@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use conntruth_engine::{Profile, Time};
 
 use super::{
-    Arrival, Ask, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Refusal, Release,
-    Setting, Target, Told,
+    Arrival, Ask, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
+    Release, Said, Setting, Target,
 };
 use convert::Known;
 use process::{Process, shown};
@@ -253,6 +253,14 @@ impl Exec {
         })
     }
 
+    /// What is missing for a world.
+    fn misses(&self, config: &Config) -> Option<Refusal> {
+        if !config.rules.is_empty() {
+            return Some(Refusal::Unsupported("rules are not in version 1 of the protocol".to_owned()));
+        }
+        config.settings.iter().find_map(|setting| self.lacks(setting))
+    }
+
     /// Lets the scenario's time come, where time is real. Whether an adapter need be told.
     fn come(&mut self, to: Time) -> Result<bool, Refusal> {
         let passes = Time(to.as_nanos().saturating_sub(self.now.as_nanos()));
@@ -302,7 +310,7 @@ impl Exec {
     /// A fresh world of ours, and a process for it.
     #[allow(clippy::disallowed_methods)] // The adapter's clock may be the real one.
     fn prepare(&mut self, config: &Config) -> Result<(), Refusal> {
-        if let Some(refusal) = config.settings.iter().find_map(|setting| self.lacks(setting)) {
+        if let Some(refusal) = self.misses(config) {
             return Err(refusal);
         }
         if self.process.is_none() {
@@ -367,10 +375,12 @@ impl Exec {
 impl Exec {
     /// The message for a world, and which of its asks need an answer of the adapter's.
     fn message(&self, play: &Play) -> (Request, Vec<bool>) {
-        Exec::message_of(play, self.profile.name, self.identity.abilities.time != Passing::None)
+        let abilities = &self.identity.abilities;
+        let (passes, lists) = (abilities.time != Passing::None, abilities.shows.table);
+        Exec::message_of(play, self.profile.name, passes, lists)
     }
 
-    fn message_of(play: &Play, profile: &str, passes: bool) -> (Request, Vec<bool>) {
+    fn message_of(play: &Play, profile: &str, passes: bool, lists: bool) -> (Request, Vec<bool>) {
         let mut now = Time::ZERO;
         let mut asked = Vec::with_capacity(play.asks.len());
         let mut steps = Vec::with_capacity(play.asks.len());
@@ -384,7 +394,9 @@ impl Exec {
                 Ask::Set(setting) => Some(Request::Set(convert::setting(setting))),
                 Ask::Packet(arrival) => Some(Request::Packet(convert::packet(arrival))),
                 Ask::Release(release) => Some(Request::Release(convert::release(release))),
+                Ask::Table if !lists => None,
                 Ask::Table => Some(Request::Table(wire::Bare {})),
+                Ask::Counters => None,
                 Ask::Expectations => Some(Request::Expectations(wire::Bare {})),
             };
             asked.push(step.is_some());
@@ -394,15 +406,15 @@ impl Exec {
         (Request::World(wire::World { begin, steps }), asked)
     }
 
-    /// Plays worlds, some of them ahead, until all are played or the process is over. How many were.
-    fn play_ahead(&mut self, worlds: &[Play], answers: &mut Vec<Vec<Told>>) {
+    /// Plays worlds, some of them ahead, until all are played or the process is over.
+    fn play_ahead(&mut self, worlds: &[Play], played: &mut Vec<Played>) {
         let mut said = 0;
         let mut asked = std::collections::VecDeque::new();
         for play in worlds {
             while said < worlds.len() && asked.len() < AHEAD {
                 let (message, needs) = self.message(&worlds[said]);
                 if let Err(refusal) = self.say(&message) {
-                    answers.push(vec![Told::Refused(refusal)]);
+                    played.push(refused(refusal));
                     return;
                 }
                 said += 1;
@@ -410,58 +422,67 @@ impl Exec {
             }
             let needs = asked.pop_front().unwrap_or_default();
             self.known = Known::default();
-            let answer = match self.answer() {
-                Ok(Answer::World(world)) => self.told(play, &needs, world.answers),
-                Ok(Answer::Error(error)) => vec![Told::Refused(error_of(&error))],
-                Ok(Answer::Unsupported(unsupported)) => vec![Told::Refused(unsupported_of(&unsupported))],
-                Ok(other) => vec![Told::Refused(self.nonsense(&kind_is_wrong(&other, "world")))],
-                Err(refusal) => vec![Told::Refused(refusal)],
-            };
-            answers.push(answer);
+            self.now = Time::ZERO;
+            played.push(match self.answer() {
+                Ok(Answer::World(world)) => {
+                    Played { refused: None, said: self.said(play, &needs, world.answers) }
+                }
+                Ok(other) => refused(self.other(other, "world")),
+                Err(refusal) => refused(refusal),
+            });
             if self.process.is_none() {
                 return;
             }
         }
     }
 
-    /// The answers to a world, one for each ask.
-    fn told(&mut self, play: &Play, needs: &[bool], given: Vec<Answer>) -> Vec<Told> {
-        let mut told = vec![Told::Done];
+    /// The answers to a world, one for each ask, up to the first refusal.
+    fn said(&mut self, play: &Play, needs: &[bool], given: Vec<Answer>) -> Vec<Said> {
+        let mut said = Vec::with_capacity(play.asks.len());
         let (wanted, got) = (needs.iter().filter(|needs| **needs).count(), given.len());
+        let what = format!("its answer to a world has {got} answers to {wanted} steps");
         let mut given = given.into_iter();
         for (ask, needs) in play.asks.iter().zip(needs) {
-            if !needs {
-                let lasts = match ask {
-                    Ask::Advance(to) => self.idle(*to),
-                    _ => Ok(()),
-                };
-                told.push(lasts.map_or_else(Told::Refused, |()| Told::Events(Vec::new())));
-                continue;
-            }
-            let Some(answer) = given.next() else {
-                let what = format!("its answer to a world has {got} answers to {wanted} steps");
-                told.push(Told::Refused(self.nonsense(&what)));
-                return told;
+            let answer = if *needs {
+                match given.next() {
+                    Some(answer) => self.said_to(ask, answer),
+                    None => Err(self.nonsense(&what)),
+                }
+            } else {
+                self.unsaid(ask)
             };
-            let is_last = matches!(answer, Answer::Unsupported(_) | Answer::Error(_))
-                && !matches!(ask, Ask::Table | Ask::Expectations);
-            let answer = match ask {
-                Ask::Set(_) => self.done(answer).map(|()| Told::Done),
-                Ask::Packet(_) | Ask::Release(_) => self.observed(answer).map(Told::Packet),
-                Ask::Advance(_) => self.happened(answer).map(Told::Events),
-                Ask::Table => self.listed(answer).map(Told::Table),
-                Ask::Expectations => self.expected(answer).map(Told::Expectations),
-            };
-            told.push(answer.unwrap_or_else(Told::Refused));
-            if is_last || self.process.is_none() {
-                return told;
+            said.push(answer.unwrap_or_else(Said::Refused));
+            if matches!(said.last(), Some(Said::Refused(_))) {
+                return said;
             }
         }
         if given.next().is_some() {
-            let what = format!("its answer to a world has {got} answers to {wanted} steps");
-            told.push(Told::Refused(self.nonsense(&what)));
+            let nonsense = self.nonsense(&what);
+            said.pop();
+            said.push(Said::Refused(nonsense));
         }
-        told
+        said
+    }
+
+    fn said_to(&mut self, ask: &Ask, answer: Answer) -> Result<Said, Refusal> {
+        match ask {
+            Ask::Set(_) => self.done(answer).map(|()| Said::Done),
+            Ask::Packet(_) | Ask::Release(_) => self.observed(answer).map(Said::Observed),
+            Ask::Advance(_) => self.happened(answer).map(Said::Happened),
+            Ask::Table => self.listed(answer).map(Said::Entries),
+            Ask::Expectations => self.expected(answer).map(Said::Expected),
+            Ask::Counters => self.unsaid(ask),
+        }
+    }
+
+    /// What the adapter is not asked.
+    fn unsaid(&mut self, ask: &Ask) -> Result<Said, Refusal> {
+        match ask {
+            Ask::Advance(to) => self.idle(*to).map(|()| Said::Happened(Vec::new())),
+            // Nobody looks at a table that is not shown.
+            Ask::Table => Ok(Said::Entries(Vec::new())),
+            _ => Err(Refusal::Unsupported("the adapter protocol has no such question".to_owned())),
+        }
     }
 
     /// Time passes that the adapter is not told of.
@@ -518,28 +539,24 @@ impl Target for Exec {
         self.expected(answer)
     }
 
-    fn worlds_at_once(&self) -> usize {
+    fn is_played(&self) -> bool {
         // Whoever waits in real time must be asked step by step.
-        let is_fit = self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real;
-        if is_fit { 4 * AHEAD } else { 0 }
+        self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
     }
 
-    fn play(&mut self, worlds: &[Play]) -> Vec<Vec<Told>> {
-        let mut answers: Vec<Vec<Told>> = Vec::with_capacity(worlds.len());
-        while answers.len() < worlds.len() {
-            let left = &worlds[answers.len()..];
+    fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        let mut played: Vec<Played> = Vec::with_capacity(plays.len());
+        while played.len() < plays.len() {
+            let left = &plays[played.len()..];
             if let Err(refusal) = self.prepare(&left[0].config) {
-                answers.push(vec![Told::Refused(refusal)]);
+                played.push(refused(refusal));
                 continue;
             }
             // Those that the adapter lacks something for are not sent.
-            let fit = left
-                .iter()
-                .take_while(|play| !play.config.settings.iter().any(|setting| self.lacks(setting).is_some()));
-            let fit = fit.count();
-            self.play_ahead(&left[..fit], &mut answers);
+            let fit = left.iter().take_while(|play| self.misses(&play.config).is_none()).count();
+            self.play_ahead(&left[..fit], &mut played);
         }
-        answers
+        Ok(played)
     }
 
     fn first_exchange(&self) -> Option<Arc<OnceLock<String>>> {
@@ -576,6 +593,10 @@ impl wire::Hello {
             own_host: false,
         }
     }
+}
+
+fn refused(refusal: Refusal) -> Played {
+    Played { refused: Some(refusal), said: Vec::new() }
 }
 
 fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {

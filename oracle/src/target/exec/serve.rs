@@ -181,6 +181,8 @@ impl Target for Null {
             class: Class::Tracked(CtInfo::New),
             verdict: Verdict::Accept,
             attached: false,
+            by: None,
+            sent: Vec::new(),
             why: None,
             entry: None,
             destroyed: false,

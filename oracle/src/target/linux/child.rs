@@ -11,9 +11,9 @@ use conntruth_engine::{Class, EventKind, Knob};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::worlds::Worlds;
+use super::worlds::{Pace, Worlds};
 use crate::target::whose;
-use crate::target::{Arrival, Batch, Observation, Reading, Refusal, Setting, Sight};
+use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Setting, Sight};
 
 /// Serves until nobody asks any more.
 ///
@@ -25,7 +25,7 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
     let mut requests = BufReader::with_capacity(1 << 16, io::stdin().lock());
     let mut answers = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut worlds = match Kernel::new() {
-        Ok(kernel) => Worlds::new(kernel, patience),
+        Ok(kernel) => Worlds::new(kernel, Pace::Ageing(patience)),
         Err(missing) => return pipe::write(&mut answers, &Answer::Refused(Refusal::Unsupported(missing.0))),
     };
     pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls() })?;
@@ -39,24 +39,28 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
         Request::Begin(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
-        Request::Begin(config) => {
-            worlds.kernel().reset_settings().map_err(broken)?;
-            worlds.alone().map_err(broken)?;
-            worlds.kernel().set_routes(&config.routes).map_err(broken)?;
-            config.settings.iter().try_for_each(|setting| set(worlds, setting))?;
-            Ok(Answer::Done)
-        }
+        Request::Begin(config) => begin(worlds, &config).map(|()| Answer::Done),
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
         Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
         Request::Expectations => worlds.kernel().expectations().map(Answer::Expected).map_err(broken),
+        Request::Counters => worlds.kernel().counters().map(Answer::Counters),
         Request::Batch(batch) => self::batch(worlds, &batch).map(Answer::Sights),
         Request::Baseline(batch) => baseline(worlds, &batch),
     }
 }
 
-fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
+/// A fresh world, alone.
+pub(super) fn begin(worlds: &mut Worlds, config: &Config) -> Result<(), Refusal> {
+    worlds.kernel().reset_settings().map_err(broken)?;
+    worlds.alone().map_err(broken)?;
+    worlds.kernel().set_routes(&config.routes).map_err(broken)?;
+    worlds.kernel().set_rules(&config.rules)?;
+    config.settings.iter().try_for_each(|setting| set(worlds, setting))
+}
+
+pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
     worlds.kernel().set(setting)?;
     if let Some(knob) = Knob::find(&setting.name) {
         worlds.was_set(knob, setting.value);
@@ -65,20 +69,30 @@ fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal> {
 }
 
 /// A packet of the only world, and the entry that it is about.
-fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
+pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
     let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
-    let Some(Sight { class, verdict, why, events, entries }) = sight else {
+    let Some(Sight { class, verdict, sent, why, events, entries }) = sight else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
     };
     let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
     // The tracker saw a datagram put together, where it came in pieces.
     let seen = if worlds.logged().is_empty() { &arrival.bytes[..] } else { worlds.logged() };
     let tuple = whose::tuple(seen).filter(|_| has_entry);
-    let is_about = |entry: &crate::target::Entry| {
-        tuple
-            .is_some_and(|tuple| entry.zone == arrival.zone && [entry.original, entry.reply].contains(&tuple))
+    let has = |entry: &Entry| tuple.is_some_and(|tuple| [entry.original, entry.reply].contains(&tuple));
+    let entries = entries.unwrap_or_default();
+    // A rule may put an INVALID packet into a zone, and it does not say which.
+    let in_zone = |zone| entries.iter().any(|entry| has(entry) && entry.zone == zone);
+    let elsewhere = || {
+        let other = entries.iter().rfind(|entry| has(entry)).filter(|_| worlds.has_rules());
+        other.map_or(arrival.zone, |entry| entry.zone)
     };
-    let there = entries.into_iter().flatten().rfind(|entry| is_about(entry));
+    let zone = match worlds.zone() {
+        Some(zone) => zone,
+        None if in_zone(arrival.zone) => arrival.zone,
+        None => elsewhere(),
+    };
+    let is_about = |entry: &Entry| entry.zone == zone && has(entry);
+    let there = entries.iter().rfind(|entry| is_about(entry)).cloned();
     let gone = || {
         let ends =
             |event: &&crate::target::Happening| event.kind == EventKind::Destroy && is_about(&event.entry);
@@ -89,6 +103,8 @@ fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal
     Ok(Observation {
         class,
         verdict,
+        by: None,
+        sent,
         attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
         why,
         destroyed: destroyed && entry.is_some(),
@@ -116,10 +132,11 @@ fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal>
 const ROOM_FOR_FRAGMENTS: [(&str, i64); 2] =
     [("net.ipv4.ipfrag_high_thresh", 1 << 30), ("net.netfilter.nf_conntrack_frag6_high_thresh", 1 << 30)];
 
-fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
+pub(super) fn prepare(worlds: &mut Worlds, batch: &Batch) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
     worlds.together(&batch.worlds).map_err(broken)?;
     worlds.kernel().set_routes(&batch.config.routes).map_err(broken)?;
+    worlds.kernel().set_rules(&batch.config.rules)?;
     ROOM_FOR_FRAGMENTS
         .iter()
         .try_for_each(|(name, value)| set(worlds, &Setting { name: (*name).to_owned(), value: *value }))?;
@@ -158,6 +175,6 @@ fn baseline(worlds: &mut Worlds, batch: &Batch) -> Result<Answer, Refusal> {
     Ok(Answer::Took(started.elapsed().as_nanos() as u64))
 }
 
-fn broken(error: io::Error) -> Refusal {
+pub(super) fn broken(error: io::Error) -> Refusal {
     Refusal::Broken(format!("the kernel: {error}"))
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Knob, Tuple};
+use conntruth_engine::{Counter, Knob, RuleSet, Tuple};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto, setsockopt,
     socket, sockopt,
@@ -44,6 +44,8 @@ pub(super) struct Kernel {
     changed: Vec<(String, String)>,
     zones: Vec<u16>,
     routes: Vec<(IpAddr, String)>,
+    /// The rules of the scenario that are loaded.
+    rules: RuleSet,
 }
 
 /// Where a packet enters.
@@ -89,6 +91,7 @@ impl Kernel {
             changed: Vec::new(),
             zones: Vec::new(),
             routes: Vec::new(),
+            rules: RuleSet::default(),
         };
         kernel.log_invalid()?;
         kernel.warm_up()?;
@@ -184,6 +187,39 @@ impl Kernel {
             self.changed.push((path, before.trim().to_owned()));
         }
         Ok(())
+    }
+
+    /// Loads the rules of a scenario, with counters at zero, or takes those of the last one away.
+    ///
+    /// # Errors
+    /// When this version does not know them, or the kernel does not take them.
+    pub(super) fn set_rules(&mut self, rules: &RuleSet) -> Result<(), Refusal> {
+        if let Some((rule, what)) = rules.unsupported() {
+            return Err(Refusal::Unsupported(format!("`{rule}`: {what} is not in this version")));
+        }
+        if rules.is_empty() && self.rules.is_empty() {
+            return Ok(());
+        }
+        rules::replace(rules).map_err(|missing| Refusal::Wrong(missing.0))?;
+        self.rules = rules.clone();
+        self.zones.clear();
+        Ok(())
+    }
+
+    /// Whether a scenario's rules are loaded.
+    pub(super) fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// What the named counters of the scenario's rules have counted.
+    ///
+    /// # Errors
+    /// When `nft` fails.
+    pub(super) fn counters(&self) -> Result<Vec<(String, Counter)>, Refusal> {
+        if !self.has_rules() {
+            return Ok(Vec::new());
+        }
+        rules::counters().map_err(|missing| Refusal::Broken(missing.0))
     }
 
     /// Lets packets be put into these zones.

@@ -10,7 +10,9 @@
 //! [`serve_if_asked`] before anything else.
 
 mod child;
+mod clock;
 mod ctnetlink;
+mod guest;
 mod jiffies;
 mod kernel;
 mod namespace;
@@ -20,13 +22,16 @@ mod pipe;
 mod rules;
 #[allow(unsafe_code)]
 mod sys;
+mod uml;
 mod worlds;
+
+pub use uml::Uml;
 
 use std::io::{self, BufReader, BufWriter};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 use pipe::{Answer, Request};
 
 use super::{
@@ -40,6 +45,13 @@ const ROLE: &str = "CONNTRUTH_LINUX_CHILD";
 /// Serves as the child, where this process was started for that: then the program is over, with this code. It must be
 /// called before the program has a second thread.
 pub fn serve_if_asked() -> Option<ExitCode> {
+    if let Ok(directory) = std::env::var(guest::ROLE) {
+        guest::serve(&directory);
+        return Some(ExitCode::FAILURE);
+    }
+    if let Some(code) = uml::serve_if_asked() {
+        return Some(code);
+    }
     let patience = std::env::var(ROLE).ok()?.parse().ok().map(Duration::from_millis)?;
     Some(match child::serve(patience) {
         Ok(()) => ExitCode::SUCCESS,
@@ -223,6 +235,13 @@ impl Target for Linux {
     fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
         match self.ask(&Request::Expectations)? {
             Answer::Expected(expected) => Ok(expected),
+            other => unexpected(other),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        match self.ask(&Request::Counters)? {
+            Answer::Counters(counters) => Ok(counters),
             other => unexpected(other),
         }
     }

@@ -20,40 +20,14 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use nix::unistd::{getegid, geteuid};
 
+use crate::target::host::SIDES as CABLES;
+
 use super::netlink::{Messages, Socket, enlarge};
 use super::sys;
 
-/// The tracker's interfaces, with their networks. The gateway stands for all hosts behind it.
-struct Cable {
-    name: &'static str,
-    addresses: [(IpAddr, u8); 2],
-    /// Networks behind the gateway.
-    routes: &'static [(IpAddr, u8)],
-}
-
-const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-}
-
-const fn v6(a: u16, b: u16, last: u16) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, last))
-}
-
-const CABLES: [Cable; 2] = [
-    Cable {
-        name: "inside",
-        addresses: [(v4(10, 0, 0, 254), 24), (v6(0xfd00, 0xa, 0xfe), 64)],
-        routes: &[(v4(10, 0, 0, 0), 9), (v6(0xfd00, 0xa, 0), 32)],
-    },
-    Cable {
-        name: "outside",
-        addresses: [(v4(10, 0, 1, 254), 24), (v6(0xfd00, 0xb, 0xfe), 64)],
-        routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 0, 0, 0), 16), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
-    },
-];
-
 /// The gateways, which nobody plays.
-const GATEWAYS: [IpAddr; 2] = [v4(169, 254, 0, 1), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))];
+const GATEWAYS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1)), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))];
 
 /// The Ethernet address of the tracker's end of every cable; the far ends have others, so that the hosts' namespace
 /// takes nothing for its own.
@@ -71,7 +45,7 @@ const QUIET: [(&str, &str); 3] = [
 
 /// How the tracker's host is set up before its interfaces are: it forwards, believes any source, and says nothing by
 /// itself.
-const ROUTER: [(&str, &str); 12] = [
+const ROUTER: [(&str, &str); 16] = [
     ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/router_solicitations", "0"),
     ("net/ipv6/conf/default/addr_gen_mode", "1"),
@@ -83,6 +57,11 @@ const ROUTER: [(&str, &str); 12] = [
     ("net/ipv4/conf/default/send_redirects", "0"),
     ("net/ipv4/conf/all/accept_local", "1"),
     ("net/ipv4/conf/all/accept_source_route", "1"),
+    // It sends as many errors as rules want.
+    ("net/ipv4/icmp_ratelimit", "0"),
+    ("net/ipv4/icmp_ratemask", "0"),
+    ("net/ipv6/icmp/ratelimit", "0"),
+    ("net/ipv6/icmp/ratemask", "0"),
     ("net/ipv4/ip_forward", "1"),
 ];
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::target::{
     Arrival, Batch, Config, Entry, Expected, Happening, Observation, Refusal, Setting, Sight,
 };
-use conntruth_engine::Time;
+use conntruth_engine::{Counter, Time};
 
 /// What the child is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +19,7 @@ pub(super) enum Request {
     Advance(Time),
     Table,
     Expectations,
+    Counters,
     Batch(Batch),
     /// The same packets and questions once more, with nobody reading the answers.
     Baseline(Batch),
@@ -36,6 +37,7 @@ pub(super) enum Answer {
     Happened(Vec<Happening>),
     Entries(Vec<Entry>),
     Expected(Vec<Expected>),
+    Counters(Vec<(String, Counter)>),
     Sights(Vec<Vec<Sight>>),
     /// Nanoseconds.
     Took(u64),
@@ -47,15 +49,23 @@ pub(super) enum Answer {
 /// A frame that nobody has asked for: whoever sends it is no child of ours.
 const LARGEST: usize = 1 << 30;
 
-/// Writes one frame.
+/// Writes one frame, and sees to it that it arrives.
 ///
 /// # Errors
 /// When the other side has gone.
 pub(super) fn write(to: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
+    put(to, what)?;
+    to.flush()
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// When the other side has gone.
+pub(super) fn put(to: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
     let bytes = postcard::to_stdvec(what).map_err(io::Error::other)?;
     to.write_all(&(bytes.len() as u32).to_le_bytes())?;
-    to.write_all(&bytes)?;
-    to.flush()
+    to.write_all(&bytes)
 }
 
 /// Reads one frame; none when the other side has gone.

@@ -4,6 +4,10 @@
 //! A packet brings a word along that says how it is to be treated, a [`Tag`]: in its Ethernet source address when it
 //! comes in by a cable, as its socket's mark when the host itself sends it. The first rule makes it the packet's mark.
 //!
+//! A scenario may have rules of its own. They are loaded as they stand, as a table beside ours, and packets are theirs:
+//! ours then leaves the mark alone, knows packets by their Ethernet addresses and priorities instead, and logs every one:
+//! when it comes in, behind the tracker, and where it reaches the host. What the host sends by a `reject` is logged, too.
+//!
 //! The class is told in one of two ways. On the fast path a rule in FORWARD writes it into the DSCP field, to be read
 //! off the packet when it comes out at the other end: that costs no further message. A packet that may never come out
 //! (fragments, packets to or from the host, whatever a rule drops, anything odd) is logged right behind the tracker.
@@ -11,7 +15,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use conntruth_engine::{Class, CtInfo};
+use conntruth_engine::{Class, Counter, CtInfo, RuleSet};
 
 use super::namespace::Missing;
 
@@ -53,9 +57,39 @@ const CLASSES: [(&str, Class); 7] = [
     ("r", Class::Tracked(CtInfo::RelatedReply)),
 ];
 
-/// The class that a log line tells.
-pub(super) fn logged(prefix: &[u8]) -> Option<Class> {
-    CLASSES.iter().find(|(word, _)| word.as_bytes() == prefix).map(|(_, class)| *class)
+/// What a log line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    /// A packet came as far as the first rule.
+    Came,
+    /// It passed the tracker, which has this to say.
+    Class(Class),
+    /// Its connection is in this zone.
+    Zone(u16),
+    /// It reached the host, and no rule had stopped it.
+    Arrived,
+    /// A `reject` has sent this one.
+    Sent(Class),
+}
+
+/// How the log calls the notes beside classes; a class behind the last says it of a packet that was sent.
+const CAME: &str = "+";
+const ARRIVED: &str = "!";
+const SENT: &str = "<";
+const ZONE: &str = "z";
+
+/// What a log line tells.
+pub(super) fn logged(prefix: &[u8]) -> Option<Note> {
+    let class = |word: &[u8]| CLASSES.iter().find(|row| row.0.as_bytes() == word).map(|row| row.1);
+    match prefix.split_first() {
+        _ if prefix == CAME.as_bytes() => Some(Note::Came),
+        _ if prefix == ARRIVED.as_bytes() => Some(Note::Arrived),
+        Some((first, rest)) if ZONE.as_bytes() == [*first] => {
+            std::str::from_utf8(rest).ok()?.parse().ok().map(Note::Zone)
+        }
+        Some((first, rest)) if SENT.as_bytes() == [*first] => class(rest).map(Note::Sent),
+        _ => class(prefix).map(Note::Class),
+    }
 }
 
 /// The class that a packet's DSCP tells.
@@ -66,33 +100,45 @@ pub(super) fn written(dscp: u8) -> Option<Class> {
 /// How much of a logged packet is copied: enough to see whose it is, also when it quotes another.
 const SNAP: u32 = 256;
 
-/// The whole rule set.
-fn rules() -> String {
-    let say = |chain: &str, then: &dyn Fn(usize) -> String| {
-        format!(
-            "chain {chain}_i {{ {}; }}
-             chain {chain}_u {{ {}; }}
-             chain {chain}_n {{ {}; }}
-             chain {chain}_e {{ ct direction original {} return; {}; }}
-             chain {chain}_r {{ ct direction original {} return; {}; }}
-             chain {chain} {{ ct state vmap {{ invalid : goto {chain}_i, untracked : goto {chain}_u, new : goto {chain}_n,
-                              established : goto {chain}_e, related : goto {chain}_r }}; }}",
-            then(0), then(1), then(2), then(3), then(4), then(5), then(6)
-        )
-    };
-    let log = |class: usize| {
-        format!("log prefix \"{}\" group {GROUP} queue-threshold 1 snaplen {SNAP}", CLASSES[class].0)
-    };
+/// Chains that say a class, in the words that `then` has for each.
+fn say(chain: &str, then: &dyn Fn(usize) -> String) -> String {
+    format!(
+        "chain {chain}_i {{ {}; }}
+         chain {chain}_u {{ {}; }}
+         chain {chain}_n {{ {}; }}
+         chain {chain}_e {{ ct direction original {} return; {}; }}
+         chain {chain}_r {{ ct direction original {} return; {}; }}
+         chain {chain} {{ ct state vmap {{ invalid : goto {chain}_i, untracked : goto {chain}_u, new : goto {chain}_n,
+                          established : goto {chain}_e, related : goto {chain}_r }}; }}",
+        then(0), then(1), then(2), then(3), then(4), then(5), then(6)
+    )
+}
+
+fn log(word: &str) -> String {
+    format!("log prefix \"{word}\" group {GROUP} queue-threshold 1 snaplen {SNAP}")
+}
+
+/// What both tables of ours have: zones, and what the words of the scenario say in raw.
+fn beginning() -> String {
+    let bit = |tag: Tag| format!("meta mark & {:#x} != 0x0", tag.0);
+    format!(
+        "map zones {{ typeof meta mark : ct zone; }}
+         chain raw {{
+           {} notrack
+           meta mark & 0xffff != 0x0 ct zone set meta mark & 0xffff map @zones
+         }}",
+        bit(Tag::NOTRACK)
+    )
+}
+
+/// Our table where the scenario has no rules.
+fn alone() -> String {
     let dscp = |family: &'static str| move |class: usize| format!("{family} dscp set {}", class + 1);
     let bit = |tag: Tag| format!("meta mark & {:#x} != 0x0", tag.0);
-    let (notrack, is_logged, dropped) = (bit(Tag::NOTRACK), bit(Tag::LOGGED), bit(Tag::DROPPED));
-    let mut text = format!(
+    let (is_logged, dropped) = (bit(Tag::LOGGED), bit(Tag::DROPPED));
+    format!(
         "table inet conntruth {{
-           map zones {{ typeof meta mark : ct zone; }}
-           chain raw {{
-             {notrack} notrack
-             meta mark & 0xffff != 0x0 ct zone set meta mark & 0xffff map @zones
-           }}
+           {beginning}
            chain entering {{ type filter hook prerouting priority raw - 10;
              iifname lo return
              meta mark set @ll,64,32
@@ -118,23 +164,141 @@ fn rules() -> String {
            chain arriving {{ type filter hook input priority 200; {dropped} drop; }}
            chain going {{ type filter hook output priority 200; {dropped} drop; }}
          }}\n",
+        beginning = beginning(),
         ours = Tag::OURS.0,
         logged = Tag::LOGGED.0,
-        logs = say("log_class", &log),
+        logs = say("log_class", &|class| log(CLASSES[class].0)),
         dscp4 = say("dscp4", &dscp("ip")),
         dscp6 = say("dscp6", &dscp("ip6")),
-    );
-    // `nft` takes a rule a line.
-    text = text.replace("; }}", ";\n}}");
-    text
+    )
 }
+
+/// Our table beside the scenario's own. A tag is where it came from: in the Ethernet address, or for packets of the host
+/// in the priority that they get from their socket's mark.
+fn beside(zones: &[u16]) -> String {
+    // The rule compares the bytes as they lie.
+    let dropped = format!("@ll,64,32 & {:#x} != 0x0", Tag::DROPPED.0.to_be());
+    let zones: Vec<String> =
+        zones.iter().map(|zone| format!("ct zone {zone} {}", log(&format!("{ZONE}{zone}")))).collect();
+    let is_ours = |tag: Tag| format!("meta mark & {0:#x} == {0:#x}", tag.with(Tag::OURS).0);
+    format!(
+        "table inet conntruth {{
+           {beginning}
+           chain entering {{ type filter hook prerouting priority raw - 10;
+             iifname lo return
+             meta mark set @ll,64,32
+             {came}
+             jump raw
+             meta mark set 0
+           }}
+           chain sent {{
+             tcp flags & rst == rst return
+             icmp type destination-unreachable return
+             icmpv6 type destination-unreachable return
+             drop
+           }}
+           chain leaving {{ type filter hook output priority raw - 10;
+             meta mark & {ours:#x} == 0x0 goto sent
+             meta priority set 8000:1
+             {lost} meta priority set 8000:2
+             {came}
+             jump raw
+             meta mark set 0
+           }}
+           {logs}
+           {answers}
+           chain entered {{ type filter hook prerouting priority -199;
+             iifname lo return
+             {zones}
+             jump log_class
+           }}
+           chain left {{ type filter hook output priority -199;
+             {zones}
+             meta priority 8000:1 goto log_class
+             meta priority 8000:2 goto log_class
+             goto log_sent
+           }}
+           chain passing {{ type filter hook forward priority 200; {dropped} drop; }}
+           chain arriving {{ type filter hook input priority 200;
+             iifname != lo {dropped} drop
+             {arrived}
+           }}
+           chain going {{ type filter hook output priority 200; meta priority 8000:2 drop; }}
+         }}\n",
+        beginning = beginning(),
+        came = log(CAME),
+        arrived = log(ARRIVED),
+        ours = Tag::OURS.0,
+        zones = zones.join("\n"),
+        lost = is_ours(Tag::DROPPED),
+        logs = say("log_class", &|class| log(CLASSES[class].0)),
+        answers = say("log_sent", &|class| log(&format!("{SENT}{}", CLASSES[class].0))),
+    )
+}
+
+/// What comes to the host ends at the very last hook, behind confirmation: nobody here is to answer. A chain that is there
+/// before the tracker's own hooks stays behind them, as both have the last priority.
+///
+/// Source: linux 6.18 net/netfilter/core.c `nf_hook_entries_grow`.
+const END: &str = "table inet conntruth_end {
+    chain end { type filter hook input priority 2147483647; drop; }
+}
+";
 
 /// Loads the rules.
 ///
 /// # Errors
 /// When there is no `nft`, or it does not take them.
 pub(super) fn load() -> Result<(), Missing> {
-    nft(&rules())
+    nft(END)?;
+    nft(&alone())
+}
+
+/// Puts a scenario's rules beside ours, or takes them away where there are none, in one transaction.
+///
+/// # Errors
+/// When `nft` or the kernel does not take them.
+pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
+    let mut text = String::new();
+    for table in ["conntruth", SCENARIO] {
+        text += &format!("table inet {table} {{ }}\ndelete table inet {table}\n");
+    }
+    if rules.is_empty() {
+        text += &alone();
+    } else {
+        text += &beside(&rules.zones());
+        text += &rules.to_nft(SCENARIO, LOGS);
+    }
+    nft(&text)
+}
+
+/// The table with the scenario's own rules, and the NFLOG group of their `log`, which nobody listens to.
+const SCENARIO: &str = "scenario";
+const LOGS: u16 = 9;
+
+/// What the named counters of the scenario's rules have counted, in the order of their names.
+///
+/// # Errors
+/// When `nft` fails.
+pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
+    let text = run(&["list", "counters", "table", "inet", SCENARIO], "")?;
+    let mut counters: Vec<(String, Counter)> = Vec::new();
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        let last = counters.last_mut().map(|(_, counter)| counter);
+        let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        match (word, last) {
+            ("packets", Some(counter)) => counter.packets = number(),
+            ("bytes", Some(counter)) => counter.bytes = number(),
+            ("counter", _) => {
+                let name = words.next().map(RuleSet::counter_of_nft);
+                counters.extend(name.map(|name| (name.to_owned(), Counter::default())));
+            }
+            _ => {}
+        }
+    }
+    counters.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok(counters)
 }
 
 /// Lets packets be put into these zones.
@@ -147,34 +311,30 @@ pub(super) fn allow_zones(zones: &[u16]) -> Result<(), Missing> {
 }
 
 fn nft(text: &str) -> Result<(), Missing> {
-    let started = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut nft = match started {
-        Ok(child) => child,
-        Err(_) => match Command::new("/usr/sbin/nft")
-            .args(["-f", "-"])
+    // `nft` takes a rule a line.
+    let text = text.replace("; }", ";\n}");
+    run(&["-f", "-"], &text).map(drop)
+}
+
+fn run(arguments: &[&str], input: &str) -> Result<String, Missing> {
+    let start = |program: &str| {
+        Command::new(program)
+            .args(arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-        {
-            Ok(child) => child,
-            Err(error) => {
-                return Err(Missing(format!("`nft` cannot be run ({error}): install nftables")));
-            }
-        },
     };
+    let started = start("nft").or_else(|_| start("/usr/sbin/nft"));
+    let mut nft =
+        started.map_err(|error| Missing(format!("`nft` cannot be run ({error}): install nftables")))?;
     if let Some(mut stdin) = nft.stdin.take() {
         // When it ends early it says why itself.
-        let _ = stdin.write_all(text.as_bytes());
+        let _ = stdin.write_all(input.as_bytes());
     }
     let ended = nft.wait_with_output().map_err(Missing::of("`nft` did not end"))?;
     if ended.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
     let line = said.lines().next().unwrap_or("it does not say why").trim();

@@ -11,16 +11,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple, Unit, Verdict, protocol};
 
+use super::clock::{self, Clock};
 use super::ctnetlink::{self, Told};
 use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
-use super::rules::{self, Tag};
-use crate::target::whose;
-use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sight, Why};
+use super::rules::{self, Note, Tag};
+use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
+use crate::target::{ends, whose};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
 const CHUNK: usize = 64;
@@ -41,8 +42,8 @@ pub(super) struct Worlds {
     owners: BTreeMap<(Family, Addr), usize>,
     /// How precise deadlines are: read a jiffy after each packet, or at once and to a second.
     precise: bool,
-    /// Longest to wait in real time.
-    patience: Duration,
+    /// How time passes.
+    pace: Pace,
     /// What was asked of ctnetlink in each step, while that is recorded.
     questions: Option<Vec<Vec<Vec<u8>>>>,
     /// The timeouts that a packet may set, in seconds.
@@ -58,9 +59,19 @@ pub(super) struct Worlds {
     deaf: bool,
 }
 
+/// How time passes in the worlds.
+pub(super) enum Pace {
+    /// The clock is real: entries are made older. What cannot be is waited for, so long at most.
+    Ageing(Duration),
+    /// The clock jumps when this process sleeps, so it sleeps for as long as is to pass.
+    Sleeping(Clock),
+}
+
 #[derive(Default)]
 struct World {
     now: Time,
+    /// The moment at which it began, for those who sleep.
+    start: Option<Instant>,
     known: Vec<Known>,
     told: Vec<Happening>,
     said: Option<Why>,
@@ -72,6 +83,15 @@ struct World {
     held: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
+    /// Source and destination of the packet at hand.
+    addresses: Option<[(Family, Addr); 2]>,
+    /// It came as far as the first rule; it reached the host. Where a scenario's rules are loaded.
+    came: bool,
+    arrived: bool,
+    /// The zone that a rule of the scenario has put it into.
+    zone: Option<u16>,
+    /// What rules have sent in return.
+    sent: Vec<Sent>,
 }
 
 /// A timeout that was set, by a packet or by us.
@@ -97,13 +117,13 @@ struct Known {
 }
 
 impl Worlds {
-    pub(super) fn new(kernel: Kernel, patience: Duration) -> Worlds {
+    pub(super) fn new(kernel: Kernel, pace: Pace) -> Worlds {
         Worlds {
             kernel,
             worlds: Vec::new(),
             owners: BTreeMap::new(),
             precise: true,
-            patience,
+            pace,
             questions: None,
             used_up: false,
             timeouts: usual_timeouts(),
@@ -127,7 +147,7 @@ impl Worlds {
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
-        self.worlds.push(World::default());
+        self.worlds.push(World { start: self.start(), ..World::default() });
         (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
         Ok(())
     }
@@ -147,11 +167,21 @@ impl Worlds {
             }
             self.worlds.push(World::default());
         }
+        let start = self.start();
+        self.worlds.iter_mut().for_each(|world| world.start = start);
         self.start = self.jiffies.now();
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
         (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
         Ok(())
+    }
+
+    /// The moment at which a world begins that sleeps: right after the beginning of a jiffy.
+    fn start(&self) -> Option<Instant> {
+        match &self.pace {
+            Pace::Ageing(_) => None,
+            Pace::Sleeping(clock) => Some(clock.next()),
+        }
     }
 
     /// Keeps what is asked of ctnetlink from now on.
@@ -211,7 +241,7 @@ impl Worlds {
     /// When the kernel breaks.
     pub(super) fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         let now = self.jiffies.now();
-        self.look(&[0], [now, now]).map_err(broken)?;
+        self.look(&[0], [now, now], false).map_err(broken)?;
         Ok(self.worlds[0].entries(self.jiffies))
     }
 
@@ -225,9 +255,31 @@ impl Worlds {
         self.worlds.iter().any(|world| world.held.is_some())
     }
 
+    /// Sleeps until no fragment can be held any more, where that is possible: whether it was.
+    pub(super) fn forget_fragments(&mut self) -> bool {
+        // Nobody has set how long they are held: a minute, and what a coarse timer may be late.
+        let usual = self.held == HELD && matches!(self.pace, Pace::Sleeping(_));
+        if usual {
+            std::thread::sleep(Duration::from_secs(120));
+            self.worlds.clear();
+            self.used_up = false;
+        }
+        usual
+    }
+
     /// The packet that a world's tracker saw last, whole.
     pub(super) fn logged(&self) -> &[u8] {
         &self.worlds[0].logged
+    }
+
+    /// Whether a scenario's rules are loaded.
+    pub(super) fn has_rules(&self) -> bool {
+        self.kernel.has_rules()
+    }
+
+    /// The zone that a rule of the scenario has put the packet at hand into, where its connection shows it.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.worlds[0].zone
     }
 
     /// Lets packets of different worlds pass, one of each world at most; `read` says whose entries are looked at then.
@@ -244,10 +296,10 @@ impl Worlds {
         }
         let last = self.jiffies.now();
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
-        self.look(&read_of().collect::<Vec<_>>(), [first, last]).map_err(broken)?;
-        let jiffies = self.jiffies;
+        self.look(&read_of().collect::<Vec<_>>(), [first, last], true).map_err(broken)?;
+        let (jiffies, has_rules) = (self.jiffies, self.kernel.has_rules());
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
-            self.worlds[*world].sight(arrival, *read, jiffies)
+            self.worlds[*world].sight(arrival, *read, jiffies, has_rules)
         };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
@@ -255,7 +307,7 @@ impl Worlds {
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
-            self.worlds[*world].begin_packet();
+            self.worlds[*world].begin_packet(arrival);
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
         self.kernel.inject(&injections).map_err(broken)?;
@@ -266,19 +318,23 @@ impl Worlds {
     fn listen(&mut self) -> io::Result<()> {
         let Worlds { kernel, worlds, owners, .. } = self;
         let owner = |bytes: &[u8]| owner(owners, worlds.len(), whose::addresses(bytes));
+        let has_rules = kernel.has_rules();
         let mut heard: Vec<(usize, Heard)> = Vec::new();
         kernel.logged(|logged| {
             let Some(world) = owner(logged.payload) else { return };
+            let is_it = whose::addresses(logged.payload) == worlds[world].addresses;
             let what = if logged.group == rules::GROUP {
-                rules::logged(logged.prefix).map(|class| Heard::Class(class, logged.payload.to_vec()))
+                rules::logged(logged.prefix).and_then(|note| heard_of(note, logged.payload, is_it))
             } else {
-                Some(Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
+                is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
             };
             heard.extend(what.map(|what| (world, what)));
         })?;
         kernel.came_out(|packet| {
             if let Some(world) = owner(packet) {
-                heard.push((world, Heard::Out(rules::written(whose::dscp(packet)))));
+                let is_it = !has_rules || whose::addresses(packet) == worlds[world].addresses;
+                let class = if has_rules { None } else { rules::written(whose::dscp(packet)) };
+                heard.push((world, if is_it { Heard::Out(class) } else { Heard::SentOut }));
             }
         })?;
         for (world, what) in heard {
@@ -298,8 +354,9 @@ impl Worlds {
         })
     }
 
-    /// Reads the entries of worlds. `sent`: the jiffies in which their packets may have gone out.
-    fn look(&mut self, which: &[usize], sent: [u64; 2]) -> io::Result<()> {
+    /// Reads the entries of worlds. `sent`: the jiffies in which their packets may have gone out. `touched`: they have gone
+    /// out just now.
+    fn look(&mut self, which: &[usize], sent: [u64; 2], touched: bool) -> io::Result<()> {
         if self.deaf && !which.is_empty() {
             self.learn()?;
         }
@@ -307,7 +364,9 @@ impl Worlds {
             let known = which.iter().flat_map(|world| &self.worlds[*world].known);
             questions.push(known.map(|known| known.request.clone()).collect());
         }
-        if self.precise && !which.is_empty() {
+        // On a clock that stands still it shows at once what was set.
+        let sleeps = matches!(self.pace, Pace::Sleeping(_));
+        if self.precise && !which.is_empty() && !sleeps {
             self.jiffies.wait_until(sent[1] + 1 + SLACK);
         }
         let first = self.jiffies.now();
@@ -318,11 +377,16 @@ impl Worlds {
         let mut found = found.into_iter();
         let Worlds { start, precise, jiffies, .. } = *self;
         let reading = Look { sent, read: [first, jiffies.now()], start, precise, jiffies };
+        let timeouts = &self.timeouts;
         for world in which {
             let World { now, known, .. } = &mut self.worlds[*world];
             for known in known {
-                if let Some(entry) = found.next().flatten() {
-                    known.see(entry, *now, &reading);
+                match found.next().flatten() {
+                    Some(entry) if sleeps => {
+                        known.see_exactly(entry, jiffies.floor(*now), touched, timeouts);
+                    }
+                    Some(entry) => known.see(entry, *now, &reading),
+                    None => {}
                 }
             }
         }
@@ -353,7 +417,11 @@ impl Worlds {
         if later.is_empty() {
             return Ok(());
         }
-        self.wait(&later)?;
+        let patience = match self.pace {
+            Pace::Sleeping(_) => return self.sleep(&later).map_err(broken),
+            Pace::Ageing(patience) => patience,
+        };
+        self.wait(&later, patience)?;
         let now = self.jiffies.now();
         let mut ended: Vec<(Time, u64, Tuple, u16)> = Vec::new();
         let mut aged: Vec<(Tuple, u16, u32)> = Vec::new();
@@ -383,8 +451,34 @@ impl Worlds {
         Ok(())
     }
 
+    /// Sleeps until worlds are at their moments. Each entry that ends on the way is looked for when it does: a kernel
+    /// notices only then, or when it collects.
+    fn sleep(&mut self, later: &[(usize, Time)]) -> io::Result<()> {
+        let mut stops: BTreeMap<Instant, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut last = None;
+        for (world, to) in later {
+            let world = &self.worlds[*world];
+            let Some(start) = world.start else { continue };
+            let when = |moment: Time| start + Duration::from_nanos(moment.as_nanos());
+            last = last.max(Some(when(*to)));
+            for known in world.known.iter().filter(|known| known.deadline[1] <= *to) {
+                stops.entry(when(known.deadline[1])).or_default().push(known.request.clone());
+            }
+        }
+        for (world, to) in later {
+            self.worlds[*world].now = *to;
+        }
+        for (stop, requests) in stops {
+            clock::sleep_until(stop);
+            self.kernel.read(requests.iter().map(Vec::as_slice), |_| {})?;
+            self.hear_events()?;
+        }
+        last.into_iter().for_each(clock::sleep_until);
+        self.hear_events()
+    }
+
     /// Waits for what cannot be aged.
-    fn wait(&mut self, later: &[(usize, Time)]) -> Result<(), Refusal> {
+    fn wait(&mut self, later: &[(usize, Time)], patience: Duration) -> Result<(), Refusal> {
         let jiffies = self.jiffies;
         let now = jiffies.now();
         let mut until = now;
@@ -402,7 +496,7 @@ impl Worlds {
             }
         }
         let longest = jiffies.length(until - now);
-        if u128::from(longest.as_nanos()) > self.patience.as_nanos() {
+        if u128::from(longest.as_nanos()) > patience.as_nanos() {
             let seconds = longest.as_secs() + 1;
             return Err(Refusal::Unsupported(format!(
                 "held fragments and young UDP flows cannot be aged: it takes {seconds} s of real time, \
@@ -422,6 +516,28 @@ enum Heard {
     Why(String),
     /// It came out at the other end, with its class written on it or not.
     Out(Option<Class>),
+    /// It came as far as the first rule.
+    Came,
+    /// A rule has put it into this zone.
+    Zone(u16),
+    /// It reached the host.
+    Arrived,
+    /// A rule has sent this packet in return.
+    Sent(Class, Vec<u8>),
+    /// What a rule has sent came out, or reached the host.
+    SentOut,
+}
+
+/// What a log line says of the packet at hand, or of one that a rule has sent for it.
+fn heard_of(note: Note, payload: &[u8], is_it: bool) -> Option<Heard> {
+    match note {
+        Note::Came => is_it.then_some(Heard::Came),
+        Note::Zone(zone) => is_it.then_some(Heard::Zone(zone)),
+        Note::Class(class) => is_it.then(|| Heard::Class(class, payload.to_vec())),
+        Note::Arrived if is_it => Some(Heard::Arrived),
+        Note::Arrived => Some(Heard::SentOut),
+        Note::Sent(class) => Some(Heard::Sent(class, payload.to_vec())),
+    }
 }
 
 /// When entries were read, in jiffies at the earliest and at the latest: they stand for what the kernel's clock showed.
@@ -435,18 +551,35 @@ struct Look {
 }
 
 impl World {
-    fn begin_packet(&mut self) {
+    fn begin_packet(&mut self, arrival: &Arrival) {
         (self.class, self.said, self.out) = (None, None, false);
+        (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
+        self.sent.clear();
+        self.addresses = whose::addresses(&arrival.bytes);
     }
 
     fn hear(&mut self, what: Heard) {
         match what {
             Heard::Class(class, packet) => (self.class, self.logged) = (Some(class), packet),
-            Heard::Why(why) => self.said = Some(Why::Said(why)),
+            // What follows on the first says what came of it.
+            Heard::Why(why) => {
+                self.said.get_or_insert(Why::Said(why));
+            }
             Heard::Out(class) => {
                 self.out = true;
                 self.class = self.class.or(class);
+            }
+            Heard::Came => self.came = true,
+            Heard::Zone(zone) => self.zone = Some(zone),
+            Heard::Arrived => self.arrived = true,
+            // It ends on the way, unless something else is heard.
+            Heard::Sent(class, bytes) => self.sent.push(Sent { bytes, class, verdict: Verdict::Drop }),
+            Heard::SentOut => {
+                let next = self.sent.iter_mut().find(|sent| sent.verdict == Verdict::Drop);
+                if let Some(sent) = next {
+                    sent.verdict = Verdict::Accept;
+                }
             }
         }
     }
@@ -485,9 +618,14 @@ impl World {
     fn meet(&mut self, entry: Entry, jiffies: Jiffies) -> Entry {
         self.entries += 1;
         let entry = Entry { id: self.entries, ..entry };
+        let deadline = match self.start {
+            // On a clock that stands still it has as much left as is told.
+            Some(_) => [jiffies.floor(self.now).plus(entry.left.least); 2],
+            None => [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
+        };
         self.known.push(Known {
             request: ctnetlink::get(&entry.original, entry.zone),
-            deadline: [self.now.plus(entry.left.least), self.now.plus(entry.left.least).plus(SECOND)],
+            deadline,
             set: None,
             began: (self.now, jiffies.now()),
             told: entry.status,
@@ -506,8 +644,8 @@ impl World {
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies) -> Sight {
-        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) {
+    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies, has_rules: bool) -> Sight {
+        let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) && !self.came {
             Class::Held
         } else {
             Class::Discarded
@@ -515,16 +653,21 @@ impl World {
         if class == Class::Held && self.held.is_none() {
             self.held = Some((self.now, jiffies.now()));
         }
-        let comes_out = matches!(arrival.path, Path::Forward | Path::Output) && arrival.fate == Fate::Passes;
+        let comes_out = matches!(arrival.path, Path::Forward | Path::Output);
+        let passed = match has_rules {
+            true => self.out || self.arrived,
+            false => self.out || !comes_out || arrival.fate != Fate::Passes,
+        };
         let verdict = match class {
             Class::Held => Verdict::Accept,
             Class::Discarded => Verdict::Drop,
-            _ if comes_out && !self.out => Verdict::Drop,
-            _ => Verdict::Accept,
+            _ if passed => Verdict::Accept,
+            _ => Verdict::Drop,
         };
         Sight {
             class,
             verdict,
+            sent: std::mem::take(&mut self.sent),
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
@@ -564,6 +707,14 @@ impl Known {
         let most = shown + most.div_ceil(second);
         self.set = (least == most).then_some(Set { seconds: least, at: look.sent });
         self.deadline = [deadline(least), deadline(most)];
+    }
+
+    /// The entry was read in the jiffy that still is.
+    fn see_exactly(&mut self, entry: Entry, now: Time, touched: bool, timeouts: &BTreeSet<u64>) {
+        let seconds = entry.left.least.as_secs();
+        self.entry = Entry { id: self.entry.id, ..entry };
+        let may_be_set = touched && timeouts.contains(&seconds);
+        self.deadline = ends::seen(Some(self.deadline), now, seconds, may_be_set);
     }
 
     /// The seconds that the kernel is to count from, at a later moment. A little less than are left, and none that a

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, rules};
+use crate::target::mortal;
 
-/// By these variables a process knows that it is the keeper, or is to become a daemon that ends with its parent.
+/// By this variable a process knows that it is the keeper.
 const KEEPER: &str = "CONNTRUTH_OVS_KEEPER";
-const DAEMON: &str = "CONNTRUTH_OVS_DAEMON";
 
 /// What starting may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,11 +34,8 @@ enum Report {
     Missing(String),
 }
 
-/// Serves as keeper or daemon, where this process was started for that.
+/// Serves as keeper, where this process was started for that.
 pub(in crate::target) fn serve_if_asked() -> Option<ExitCode> {
-    if std::env::var_os(DAEMON).is_some() {
-        return Some(become_daemon());
-    }
     std::env::var_os(KEEPER).map(|_| {
         keep();
         ExitCode::SUCCESS
@@ -332,24 +329,13 @@ fn find(program: &str) -> Result<PathBuf, String> {
 /// A daemon that ends with this process.
 fn daemon(directory: &Path, program: &str, arguments: &[String]) -> Result<Child, String> {
     let failed = |error: io::Error| format!("`{program}` cannot be started: {error}");
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let mut command = mortal::command(&find(program)?).map_err(failed)?;
     command
-        .env(DAEMON, find(program)?)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(directory.join(format!("{program}.err"))).map_err(failed)?);
     privately(&mut command, directory).spawn().map_err(failed)
-}
-
-/// This process becomes the daemon that it was started for.
-fn become_daemon() -> ExitCode {
-    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-    let Some(program) = std::env::var_os(DAEMON) else { return ExitCode::FAILURE };
-    // Where it succeeds there is nothing to return to.
-    let error = Command::new(program).args(std::env::args_os().skip(1)).env_remove(DAEMON).exec();
-    let _ = writeln!(io::stderr(), "{error}");
-    ExitCode::FAILURE
 }
 
 /// Waits until a daemon listens to its socket.

@@ -198,7 +198,14 @@ impl Target for Ovs {
     }
 
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        if !config.rules.is_empty() {
+            let what = "Open vSwitch has flows of its own, and no rules in nftables' words";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         self.clean()?;
+        if !config.rules.is_empty() {
+            return Err(Refusal::Unsupported("its rules are flows, not nftables' statements".to_owned()));
+        }
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
 
@@ -233,6 +240,8 @@ impl Target for Ovs {
         Ok(Observation {
             class,
             verdict: Verdict::Accept,
+            by: None,
+            sent: Vec::new(),
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
             entry,

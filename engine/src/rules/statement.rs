@@ -1,0 +1,264 @@
+//! What a rule says: a list of statements, each of them one that nftables has. No behaviour but how they are printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::words::Field;
+use crate::outcome::Hook;
+
+/// A table of rules. Here a table is a priority: each has one chain at a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// Before the tracker: `notrack`, `ct zone set`.
+    Raw,
+    /// Right behind the tracker.
+    Mangle,
+    /// Address translation.
+    Nat,
+    /// Where packets are let through, or not.
+    Filter,
+}
+
+impl Table {
+    /// In the order of their priorities.
+    pub const ALL: [Table; 4] = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter];
+
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Table::Raw => "raw",
+            Table::Mangle => "mangle",
+            Table::Nat => "nat",
+            Table::Filter => "filter",
+        }
+    }
+
+    /// The priority of its chains; the tracker has -200.
+    ///
+    /// Source: linux 6.18 include/uapi/linux/netfilter_ipv4.h `enum nf_ip_hook_priorities`.
+    pub const fn priority(self) -> i32 {
+        match self {
+            Table::Raw => -300,
+            Table::Mangle => -150,
+            Table::Nat => -100,
+            Table::Filter => 0,
+        }
+    }
+}
+
+/// What happens to packets that no rule of a chain decides about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// They go on.
+    #[default]
+    Accept,
+    /// They end.
+    Drop,
+}
+
+impl Policy {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Policy::Accept => "accept",
+            Policy::Drop => "drop",
+        }
+    }
+}
+
+/// One line of a rule set; `Display` prints it, one blank between its words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rule {
+    /// Its table.
+    pub table: Table,
+    /// Its hook.
+    pub hook: Hook,
+    pub(super) body: Body,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// `policy drop`
+    Policy(Policy),
+    /// A rule: its statements, each with its text.
+    Statements(Vec<(Statement, String)>),
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Statement {
+    /// `ct state new`: where it does not hold, the rule ends.
+    Match(Match),
+    /// `counter`, `counter name bad`
+    Counter(Option<String>),
+    /// `log prefix "bad "`
+    Log,
+    /// `ct mark set 5`
+    Set(Target, Source),
+    /// `notrack`
+    Notrack,
+    /// `accept`
+    Accept,
+    /// `drop`
+    Drop,
+    /// `reject with tcp reset`
+    Reject(With),
+    /// Read, and not applied by this version: what it belongs to.
+    Later(&'static str),
+}
+
+impl Statement {
+    /// Whether nothing can follow it.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Statement::Accept | Statement::Drop | Statement::Reject(_))
+    }
+}
+
+/// What a `set` changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    PacketMark,
+    ConnMark,
+    Zone,
+}
+
+/// What it is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Number(u32),
+    PacketMark,
+    ConnMark,
+}
+
+/// What a `reject` sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum With {
+    /// ICMP's "destination unreachable" with this code; IPv4 only.
+    Icmp(u8),
+    /// ICMPv6's; IPv6 only.
+    Icmpv6(u8),
+    /// The one of the packet's family: codes of ICMP and ICMPv6.
+    Icmpx(u8, u8),
+    /// A TCP segment that resets; TCP only.
+    TcpReset,
+}
+
+/// A comparison: a field, of which some bits may count, and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub field: Field,
+    pub mask: Option<u128>,
+    pub test: Test,
+}
+
+/// What a field must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// One of these bits is set.
+    Any(u128),
+    /// Within one of these ranges.
+    In(Vec<(u128, u128)>),
+    /// Within none of them.
+    NotIn(Vec<(u128, u128)>),
+    Less(u128),
+    AtMost(u128),
+    More(u128),
+    AtLeast(u128),
+    /// One of these names.
+    Named(Vec<String>),
+    /// None of these names.
+    NotNamed(Vec<String>),
+}
+
+impl Rule {
+    /// Whether it is a chain's policy.
+    pub fn is_policy(&self) -> bool {
+        self.policy().is_some()
+    }
+
+    /// The policy it sets.
+    pub fn policy(&self) -> Option<Policy> {
+        match self.body {
+            Body::Policy(policy) => Some(policy),
+            Body::Statements(_) => None,
+        }
+    }
+
+    pub(crate) fn statements(&self) -> impl Iterator<Item = &Statement> {
+        let statements = match &self.body {
+            Body::Policy(_) => &[],
+            Body::Statements(statements) => &statements[..],
+        };
+        statements.iter().map(|(statement, _)| statement)
+    }
+
+    /// The zone that it puts packets into.
+    pub(super) fn zone(&self) -> Option<u16> {
+        self.statements().find_map(|statement| match statement {
+            Statement::Set(Target::Zone, Source::Number(zone)) => u16::try_from(*zone).ok(),
+            _ => None,
+        })
+    }
+
+    /// The named counters that it counts in.
+    pub fn counters(&self) -> impl Iterator<Item = &str> {
+        self.statements().filter_map(|statement| match statement {
+            Statement::Counter(name) => name.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// What this version reads in it and cannot apply.
+    pub fn unsupported(&self) -> Option<&'static str> {
+        if self.table == Table::Nat {
+            return Some("address translation");
+        }
+        self.statements().find_map(|statement| match statement {
+            Statement::Later(what) => Some(*what),
+            _ => None,
+        })
+    }
+
+    /// Its statements as `nft` reads them.
+    pub(super) fn nft(&self, log_group: u16) -> String {
+        let Body::Statements(statements) = &self.body else { return String::new() };
+        let word = |(statement, text): &(Statement, String)| match statement {
+            Statement::Log => format!("{text} group {log_group}"),
+            Statement::Counter(Some(name)) => format!("counter name {NFT_COUNTER}{name}"),
+            _ => text.clone(),
+        };
+        statements.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What stands before a counter's name in `nft`, which has many words that are no names.
+pub(super) const NFT_COUNTER: &str = "n_";
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table.word(), self.hook.word())?;
+        match &self.body {
+            Body::Policy(policy) => write!(f, " policy {}", policy.word()),
+            Body::Statements(statements) => statements.iter().try_for_each(|(_, text)| write!(f, " {text}")),
+        }
+    }
+}
+
+impl TryFrom<String> for Rule {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Rule, String> {
+        Rule::read(&text).map_err(|error| error.to_string())
+    }
+}
+
+impl From<Rule> for String {
+    fn from(rule: Rule) -> String {
+        rule.to_string()
+    }
+}

@@ -1,0 +1,62 @@
+//! The tracker's own host, the same for every target: its interfaces, its addresses, and what lies behind each.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use conntruth_engine::{Addr, Family, Interface};
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+const fn v6(a: u16, b: u16, last: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, last))
+}
+
+/// An interface of the host.
+pub(super) struct Side {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// The host's addresses there, and how long the prefixes of their networks are.
+    pub(super) addresses: [(IpAddr, u8); 2],
+    /// Further networks behind it.
+    pub(super) routes: &'static [(IpAddr, u8)],
+}
+
+/// All of them. The networks of many worlds lie beside those that scenarios name.
+pub(super) const SIDES: [Side; 2] = [
+    Side {
+        name: "inside",
+        addresses: [(v4(10, 0, 0, 254), 24), (v6(0xfd00, 0xa, 0xfe), 64)],
+        routes: &[(v4(10, 0, 0, 0), 9), (v6(0xfd00, 0xa, 0), 32)],
+    },
+    Side {
+        name: "outside",
+        addresses: [(v4(10, 0, 1, 254), 24), (v6(0xfd00, 0xb, 0xfe), 64)],
+        routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 0, 0, 0), 16), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
+    },
+];
+
+/// The interfaces as rules know them. `strays`: hosts that live elsewhere than their network.
+pub(super) fn interfaces(strays: &[(IpAddr, String)]) -> Vec<Interface> {
+    let side = |side: &Side| {
+        let own = strays.iter().filter(|(_, name)| name == side.name);
+        let lengths = own.map(|(host, _)| (*host, if host.is_ipv4() { 32 } else { 128 }));
+        let networks = side.addresses.iter().chain(side.routes).copied().chain(lengths);
+        Interface {
+            name: side.name.to_owned(),
+            addresses: side.addresses.iter().map(|(address, _)| located(*address)).collect(),
+            networks: networks
+                .map(|(address, length)| {
+                    let (family, address) = located(address);
+                    (family, address, length)
+                })
+                .collect(),
+        }
+    };
+    SIDES.iter().map(side).collect()
+}
+
+fn located(address: IpAddr) -> (Family, Addr) {
+    let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+    (family, address.into())
+}

@@ -1,0 +1,182 @@
+//! The first process of a guest: this very program once more, in a kernel that runs as a process of the host under
+//! virtual time. It reads its whole job from a file, and writes the answers to another: a guest that waits for its host is
+//! idle, and then its clock races.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount};
+use serde::{Deserialize, Serialize};
+
+use super::child;
+use super::clock::Clock;
+use super::kernel::Kernel;
+use super::pipe;
+use super::worlds::{Pace, Worlds};
+use crate::target::{Arrival, Ask, Batch, Config, Play, Played, Reading, Refusal, Said, Sight};
+
+/// By this word on the kernel's command line a process knows that it is a guest's first; its value is the directory of
+/// the job, on the host.
+pub(super) const ROLE: &str = "CONNTRUTH_GUEST";
+/// The files in that directory.
+pub(super) const JOB: &str = "job";
+pub(super) const ANSWERS: &str = "answers";
+
+/// One thing that a guest is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Job {
+    Play(Play),
+    Batch(Batch),
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Done {
+    /// First of all: the sysctls of a namespace there, and the kernel's ticks a second.
+    Ready {
+        sysctls: Vec<String>,
+        hz: u32,
+    },
+    Played(Played),
+    Sights(Result<Vec<Vec<Sight>>, Refusal>),
+    /// The guest itself cannot be used, and why.
+    Broken(String),
+}
+
+/// The guest's life: when it returns nothing is left to be done.
+pub(super) fn serve(directory: &str) {
+    if let Err(error) = work(directory) {
+        let _ = writeln!(io::stderr(), "conntruth: {error}");
+    }
+    nix::unistd::sync();
+    // The kernel ends, and with it the process that it is on the host.
+    let _ = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_POWER_OFF);
+}
+
+/// Where the host's directory appears.
+const PLACE: &str = "/tmp/job";
+
+fn work(directory: &str) -> io::Result<()> {
+    let none: Option<&str> = None;
+    let flags = MsFlags::empty();
+    mount(none, "/proc", Some("proc"), flags, none)?;
+    mount(none, "/dev", Some("devtmpfs"), flags, none)?;
+    mount(none, "/tmp", Some("tmpfs"), flags, none)?;
+    fs::create_dir(PLACE)?;
+    mount(none, PLACE, Some("hostfs"), flags, Some(directory))?;
+    let place = Path::new(PLACE);
+    let mut jobs = BufReader::with_capacity(1 << 20, File::open(place.join(JOB))?);
+    let file = File::options().write(true).open(place.join(ANSWERS))?;
+    let mut answers = BufWriter::with_capacity(1 << 20, &file);
+    let mut guest = match Guest::new() {
+        Ok(guest) => guest,
+        Err(what) => {
+            pipe::write(&mut answers, &Done::Broken(what))?;
+            answers.flush()?;
+            return file.sync_all();
+        }
+    };
+    let ready = Done::Ready { sysctls: super::kernel::sysctls(), hz: hz() };
+    pipe::put(&mut answers, &ready)?;
+    while let Some(job) = pipe::read(&mut jobs)? {
+        pipe::put(&mut answers, &guest.work(job))?;
+    }
+    answers.flush()?;
+    file.sync_all()
+}
+
+/// The kernel's ticks a second.
+fn hz() -> u32 {
+    u32::try_from(super::jiffies::Jiffies::new().a_second()).unwrap_or(100)
+}
+
+struct Guest {
+    worlds: Worlds,
+}
+
+impl Guest {
+    fn new() -> Result<Guest, String> {
+        let kernel = Kernel::new().map_err(|missing| missing.0)?;
+        let clock = Clock::new(1_000_000_000 / u64::from(hz()));
+        Ok(Guest { worlds: Worlds::new(kernel, Pace::Sleeping(clock)) })
+    }
+
+    fn work(&mut self, job: Job) -> Done {
+        match job {
+            Job::Play(play) => Done::Played(self.play(&play)),
+            Job::Batch(batch) => Done::Sights(self.batch(&batch)),
+        }
+    }
+
+    fn play(&mut self, play: &Play) -> Played {
+        if let Err(refusal) = self.begin(&play.config) {
+            return Played { refused: Some(refusal), said: Vec::new() };
+        }
+        let mut said = Vec::with_capacity(play.asks.len());
+        for ask in &play.asks {
+            let answer = self.ask(ask).unwrap_or_else(Said::Refused);
+            let is_over = matches!(answer, Said::Refused(_));
+            said.push(answer);
+            if is_over {
+                break;
+            }
+        }
+        Played { refused: None, said }
+    }
+
+    /// A fresh world: fragments that the last one has left behind are slept away, or end with its network.
+    fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        if self.worlds.is_used_up() && !self.worlds.forget_fragments() {
+            *self = Guest::new().map_err(Refusal::Broken)?;
+        }
+        child::begin(&mut self.worlds, config)
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Result<Said, Refusal> {
+        let worlds = &mut self.worlds;
+        Ok(match ask {
+            Ask::Set(setting) => child::set(worlds, setting).map(|()| Said::Done)?,
+            Ask::Packet(arrival) => Said::Observed(child::packet(worlds, arrival)?),
+            Ask::Release(_) => {
+                let what = "this target keeps no packet between tracking and confirmation";
+                return Err(Refusal::Unsupported(what.to_owned()));
+            }
+            Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
+            Ask::Table => Said::Entries(worlds.table()?),
+            Ask::Counters => Said::Counted(worlds.kernel().counters()?),
+            Ask::Expectations => Said::Expected(worlds.kernel().expectations().map_err(child::broken)?),
+        })
+    }
+
+    /// All worlds of a batch on one clock: moment by moment, and in each moment one packet of each world after the other.
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        child::prepare(&mut self.worlds, batch)?;
+        let mut seen: Vec<Vec<Sight>> =
+            batch.worlds.iter().map(|world| Vec::with_capacity(world.len())).collect();
+        loop {
+            let next = |(world, seen): (usize, &Vec<Sight>)| {
+                batch.worlds[world].get(seen.len()).map(|arrival| (world, arrival, seen.len()))
+            };
+            let waiting: Vec<(usize, &Arrival, usize)> = seen.iter().enumerate().filter_map(next).collect();
+            let Some(moment) = waiting.iter().map(|(_, arrival, _)| arrival.at).min() else {
+                return Ok(seen);
+            };
+            let now = waiting.into_iter().filter(|(_, arrival, _)| arrival.at == moment);
+            let (moves, read): (Vec<(usize, &Arrival)>, Vec<bool>) = now
+                .map(|(world, arrival, step)| {
+                    let is_read = match batch.reading {
+                        Reading::Each => true,
+                        Reading::Last => step + 1 == batch.worlds[world].len(),
+                        Reading::Never => false,
+                    };
+                    ((world, arrival), is_read)
+                })
+                .unzip();
+            let sights = self.worlds.step(&moves, &read)?;
+            for ((world, _), sight) in moves.iter().zip(sights) {
+                seen[*world].push(sight);
+            }
+        }
+    }
+}

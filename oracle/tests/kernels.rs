@@ -1,0 +1,122 @@
+//! Kernels under virtual time as targets, from the outside: every one that is built here.
+//!
+//! Where none is built each test says so, and is content; `CONNTRUTH_REQUIRE=linux:6.12` makes the want of that one a
+//! failure. None is built for the sake of a test: that takes minutes.
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn conntruth(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
+    command.args(arguments).env_remove("CI").env("NO_COLOR", "1");
+    command
+}
+
+/// The kernels that are built, as targets are named.
+fn kernels() -> Vec<String> {
+    let built: Vec<String> =
+        conntruth::kernels::all().into_iter().map(|kernel| format!("linux:{}", kernel.name)).collect();
+    let required = std::env::var("CONNTRUTH_REQUIRE").unwrap_or_default();
+    for name in required.split(',').filter(|name| name.starts_with("linux:")) {
+        assert!(built.iter().any(|built| built == name), "{name} is required, and not built: {built:?}");
+    }
+    if built.is_empty() {
+        eprintln!("skipped: no kernel is built; `conntruth kernel build 6.12` makes one");
+    }
+    built
+}
+
+#[track_caller]
+fn said(output: &Output, code: i32) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
+#[test]
+fn five_days_pass_to_the_tick() {
+    for kernel in kernels() {
+        let steps = ["tcp client:1 > server:2", "opened", "expires 5d", "> . = new ESTABLISHED 300s"];
+        let output = conntruth(&[&["try"], &steps[..], &["--target", &kernel]].concat()).output().unwrap();
+        said(&output, 0);
+    }
+}
+
+#[test]
+fn many_worlds_in_one_boot() {
+    for kernel in kernels() {
+        let output =
+            conntruth(&["run", "--filter", "tcp/timeouts/*", "--filter", "icmp/**", "--target", &kernel]);
+        let output = { output }.output().unwrap();
+        let text = said(&output, i32::from(!output.status.success()));
+        let last = text.lines().find(|line| line.contains(" passed, ")).unwrap_or_default();
+        let passed: usize = last.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        assert!(passed > 60, "{text}");
+    }
+}
+
+#[test]
+fn a_kernel_agrees_with_itself() {
+    for kernel in kernels().iter().take(1) {
+        let arguments = ["diff", "--reference", kernel, "--target", kernel, "--cases", "50"];
+        let output = conntruth(&arguments).output().unwrap();
+        assert!(said(&output, 0).contains("50 cases equal, 0 different"));
+    }
+}
+
+#[test]
+fn what_is_not_built_is_missing_and_says_how_to_get_it() {
+    let output = conntruth(&["run", "--target", "linux:0.99"]).output().unwrap();
+    assert!(said(&output, 3).contains("conntruth kernel build 0.99"));
+    let output = conntruth(&["run", "--target", "linux:/bin/true"]).output().unwrap();
+    assert!(said(&output, 3).contains("no User-Mode Linux"));
+    let output = conntruth(&["kernel", "build", "none"]).output().unwrap();
+    assert!(said(&output, 2).contains("is no version such as 6.12"));
+}
+
+/// Processes that carry this mark in their environment.
+fn marked(mark: &str) -> Vec<String> {
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_marked = |path: &Path| {
+        std::fs::read(path.join("environ"))
+            .is_ok_and(|text| text.windows(mark.len()).any(|window| window == mark.as_bytes()))
+    };
+    let paths = all.flatten().map(|entry| entry.path());
+    paths.filter(|path| is_marked(path)).map(|path| path.display().to_string()).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).map(|all| all.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+/// The sleeps here are the moments at which the program is killed, not waits for it.
+#[test]
+fn killed_at_any_moment_it_leaves_nothing_behind() {
+    for kernel in kernels().iter().take(1) {
+        for (number, delay) in [5, 100, 600].into_iter().enumerate() {
+            let mark = format!("guest-killed-{}-{number}", std::process::id());
+            let folder = std::env::temp_dir().join(&mark);
+            std::fs::create_dir_all(&folder).unwrap();
+            let mut running = conntruth(&["run", "--target", kernel])
+                .env("CONNTRUTH_TEST_MARK", &mark)
+                .env("TMPDIR", &folder)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(delay));
+            running.kill().unwrap();
+            running.wait().unwrap();
+            let patience = Instant::now() + Duration::from_secs(60);
+            while !marked(&mark).is_empty() || !files(&folder).is_empty() {
+                let left = (marked(&mark), files(&folder));
+                assert!(Instant::now() < patience, "left behind {delay} ms after the start: {left:?}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            std::fs::remove_dir(&folder).unwrap();
+        }
+    }
+}
