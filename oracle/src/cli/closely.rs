@@ -57,7 +57,7 @@ pub(super) fn run(
                 writeln!(out, "{}", diagnose(plan, &record, paint))?;
                 false
             }
-            Verdict::Unsupported(why) | Verdict::Skipped(why) => {
+            Verdict::Unsupported(why) | Verdict::Skipped(why) | Verdict::Known(why) => {
                 writeln!(out, "- {}: {why}", plan.id)?;
                 continue;
             }

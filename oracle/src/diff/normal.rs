@@ -50,7 +50,9 @@ fn is_outside(left: &Identity, right: &Identity) -> bool {
 }
 
 fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
-    [left, right].iter().any(|identity| identity.abilities.shows.reasons == Reasons::None)
+    [left, right]
+        .iter()
+        .any(|identity| matches!(identity.abilities.shows.reasons, Reasons::None | Reasons::Own))
 }
 
 fn has_words(left: &Identity, right: &Identity) -> bool {

@@ -222,6 +222,11 @@ impl Plan {
         &self.story().steps[step.step]
     }
 
+    /// Which step of the story a move comes from, from 0.
+    pub(crate) fn step_number(&self, at: usize) -> usize {
+        self.moves.get(at).map_or(0, |step| step.step)
+    }
+
     pub(crate) fn talk(&self, index: usize) -> &Talk {
         &self.talks.talks[index]
     }

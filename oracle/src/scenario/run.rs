@@ -23,6 +23,8 @@ pub struct Record {
     pub unsupported: Vec<(Span, String)>,
     /// Parts of claims that the target shows nothing about, and where they stand. The rest of their claims counts.
     pub unseen: Vec<(Span, String)>,
+    /// How many of the compared claims the target shows something about.
+    pub seeable: usize,
     /// How many claims were compared.
     pub claims: usize,
     /// How many were to be.
@@ -66,6 +68,8 @@ pub enum Verdict {
     Unsupported(String),
     /// It is about something else.
     Skipped(String),
+    /// A claim failed as it is known to, and why.
+    Known(String),
 }
 
 /// What claims may ask of a world that runs.
@@ -172,6 +176,13 @@ impl Plan {
         if record.claims == 0 || record.claims < record.of {
             return Verdict::Failed;
         }
+        // Neither is what nobody could see.
+        if record.seeable == 0 {
+            let what = record.unseen.first().map_or("anything", |(_, what)| what.as_str());
+            return Verdict::Unsupported(format!(
+                "the target does not show {what}, and all claims are about that"
+            ));
+        }
         Verdict::Passed
     }
 
@@ -214,6 +225,7 @@ impl Record {
             failures: Vec::new(),
             unsupported: Vec::new(),
             unseen: Vec::new(),
+            seeable: 0,
             claims: 0,
             of: plan.claims(&identity.profile),
             time: Time::ZERO,
@@ -263,6 +275,7 @@ impl Record {
                 match claims::check(world, target, step) {
                     Ok(found) => {
                         self.time = self.time.max(found.until);
+                        self.seeable += usize::from(!found.hidden);
                         seen.found = found.mismatches.iter().filter(|part| !part.unseen).cloned().collect();
                         self.fail(index, found.mismatches);
                     }
@@ -291,9 +304,18 @@ impl Record {
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
         match claims::packet(world, target, claim, arrival, observation, step) {
-            Ok(mismatches) => Ok(mismatches),
+            Ok(mismatches) => {
+                self.see(claim.parts(), &mismatches);
+                Ok(mismatches)
+            }
             Err(silence) => self.silent(claim.span, silence).map(|()| Vec::new()),
         }
+    }
+
+    /// Counts a claim of so many parts as seen, unless none of them was.
+    fn see(&mut self, parts: usize, mismatches: &[Mismatch]) {
+        let unseen = mismatches.iter().filter(|mismatch| mismatch.unseen).count();
+        self.seeable += usize::from(unseen < parts.max(1));
     }
 
     pub(super) fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
@@ -319,7 +341,11 @@ impl Record {
         match refusal {
             Refusal::Unsupported(what) => self.unsupported.push((span, what)),
             Refusal::Wrong(what) | Refusal::Broken(what) => {
-                let mismatches = vec![Mismatch::new(span, "the target to do this", what)];
+                // What a program has said beside it stands in the lines below.
+                let (what, detail) = what.split_once('\n').unwrap_or((&what, ""));
+                let detail = (!detail.is_empty()).then(|| detail.to_owned());
+                let mismatches =
+                    vec![Mismatch { detail, ..Mismatch::new(span, "the target to do this", what) }];
                 self.failures.push(Failure { at, mismatches });
             }
         }

@@ -50,6 +50,15 @@ pub struct Claim {
     pub span: Span,
 }
 
+impl Claim {
+    /// How many things it says.
+    pub fn parts(&self) -> usize {
+        let said =
+            [self.class.is_some() || self.reply.is_some(), self.state.is_some(), self.timeout.is_some()];
+        said.iter().filter(|is| **is).count() + usize::from(self.flags.is_some()) + self.named.len()
+    }
+}
+
 /// What `ct state` would match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClassWord {

@@ -86,6 +86,8 @@ pub(crate) struct Found {
     pub mismatches: Vec<Mismatch>,
     /// The moment at which the check was through.
     pub until: Time,
+    /// The target shows nothing that it is about.
+    pub hidden: bool,
 }
 
 /// A class in the language's words, and whether in reply direction.

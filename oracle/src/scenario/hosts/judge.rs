@@ -28,6 +28,7 @@ impl Live<'_, '_> {
             return Ok(());
         }
         self.record.claims += 1;
+        self.record.seeable += 1;
         let now = Time(self.net.now());
         let told = self.target.advance(now)?;
         self.world.happened(&told);
@@ -48,7 +49,11 @@ impl Live<'_, '_> {
                 self.expires(flow.as_ref(), after.span, length)?
             }
             _ => match claims::check(&mut self.world, self.target, step) {
-                Ok(found) => found.mismatches,
+                Ok(found) => {
+                    // Counted here already: what is hidden was not seen.
+                    self.record.seeable -= usize::from(found.hidden);
+                    found.mismatches
+                }
                 Err(silence) => {
                     self.record.silent(node.span, silence)?;
                     return Ok(());

@@ -411,12 +411,14 @@ impl<'p> Live<'p, '_> {
             let until = self.net.now().saturating_add(PATIENCE);
             if !self.run_to(until, |live| live.passed.len() > have)? {
                 self.record.claims += 1;
+                self.record.seeable += 1;
                 let mismatch = Mismatch::new(claim.span, "a packet", "none within ten minutes");
                 self.record.fail(index, vec![mismatch]);
                 return Ok(());
             }
             let Some(passed) = self.passed.last().cloned() else { return Ok(()) };
             self.record.claims += 1;
+            self.record.seeable += 1;
             let found =
                 claims::packet(&self.world, self.target, claim, &passed.arrival, &passed.observation, step);
             self.judge(index, claim.span, found)?;
