@@ -10,7 +10,7 @@ pub struct NotInACapture {
     pub settings: usize,
     /// Packets of the tracker's own host, or to it.
     pub local: usize,
-    /// Packets that a rule drops, keeps waiting, exempts, or puts into a zone.
+    /// Packets that a rule drops, keeps waiting, exempts, or puts into a zone; all where the host has rules of its own.
     pub ruled: usize,
 }
 
@@ -41,8 +41,10 @@ pub fn capture(plan: &Plan) -> (Vec<u8>, NotInACapture) {
             Happens::Release(..) => missing.ruled += 1,
             Happens::Packet(arrival) => {
                 missing.local += usize::from(arrival.path != Path::Forward);
-                missing.ruled +=
-                    usize::from(arrival.notrack || arrival.zone != 0 || arrival.fate != Fate::Passes);
+                let has_rules = !plan.config().rules.is_empty();
+                missing.ruled += usize::from(
+                    has_rules || arrival.notrack || arrival.zone != 0 || arrival.fate != Fate::Passes,
+                );
                 let (at, length) = (arrival.at.as_nanos(), arrival.bytes.len() as u32);
                 for field in [(at / NANOS) as u32, (at % NANOS) as u32, length, length] {
                     bytes.extend(field.to_le_bytes());

@@ -46,6 +46,9 @@ pub struct World {
     pub sources: Vec<String>,
     /// Sysctls before the first step, in order.
     pub settings: Vec<Setting>,
+    /// The rules on the tracker's host, in nftables' words: `TABLE HOOK statements`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -228,6 +231,7 @@ fn world(plan: &Plan, record: &Record, reference: &mut Reference) -> World {
         .to_owned(),
         sources: story.sources.clone(),
         settings: plan.config().settings.iter().map(setting).collect(),
+        rules: plan.config().rules.rules().iter().map(ToString::to_string).collect(),
         steps: steps(plan, record, reference),
     }
 }
