@@ -467,7 +467,9 @@ impl Exec {
     fn said_to(&mut self, ask: &Ask, answer: Answer) -> Result<Said, Refusal> {
         match ask {
             Ask::Set(_) => self.done(answer).map(|()| Said::Done),
-            Ask::Packet(_) | Ask::Release(_) => self.observed(answer).map(Said::Observed),
+            Ask::Packet(_) | Ask::Release(_) => {
+                self.observed(answer).map(|seen| Said::Observed(Box::new(seen)))
+            }
             Ask::Advance(_) => self.happened(answer).map(Said::Happened),
             Ask::Table => self.listed(answer).map(Said::Entries),
             Ask::Expectations => self.expected(answer).map(Said::Expected),
