@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release --example conformance -- reference linux linux:6.1 linux:6.12 linux:7.3 ovs
 //! ```
+#![allow(clippy::print_stderr, clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -44,11 +44,11 @@ pub struct Imported {
 pub enum Trouble {
     /// The capture cannot be read to its end.
     Capture(CaptureError),
-    /// It has more packets than [`MOST_PACKETS`].
+    /// It has more packets than `MOST_PACKETS`.
     TooMany,
     /// There is no packet of IP in it.
     Empty,
-    /// A packet for which there are no words has more than [`MOST_RAW`] bytes.
+    /// A packet for which there are no words has more than `MOST_RAW` bytes.
     TooLong {
         /// Which, counted from 1 over those of IP.
         packet: usize,

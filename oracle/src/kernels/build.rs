@@ -167,10 +167,9 @@ fn fetch(version: &str, mirror: &str, work: &Path, tell: &mut dyn FnMut(&str)) -
         .map_err(|error| {
             format!("{error}\nDebian has the versions that https://packages.debian.org/linux-source lists")
         })?;
-    let found = fs::read_dir(work).map_err(failed(work))?.flatten().map(|entry| entry.path());
+    let mut found = fs::read_dir(work).map_err(failed(work))?.flatten().map(|entry| entry.path());
     let archive = found
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .next()
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .ok_or("apt-get has fetched nothing")?;
     tell("unpacking it");
     run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(work.join("package")))?;

@@ -46,7 +46,7 @@ pub enum Said {
     /// To a setting.
     Done,
     /// To a packet.
-    Observed(Observation),
+    Observed(Box<Observation>),
     /// To time.
     Happened(Vec<Happening>),
     /// To a question for the table.
@@ -92,8 +92,8 @@ impl Ask {
     fn put<T: Target + ?Sized>(&self, target: &mut T) -> Result<Said, Refusal> {
         Ok(match self {
             Ask::Set(setting) => target.set(setting).map(|()| Said::Done)?,
-            Ask::Packet(arrival) => Said::Observed(target.packet(arrival)?),
-            Ask::Release(release) => Said::Observed(target.release(release)?),
+            Ask::Packet(arrival) => Said::Observed(Box::new(target.packet(arrival)?)),
+            Ask::Release(release) => Said::Observed(Box::new(target.release(release)?)),
             Ask::Advance(to) => Said::Happened(target.advance(*to)?),
             Ask::Table => Said::Entries(target.table()?),
             Ask::Expectations => Said::Expected(target.expectations()?),
@@ -167,14 +167,14 @@ impl Target for Playback {
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         match self.find(|ask| matches!(ask, Ask::Packet(other) if other == arrival))? {
-            Said::Observed(observation) => Ok(observation),
+            Said::Observed(observation) => Ok(*observation),
             _ => another(),
         }
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
         match self.find(|ask| matches!(ask, Ask::Release(other) if other == release))? {
-            Said::Observed(observation) => Ok(observation),
+            Said::Observed(observation) => Ok(*observation),
             _ => another(),
         }
     }

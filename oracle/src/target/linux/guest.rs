@@ -137,7 +137,7 @@ impl Guest {
         let worlds = &mut self.worlds;
         Ok(match ask {
             Ask::Set(setting) => child::set(worlds, setting).map(|()| Said::Done)?,
-            Ask::Packet(arrival) => Said::Observed(child::packet(worlds, arrival)?),
+            Ask::Packet(arrival) => Said::Observed(Box::new(child::packet(worlds, arrival)?)),
             Ask::Release(_) => {
                 let what = "this target keeps no packet between tracking and confirmation";
                 return Err(Refusal::Unsupported(what.to_owned()));
