@@ -36,12 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn linux() -> Result<Box<dyn Target + Send>, String> {
-    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE }).map_err(
-        |unusable| match unusable {
+    known::open("linux", &Wish { profile: &LINUX_6_18, patience: PATIENCE, limits: Default::default() })
+        .map_err(|unusable| match unusable {
             Unusable::Missing(what) => what,
             Unusable::Unknown => "this program does not know it".to_owned(),
-        },
-    )
+        })
 }
 
 /// What stands in the place of all tests where there is no such target.
@@ -88,7 +87,7 @@ fn trials(target: Box<dyn Target + Send>, arguments: &Arguments) -> Vec<Trial> {
 fn told(ended: Ended) -> Trial {
     let name = format!("suite::{}", ended.plan.id);
     match ended.verdict {
-        Verdict::Skipped(why) | Verdict::Unsupported(why) => {
+        Verdict::Skipped(why) | Verdict::Unsupported(why) | Verdict::Known(why) => {
             Trial::test(format!("{name}: {why}"), || Ok(())).with_ignored_flag(true)
         }
         Verdict::Passed => Trial::test(name, || Ok(())),

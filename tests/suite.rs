@@ -45,7 +45,7 @@ fn holds(plan: &Plan) -> Result<(), Failed> {
     match plan.verdict(&record) {
         Verdict::Passed => Ok(()),
         Verdict::Failed => Err(diagnose(plan, &record, Paint::PLAIN).into()),
-        Verdict::Skipped(why) | Verdict::Unsupported(why) => Err(why.into()),
+        Verdict::Skipped(why) | Verdict::Unsupported(why) | Verdict::Known(why) => Err(why.into()),
     }
 }
 

@@ -15,7 +15,7 @@ use conntruth_sim::topology::Site;
 pub struct Tracked {
     engine: Engine,
     site: Site,
-    held: BTreeMap<Datagram, Vec<Vec<u8>>>,
+    gathering: Gathering,
     /// Names for datagrams that are cut on the way out.
     ident: u32,
     passed: Option<VecDeque<Passed>>,
@@ -41,8 +41,46 @@ const NANOS: u64 = 1_000_000_000;
 /// What names a datagram among fragments.
 type Datagram = (IpAddr, IpAddr, u32, u8);
 
+/// Fragments that a tracker holds, until their datagram is whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gathering {
+    held: BTreeMap<Datagram, Vec<Vec<u8>>>,
+}
+
 /// A packet that goes no further, and the ICMP error that its sender is due.
 struct Complaint(Option<Vec<u8>>);
+
+impl Gathering {
+    /// A fragment that the tracker holds waits for the others; what is whole goes on, piece by piece, in order.
+    pub(crate) fn gather(
+        &mut self,
+        bytes: Vec<u8>,
+        header: &Header,
+        verdict: Verdict,
+        class: Class,
+    ) -> Vec<Vec<u8>> {
+        let Some(slice) = header.fragment else { return vec![bytes] };
+        let protocol = if header.src.is_ipv4() { header.protocol } else { 0 };
+        let datagram = (header.src, header.dst, slice.ident, protocol);
+        if verdict == Verdict::Drop {
+            self.held.remove(&datagram);
+            return Vec::new();
+        }
+        let pieces = self.held.entry(datagram).or_default();
+        // A copy of what is there already is no piece of its own.
+        if !pieces.contains(&bytes) {
+            pieces.push(bytes);
+        }
+        if class == Class::Held {
+            return Vec::new();
+        }
+        let mut pieces = self.held.remove(&datagram).unwrap_or_default();
+        let offset =
+            |bytes: &Vec<u8>| Header::read(bytes).and_then(|header| header.fragment).map_or(0, |s| s.offset);
+        pieces.sort_by_key(offset);
+        pieces
+    }
+}
 
 impl Tracked {
     /// A tracker with these semantics, and an empty table.
@@ -53,7 +91,7 @@ impl Tracked {
     /// A tracker as it stands.
     pub fn with_engine(engine: Engine) -> Tracked {
         let site = Site { name: String::new(), interfaces: Vec::new(), routes: Vec::new() };
-        Tracked { engine, site, held: BTreeMap::new(), ident: 0, passed: None }
+        Tracked { engine, site, gathering: Gathering::default(), ident: 0, passed: None }
     }
 
     /// The tracker.
@@ -69,30 +107,6 @@ impl Tracked {
     /// The next packet that it kept, oldest first.
     pub fn poll_passed(&mut self) -> Option<Passed> {
         self.passed.as_mut()?.pop_front()
-    }
-
-    /// A fragment that the tracker holds waits for the others; what is whole goes on, piece by piece, in order.
-    fn gather(&mut self, bytes: Vec<u8>, header: &Header, outcome: &Outcome) -> Vec<Vec<u8>> {
-        let Some(slice) = header.fragment else { return vec![bytes] };
-        let protocol = if header.src.is_ipv4() { header.protocol } else { 0 };
-        let datagram = (header.src, header.dst, slice.ident, protocol);
-        if outcome.verdict == Verdict::Drop {
-            self.held.remove(&datagram);
-            return Vec::new();
-        }
-        let pieces = self.held.entry(datagram).or_default();
-        // A copy of what is there already is no piece of its own.
-        if !pieces.contains(&bytes) {
-            pieces.push(bytes);
-        }
-        if outcome.class == Class::Held {
-            return Vec::new();
-        }
-        let mut pieces = self.held.remove(&datagram).unwrap_or_default();
-        let offset =
-            |bytes: &Vec<u8>| Header::read(bytes).and_then(|header| header.fragment).map_or(0, |s| s.offset);
-        pieces.sort_by_key(offset);
-        pieces
     }
 
     /// Between the hooks, as a router: where the pieces go, or the ICMP error about them.
@@ -165,7 +179,7 @@ impl Middlebox for Tracked {
         let outcome = match Header::read(&packet).filter(|_| first.class != Class::Discarded) {
             None => self.engine.discard(passage),
             Some(header) => {
-                let pieces = self.gather(packet, &header, &first);
+                let pieces = self.gathering.gather(packet, &header, first.verdict, first.class);
                 if pieces.is_empty() || first.verdict == Verdict::Drop {
                     self.engine.discard(passage)
                 } else {

@@ -121,3 +121,28 @@ fn killed_at_any_moment_it_leaves_nothing_behind() {
         }
     }
 }
+
+/// Every statement of the subset is loaded into the running kernel, and packets fare there as in the reference.
+#[test]
+fn the_kernel_takes_every_statement() {
+    let folder = std::env::temp_dir().join(format!("conntruth-rules-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (index, rule) in conntruth_engine::RuleSet::EVERY.iter().enumerate() {
+        let text = format!(
+            "rules\n    {rule}\nflow web tcp client:40000 > server:80\nflow dns udp client:5000 > server:53\n\
+             flow own udp client:5000 > box:53\nflow out udp box:5001 > server:5\n\n\
+             web > S\nweb < S.\nweb > .\ndns > (40)\ndns < (40)\nown > (40)\nout > (40)\n"
+        );
+        std::fs::write(folder.join(format!("rule-{index}.ct")), text).unwrap();
+    }
+    let path = folder.display().to_string();
+    let blessed = conntruth(&["run", &path, "--bless"]).output().unwrap();
+    assert!(blessed.status.success(), "{}", String::from_utf8_lossy(&blessed.stderr));
+    let output = run(&["run", &path, "--target", "linux"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let Some(output) = output else { return };
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let count = conntruth_engine::RuleSet::EVERY.len();
+    assert!(text.contains(&format!("{count} passed, 0 failed, 0 skipped")), "{text}");
+}

@@ -1,7 +1,5 @@
 //! How good the suite is: of the mutants that anybody can notice, next to all are noticed.
 
-use std::time::{Duration, Instant};
-
 use conntruth::mutants::{EQUIVALENT, Kind, all, score};
 use conntruth::suite::Suite;
 use conntruth_engine::LINUX_6_18;
@@ -17,13 +15,11 @@ fn the_suite_notices_what_is_wrong() {
         .filter(|(index, mutant)| !matches!(mutant.kind, Kind::TcpCell | Kind::SctpCell) || index % 7 == 0)
         .map(|(_, mutant)| mutant)
         .collect();
-    let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let score = score(&plans, &mutants, threads, || {});
     assert_eq!(score.survivors, Vec::<String>::new());
     assert_eq!(score.stale, Vec::<String>::new());
     assert!(score.per_mille() >= 990, "{}", score.per_mille());
-    assert!(began.elapsed() < Duration::from_secs(300), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //!
 //! The browser is Chromium, headless, where there is one; where not, that is said, and what needs it is left out.
 
+// How long people wait is what is measured here, and what is left out is said.
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -62,6 +62,14 @@ pub(crate) enum Verdict {
 /// Runs a chain over a packet. A rule that compares something that is not there ends there.
 pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(String, Counter)]) -> Verdict {
     for rule in &chain.rules {
+        // nftables puts what a reject needs before all else in its rule.
+        let needs = rule.statements().find_map(|statement| match statement {
+            Statement::Reject(with) => Some(*with),
+            _ => None,
+        });
+        if needs.is_some_and(|with| !fits(with, passing)) {
+            continue;
+        }
         for statement in rule.statements() {
             match statement {
                 Statement::Match(comparison) if !holds(comparison, passing) => break,
@@ -75,10 +83,7 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
                 Statement::Notrack => notrack(passing),
                 Statement::Accept => return Verdict::Accept,
                 Statement::Drop => return Verdict::Drop(rule.to_string()),
-                Statement::Reject(with) if fits(*with, passing) => {
-                    return Verdict::Reject(*with, rule.to_string());
-                }
-                Statement::Reject(_) => break,
+                Statement::Reject(with) => return Verdict::Reject(*with, rule.to_string()),
             }
         }
     }

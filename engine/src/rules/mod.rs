@@ -52,6 +52,50 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// Rules with every kind of statement, field, comparison and value, each as it is printed: for tests of all that must
+    /// know them.
+    pub const EVERY: &'static [&'static str] = &[
+        "filter forward ct state established, related accept",
+        "filter forward ct state != new drop",
+        "filter forward ct state { new, untracked } drop",
+        "filter forward ct status seen-reply, assured accept",
+        "filter forward ct status & (seen-reply|assured) == seen-reply accept",
+        "filter forward ct direction != original accept",
+        "filter forward ct mark & 0xff == 5 accept",
+        "filter forward ct mark { 1, 3-5 } accept",
+        "filter forward ct zone != 2 accept",
+        "filter forward ct expiration 10s-1m30s accept",
+        "filter forward ct expiration > 1d accept",
+        "filter forward ct helper \"ftp\" accept",
+        "filter forward meta mark <= 7 accept",
+        "filter forward meta l4proto { tcp, udp, 99 } accept",
+        "filter forward meta nfproto ipv6 accept",
+        "filter forward iifname inside oifname != { outside, lo } accept",
+        "filter forward ip saddr 10.0.0.0/8 ip daddr != 10.0.1.1-10.0.1.9 accept",
+        "filter forward ip saddr & 0.0.0.3 == 0.0.0.1 accept",
+        "filter forward ip6 saddr { fd00:a::1, fd00:b::/32 } accept",
+        "filter forward ip protocol icmp accept",
+        "filter forward ip dscp ef ip ttl < 5 ip length > 60 accept",
+        "filter forward ip6 nexthdr icmpv6 ip6 dscp cs1 ip6 hoplimit 64 accept",
+        "filter forward tcp flags & (fin|syn|rst|ack) == syn accept",
+        "filter forward tcp flags syn, ack / syn, ack, rst accept",
+        "filter forward tcp sport > 1023 tcp dport { 22, 80-90 } accept",
+        "filter forward udp dport 53 accept",
+        "filter forward sctp dport != 5 accept",
+        "filter forward icmp type { echo-request, 13 } icmp code 0 accept",
+        "filter forward icmpv6 type != packet-too-big accept",
+        "filter input counter counter name bad log log prefix \"bad: \" drop",
+        "filter output reject",
+        "filter output reject with tcp reset",
+        "filter output reject with icmp host-prohibited",
+        "filter output reject with icmpv6 policy-fail",
+        "mangle prerouting reject with icmpx admin-prohibited",
+        "mangle postrouting ct mark set 7 meta mark set ct mark ct mark set meta mark accept",
+        "raw prerouting notrack",
+        "raw output ct zone set 7",
+        "filter forward policy drop",
+    ];
+
     /// Reads the lines of a rule set.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use super::statement::{Body, Match, Rule, Source, Statement, Table, Target, Test, With};
 use super::words::{
-    FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, LATER, POLICIES, STATEMENTS, TABLES,
+    FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, IP_PROTOCOL, IP6_NEXTHDR, LATER, POLICIES,
+    STATEMENTS, TABLES,
 };
 use crate::outcome::Hook;
 use cursor::{Cursor, tokens};
@@ -263,6 +264,8 @@ fn check_place(statement: &Statement, table: Table, hook: Hook, place: &Range<us
 struct Needs {
     family: Option<&'static str>,
     transport: Option<(u8, &'static str)>,
+    /// Sets of protocols and of families were said.
+    sets: (bool, bool),
 }
 
 impl Needs {
@@ -295,6 +298,22 @@ impl Needs {
         };
         let clash =
             |title: String| Err(error(title, place.clone(), "statements that one packet can fit".to_owned()));
+        let is_of = |field: Field| match statement {
+            Statement::Match(Match { field: found, test: Test::In(ranges), .. }) => {
+                *found == field && ranges.len() > 1
+            }
+            _ => false,
+        };
+        let is_typed = matches!(
+            statement,
+            Statement::Match(Match { field: Field::Transport(..), .. }) | Statement::Reject(With::TcpReset)
+        );
+        if (self.sets.0 && is_typed) || (self.sets.1 && family.is_some()) {
+            let title = "nftables takes the set before this for a single protocol";
+            return clash(format!("{title}: a rule for each, or this first"));
+        }
+        self.sets.0 |= [Field::L4Protocol, IP_PROTOCOL, IP6_NEXTHDR].into_iter().any(is_of);
+        self.sets.1 |= is_of(Field::Family);
         match (self.family, family) {
             (Some(before), Some(now)) if before != now => {
                 return clash(format!("no packet is both {before} and {now}"));

@@ -64,8 +64,7 @@ fn is_intact(view: &View<'_>) -> bool {
     let bytes = datagram.from(offset);
     let verify = match number {
         protocol::UDP => bytes.get(6..8).is_none_or(|field| field != [0, 0]),
-        protocol::GRE => bytes.first().is_none_or(|flags| flags & 0x80 != 0),
-        AH | ESP | DCCP | protocol::SCTP | protocol::UDPLITE => false,
+        protocol::GRE | AH | ESP | DCCP | protocol::SCTP | protocol::UDPLITE => false,
         _ => true,
     };
     let is_plain = datagram.family == Family::Ipv4 && !matches!(number, protocol::TCP | protocol::UDP);
@@ -119,12 +118,20 @@ fn quoted(view: &View<'_>) -> Vec<u8> {
 
 /// An error is not answered with an error.
 fn is_icmp_error(view: &View<'_>) -> bool {
-    let Some((number, bytes)) = view.transport() else { return false };
-    match (view.datagram.family, number, bytes.first()) {
-        (Family::Ipv4, protocol::ICMP, Some(kind)) => matches!(kind, 3..=5 | 11 | 12 | 19..),
-        (Family::Ipv4, protocol::ICMP, None) => true,
-        (Family::Ipv6, protocol::ICMPV6, kind) => kind.is_none_or(|kind| kind & 0x80 == 0),
-        _ => false,
+    match view.datagram.family {
+        Family::Ipv4 => {
+            // What is no query counts as an error here, the router's messages among it.
+            let kind = view.datagram.from(view.datagram.header_len).first();
+            view.datagram.protocol == protocol::ICMP
+                && !kind.is_some_and(|kind| matches!(kind, 0 | 8 | 13..=18))
+        }
+        Family::Ipv6 => {
+            let part = ip::skip_extensions(view.datagram.bytes, view.datagram.protocol, 40);
+            part.is_ok_and(|part| {
+                let kind = view.datagram.from(part.offset).first();
+                part.protocol == protocol::ICMPV6 && kind.is_none_or(|kind| kind & 0x80 == 0)
+            })
+        }
     }
 }
 

@@ -97,7 +97,10 @@ fn ipv6_transport(bytes: &[u8]) -> Option<(u8, usize)> {
         if protocol == FRAGMENT {
             let &[high, low] = bytes.get(at + 2..)?.first_chunk()?;
             if u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
-                return None;
+                // A later fragment has a protocol and no place: fields are then read from the packet's first byte on.
+                // Source: linux 6.18 net/netfilter/nf_tables_core.c `nft_payload_fast_eval`.
+                let is_last = !matches!(following, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION);
+                return is_last.then_some((following, 0));
             }
             at += 8;
         } else {

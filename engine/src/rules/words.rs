@@ -184,6 +184,9 @@ const SCTP: u8 = 132;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
+pub(super) const IP_PROTOCOL: Field = Field::Ip4(slice(9, 1));
+pub(super) const IP6_NEXTHDR: Field = Field::Ip6(slice(6, 1));
+
 /// All fields, by their words.
 #[rustfmt::skip]
 pub(super) const FIELDS: &[(&str, &str, Field, Kind)] = &[
@@ -201,13 +204,13 @@ pub(super) const FIELDS: &[(&str, &str, Field, Kind)] = &[
     ("oifname", "", Field::Oif, Kind::Name),
     ("ip", "saddr", Field::Ip4(slice(12, 4)), Kind::Address4),
     ("ip", "daddr", Field::Ip4(slice(16, 4)), Kind::Address4),
-    ("ip", "protocol", Field::Ip4(slice(9, 1)), Kind::Number(8, PROTOCOLS)),
+    ("ip", "protocol", IP_PROTOCOL, Kind::Number(8, PROTOCOLS)),
     ("ip", "dscp", Field::Ip4(Slice { at: 1, length: 1, shift: 2, bits: 6 }), Kind::Number(6, DSCP)),
     ("ip", "ttl", Field::Ip4(slice(8, 1)), Kind::Number(8, &[])),
     ("ip", "length", Field::Ip4(slice(2, 2)), Kind::Number(16, &[])),
     ("ip6", "saddr", Field::Ip6(slice(8, 16)), Kind::Address6),
     ("ip6", "daddr", Field::Ip6(slice(24, 16)), Kind::Address6),
-    ("ip6", "nexthdr", Field::Ip6(slice(6, 1)), Kind::Number(8, PROTOCOLS)),
+    ("ip6", "nexthdr", IP6_NEXTHDR, Kind::Number(8, PROTOCOLS)),
     ("ip6", "dscp", Field::Ip6(Slice { at: 0, length: 2, shift: 6, bits: 6 }), Kind::Number(6, DSCP)),
     ("ip6", "hoplimit", Field::Ip6(slice(7, 1)), Kind::Number(8, &[])),
     ("ip6", "length", Field::Ip6(slice(4, 2)), Kind::Number(16, &[])),

@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod capture;
 mod check;
+mod closely;
 mod completions;
 mod coverage;
 mod diff;
@@ -19,11 +20,13 @@ mod explain;
 mod export;
 mod format;
 mod import;
+mod init;
 mod kernel;
 mod mutants;
 mod profiles;
 mod replay;
 mod run;
+mod serve;
 mod targets;
 mod tone;
 mod try_;
@@ -55,11 +58,13 @@ enum Command {
     Fmt(format::Args),
     Coverage(coverage::Args),
     Diff(diff::Args),
+    Init(init::Args),
     Mutants(mutants::Args),
     Import(import::Args),
     Export(export::Args),
     Profiles(profiles::Args),
     Targets(targets::Args),
+    Serve(serve::Args),
     Kernel(kernel::Args),
     Completions(completions::Args),
 }
@@ -114,11 +119,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fmt(args) => format::run(args, &tone),
         Command::Coverage(args) => coverage::run(args, &tone),
         Command::Diff(args) => diff::run(args, &tone),
+        Command::Init(args) => init::run(args, &tone),
         Command::Mutants(args) => mutants::run(args, &tone),
         Command::Import(args) => import::run(args, &tone),
         Command::Export(args) => export::run(args, &tone),
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
+        Command::Serve(args) => serve::run(args, &tone),
         Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

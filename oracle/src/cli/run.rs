@@ -1,5 +1,6 @@
 //! `conntruth run`: scenarios against a target.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,12 +9,15 @@ use conntruth_engine::{LINUX_6_18, Profile};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use indicatif::ProgressBar;
 
-use super::{Error, Exit, Tone};
+use super::{Error, Exit, Tone, closely};
+use crate::language::ast::Grade;
+use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
 use crate::report::{self, Run};
 use crate::scenario::Plan;
-use crate::suite::{self, Blessing, File, Look, Origin, Suite, Totals, Unreadable};
+use crate::suite::{self, Blessing, File, KnownFailures, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
+use crate::target::exec::Limits;
 use crate::target::known::{self, KNOWN, Unusable, Wish};
 
 const EXAMPLES: &str = "\
@@ -21,13 +25,19 @@ Examples:
   conntruth run                            the suite that the program carries
   conntruth run --filter 'tcp/**'          a part of it
   conntruth run my-case.ct                 a scenario of your own, or a folder of them
+  conntruth run my-case.ct --trace         draw who sent what, and what the tracker made of it
+  conntruth run my-case.ct --pcap DIR      captures of every wire, where hosts act
   conntruth run my-case.ct --bless         write what was found into its claims
   conntruth run --target linux             hold the suite against the kernel that runs here
   conntruth run --report site              a report for browsers: open site/index.html
   conntruth run --target linux --report site
                                            the kernel beside the reference, in the same report
   conntruth run --format markdown >> $GITHUB_STEP_SUMMARY
-                                           a summary where CI shows one";
+                                           a summary where CI shows one
+  conntruth run --target 'exec:python3 adapter.py'
+                                           ... against a program of yours: see `conntruth init`
+  conntruth run --target exec:./adapter --validate
+                                           ... and check every message that it sends";
 
 /// Run scenarios and compare their claims.
 #[derive(Debug, Default, clap::Args)]
@@ -60,9 +70,71 @@ pub(super) struct Args {
     /// How many worlds run side by side; as many as are good for the target where nothing is said.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Draw what happens: hosts as columns, the tracker in the middle.
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    trace: Option<Style>,
+    /// Write captures of every wire of every world with hosts into this folder.
+    #[arg(long, value_name = "DIR")]
+    pcap: Option<PathBuf>,
+    /// Run everything twice, and name the first event that differs.
+    #[arg(long)]
+    check_determinism: bool,
     /// Whose semantics the reference has.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18")]
     profile: String,
+    /// Count the failures that this file names as known; one that passes, differs or does not exist is a failure.
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
+    /// Write all failures into a file of known failures; reasons and links in it, or in --known, stay.
+    #[arg(long, value_name = "FILE")]
+    write_known: Option<PathBuf>,
+    /// Only scenarios of this grade, or a stronger one.
+    #[arg(long, value_name = "GRADE", value_parser = grade)]
+    grade: Option<Grade>,
+    /// The version that the suite must have; it is printed with failures, and in `--format jsonl`.
+    #[arg(long, value_name = "VERSION")]
+    suite_version: Option<String>,
+    #[command(flatten)]
+    exec: Exec,
+}
+
+fn grade(word: &str) -> Result<Grade, String> {
+    let known = GRADES.iter().find(|(name, _)| *name == word);
+    known.map(|(_, grade)| *grade).ok_or_else(|| "one of must, should, may".to_owned())
+}
+
+/// What a program that is a target may do.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Exec {
+    /// Of a target `exec:COMMAND`: hold every message, in both directions, against the protocol's schema.
+    #[arg(long)]
+    validate: bool,
+    /// Of a target `exec:COMMAND`: how long it may take for an answer [default: 5s].
+    #[arg(long, value_name = "TIME", value_parser = patience)]
+    answer_time: Option<Duration>,
+    /// Of a target `exec:COMMAND`: how many bytes of an answer are read [default: 67108864].
+    #[arg(long, value_name = "BYTES")]
+    answer_bytes: Option<usize>,
+}
+
+impl Exec {
+    fn limits(self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            answer: self.answer_time.unwrap_or(usual.answer),
+            output: self.answer_bytes.unwrap_or(usual.output),
+            validate: self.validate,
+        }
+    }
+}
+
+/// How to draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Style {
+    /// For a terminal.
+    Text,
+    /// As a diagram of Mermaid.
+    Mermaid,
 }
 
 /// How to report.
@@ -93,7 +165,12 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let mut target = match target(&args.target, &args.profile, args.patience, tone)? {
+    let version = suite::version();
+    if let Some(wanted) = args.suite_version.as_ref().filter(|wanted| **wanted != version) {
+        return Err(format!("the suite in this program is {version}, not {wanted}").into());
+    }
+    let before = known_before(args)?;
+    let mut target = match open(&args.target, &args.profile, args.patience, args.exec, tone)? {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
@@ -101,9 +178,17 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if args.bless {
         bless(&files, &mut *target, tone)?;
         // Judged as it now stands.
-        return judge(args, &selected(&args.paths, &args.filter, tone)?, target, tone);
+        return judge(args, &selected(&args.paths, &args.filter, tone)?, target, before.as_ref(), tone);
     }
-    judge(args, &files, target, tone)
+    if args.trace.is_some() || args.pcap.is_some() || args.check_determinism {
+        let look = closely::Closely {
+            trace: args.trace,
+            captures: args.pcap.as_deref(),
+            twice: args.check_determinism,
+        };
+        return closely::run(&look, &files, &mut *target, tone);
+    }
+    judge(args, &files, target, before.as_ref(), tone)
 }
 
 /// The target of that name, or the exit code of a command that cannot have it, which was then said.
@@ -113,8 +198,19 @@ pub(super) fn target(
     patience: Duration,
     tone: &Tone,
 ) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
+    open(name, profile, patience, Exec::default(), tone)
+}
+
+/// As [`target`], with what a program may do.
+fn open(
+    name: &str,
+    profile: &str,
+    patience: Duration,
+    exec: Exec,
+    tone: &Tone,
+) -> Result<Result<Box<dyn Target + Send>, Exit>, Error> {
     let profile = self::profile(profile)?;
-    match known::open(name, &Wish { profile, patience }) {
+    match known::open(name, &Wish { profile, patience, limits: exec.limits() }) {
         Ok(target) => Ok(Ok(target)),
         Err(Unusable::Unknown) => {
             let names = KNOWN.map(|known| format!("`{}`", known.name)).join(", ");
@@ -222,19 +318,73 @@ fn bless(files: &[File], target: &mut dyn Target, tone: &Tone) -> Result<(), Err
     Ok(())
 }
 
-fn judge(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Tone) -> Result<Exit, Error> {
-    let plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
+/// The known failures that the arguments name.
+fn known_before(args: &Args) -> Result<Option<KnownFailures>, Error> {
+    let written = args.write_known.as_ref().filter(|path| path.exists());
+    let Some(path) = args.known.as_ref().or(written) else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Some(KnownFailures::read(&text).map_err(|error| format!("{}: {error}", path.display()))?))
+}
+
+/// Counts known failures as such, and writes them where that is asked for.
+fn excuse(suite: &mut Suite, args: &Args, before: Option<&KnownFailures>, tone: &Tone) -> Result<(), Error> {
+    let written;
+    let file = match (&args.write_known, before) {
+        (Some(path), _) => {
+            written = KnownFailures::of(suite, before);
+            let text = written.write(&suite.identity);
+            suite::replace(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+            let (count, s) = (written.known.len(), if written.known.len() == 1 { "" } else { "s" });
+            tone.note(format!("{}: {count} known failure{s} written", path.display()));
+            &written
+        }
+        (None, Some(before)) => before,
+        (None, None) => return Ok(()),
+    };
+    let mut others = BTreeSet::new();
+    if !args.paths.is_empty() || !args.filter.is_empty() || args.grade.is_some() {
+        // What was not selected is not stale.
+        let all = suite::embedded().map_err(|error| located(error, tone))?;
+        for plan in Suite::plans(&all, suite.identity.hz).map_err(|error| located(error, tone))? {
+            others.insert(plan.id.to_string());
+            others.insert(plan.id.scenario);
+        }
+    }
+    suite.excuse(file, &others);
+    Ok(())
+}
+
+fn judge(
+    args: &Args,
+    files: &[File],
+    target: Box<dyn Target + Send>,
+    before: Option<&KnownFailures>,
+    tone: &Tone,
+) -> Result<Exit, Error> {
+    let mut plans = Suite::plans(files, target.identity().hz).map_err(|error| located(error, tone))?;
+    let all = plans.len();
+    plans.retain(|plan| args.grade.is_none_or(|grade| plan.story().grade <= grade));
+    if plans.is_empty() {
+        return Err(format!("none of {all} scenarios has this grade").into());
+    }
     let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
+    let first = target.first_exchange();
     let mut targets = vec![target];
     while targets.len() < jobs {
-        match self::target(&args.target, &args.profile, args.patience, tone)? {
+        match open(&args.target, &args.profile, args.patience, args.exec, tone)? {
             Ok(another) => targets.push(another),
             // Fewer than wished for will do.
             Err(_) => break,
         }
     }
-    let (suite, took) = timed(plans, targets, tone)?;
+    let (mut suite, took) = timed(plans, targets, tone)?;
+    suite.version = args.paths.is_empty().then(suite::version);
+    excuse(&mut suite, args, before, tone)?;
     let totals = suite.totals();
+    if let (1.., 0, Some(talk)) = (totals.failed, totals.passed, first.as_ref().and_then(|first| first.get()))
+    {
+        tone.warn(format!("every scenario failed: the adapter is probably wrong. What was said first (> to it, < from it):\n{talk}"));
+    }
     let out = match args.format {
         Format::Text => {
             let look = Look {
@@ -264,7 +414,7 @@ fn judge(args: &Args, files: &[File], target: Box<dyn Target + Send>, tone: &Ton
         ));
     }
     anstream::stdout().lock().write_all(out.as_bytes())?;
-    Ok(exit(&totals))
+    Ok(if suite.stale.is_empty() { exit(&totals) } else { Exit::Failed })
 }
 
 /// Runs the plans, with a progress bar where somebody looks. The clock is for people: nothing depends on it.
@@ -306,6 +456,11 @@ fn again(args: &Args) -> String {
         words.push(format!("--target {}", shell(&args.target)));
         words.push(format!("--patience {}ms", args.patience.as_millis()));
     }
+    words.extend(args.grade.map(|grade| format!("--grade {}", word_of(GRADES, grade))));
+    words.extend(args.known.as_ref().map(|path| format!("--known {}", shell(&path.display().to_string()))));
+    words.extend(args.exec.answer_time.map(|time| format!("--answer-time {}ms", time.as_millis())));
+    words.extend(args.exec.answer_bytes.map(|bytes| format!("--answer-bytes {bytes}")));
+    words.extend(args.exec.validate.then(|| "--validate".to_owned()));
     words.join(" ")
 }
 

@@ -8,6 +8,7 @@ use conntruth_engine::LINUX_6_18;
 use super::{Error, Exit, Tone};
 use crate::kernels;
 use crate::paint::{Paint, Role};
+use crate::target::exec::Limits;
 use crate::target::known::{self, KNOWN, Known, Unusable, Wish};
 use crate::target::{Identity, Passing, Reasons};
 
@@ -19,8 +20,12 @@ pub(super) struct Args {}
 pub(super) fn run(_args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let mut out = anstream::stdout().lock();
     let paint = Paint::new(tone.colors_stdout());
-    let wish = Wish { profile: &LINUX_6_18, patience: Duration::ZERO };
+    let wish = Wish { profile: &LINUX_6_18, patience: Duration::ZERO, limits: Limits::default() };
     for target in KNOWN.iter().flat_map(named) {
+        if target.name.starts_with("exec:") {
+            writeln!(out, "  {:<10} {}", target.name, target.about)?;
+            continue;
+        }
         let (mark, lines) = match known::open(&target.name, &wish) {
             Ok(open) => (paint.over(Role::Good, "✓"), told(&open.identity())),
             Err(Unusable::Missing(what)) => (paint.over(Role::Bad, "✗"), vec![format!("not here: {what}")]),
@@ -63,6 +68,7 @@ fn told(identity: &Identity) -> Vec<String> {
     let reasons = match shows.reasons {
         Reasons::All => "why, of every packet",
         Reasons::Invalid => "why, of INVALID packets",
+        Reasons::Own => "why, in its own words",
         Reasons::None => "",
     };
     let shown = [

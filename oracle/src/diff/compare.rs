@@ -207,16 +207,18 @@ fn comparable(sent: &Sent, other: &Sent, normal: Normal) -> Vec<u8> {
     let mut bytes = sent.bytes.clone();
     if normal.has(Norm::Answers) {
         bytes.truncate(other.bytes.len());
-        let own: &[std::ops::Range<usize>] = match bytes.first().map(|first| first >> 4) {
+        let own: Vec<(usize, usize)> = match bytes.first().map(|first| first >> 4) {
             // Of TCP the checksum, too, also where it is quoted. Where options are echoed or quoted nothing but the addresses.
-            Some(4) if has_options(&sent.bytes) || has_options(&other.bytes) => &[0..12, 20..bytes.len()],
-            Some(4) if bytes.get(9) == Some(&6) => &[4..6, 10..12, 36..38],
-            Some(4) => &[4..6, 10..12, 64..66],
-            Some(6) => &[1..4],
-            _ => &[],
+            Some(4) if has_options(&sent.bytes) || has_options(&other.bytes) => {
+                vec![(0, 12), (20, bytes.len())]
+            }
+            Some(4) if bytes.get(9) == Some(&6) => vec![(4, 6), (10, 12), (36, 38)],
+            Some(4) => vec![(4, 6), (10, 12), (64, 66)],
+            Some(6) => vec![(1, 4)],
+            _ => Vec::new(),
         };
-        for range in own {
-            if let Some(own) = bytes.get_mut(range.clone()) {
+        for (from, to) in own {
+            if let Some(own) = bytes.get_mut(from..to) {
                 own.fill(0);
             }
         }

@@ -24,10 +24,10 @@ pub enum Norm {
     NoReasons,
     /// Intervals of time.
     Intervals,
-    /// A machine that stands still.
-    Stalls,
     /// Answers of rules.
     Answers,
+    /// A machine that stands still.
+    Stalls,
 }
 
 /// A relaxation, for people.
@@ -50,7 +50,9 @@ fn is_outside(left: &Identity, right: &Identity) -> bool {
 }
 
 fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
-    [left, right].iter().any(|identity| identity.abilities.shows.reasons == Reasons::None)
+    [left, right]
+        .iter()
+        .any(|identity| matches!(identity.abilities.shows.reasons, Reasons::None | Reasons::Own))
 }
 
 fn has_words(left: &Identity, right: &Identity) -> bool {
@@ -125,18 +127,18 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         applies: has_words,
     },
     Normalisation {
-        norm: Norm::Stalls,
-        name: "stalls",
-        what: "a difference that is not there when its case is asked again; such cases are counted, and more than one in a hundred is an error",
-        reason: "a machine that stands still for seconds lets entries die that should have lived, and readings come late",
-        applies: is_real,
-    },
-    Normalisation {
         norm: Norm::Answers,
         name: "answers",
         what: "of what a reject sends: identification and header checksum of IPv4, the checksum of TCP over it, what stands behind IP options that it echoes or quotes, the flow label of IPv6, and what is not shown",
         reason: "the kernel draws the identification and the flow label, leaves TCP's checksum to the card, writes into options like record route as a router does, and a log shows the first 256 bytes",
         applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::Stalls,
+        name: "stalls",
+        what: "a difference that is not there when its case is asked again; such cases are counted, and more than one in a hundred is an error",
+        reason: "a machine that stands still for seconds lets entries die that should have lived, and readings come late",
+        applies: is_real,
     },
     Normalisation {
         norm: Norm::NoReasons,

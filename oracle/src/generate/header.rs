@@ -72,6 +72,8 @@ impl Writer<'_, '_, '_> {
                 let number = self.choices.pick(&GENERIC);
                 ip.protocol = Some(number);
             }
+            // Options that the host writes into make its answers a matter of routing.
+            _ if self.family == Family::Ipv4 && self.has_rules() => ip.tos = Some(self.choices.byte()),
             _ if self.family == Family::Ipv4 => ip.options = Some(self.choices.pick(&OPTIONS).to_vec()),
             _ => self.extensions(packet),
         }

@@ -46,8 +46,7 @@ impl Used {
             Action::Opened { flow } => self.flow(flow.as_ref().map(|flow| &*flow.value)),
             Action::Hidden(steps) => steps.iter().for_each(|step| self.step(step)),
             // Whatever these name is not looked for: nothing that is generated has them.
-            Action::Wait | Action::Release { .. } | Action::Set(_) | Action::Check(_) | Action::NotYet(_) => {
-            }
+            _ => {}
         }
     }
 
@@ -96,7 +95,7 @@ fn unname(action: &mut Action) {
         Action::Send { packet, .. } => unname_packet(packet),
         Action::Opened { flow } => *flow = None,
         Action::Hidden(steps) => steps.iter_mut().for_each(|step| unname(&mut step.action)),
-        Action::Wait | Action::Release { .. } | Action::Set(_) | Action::Check(_) | Action::NotYet(_) => {}
+        _ => {}
     }
 }
 

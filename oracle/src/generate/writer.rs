@@ -117,6 +117,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             && !(feature == Feature::Fragments && self.timed && self.scope.clock == Clock::Ageing)
     }
 
+    /// Whether the tracker's host has rules.
+    pub fn has_rules(&self) -> bool {
+        !self.story.rules.is_empty()
+    }
+
     /// Whether a feature that may occur does, once in so many times.
     pub fn odd(&mut self, feature: Feature, times: usize) -> bool {
         self.may(feature) && self.rarely(times)
@@ -284,7 +289,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     };
     for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {
         let addresses = addresses.iter().filter_map(|address| address.parse().ok()).collect();
-        story.hosts.push(Host { name: name(host), addresses, side: Some(*side) });
+        story.hosts.push(Host { name: name(host), addresses, behind: None, side: Some(*side) });
     }
     let mut known = Vec::new();
     for word in FLOWS.into_iter().take(count) {
@@ -319,7 +324,7 @@ fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>) 
     };
     let (from, to) = (end(from, &HIGH), end(to, &LOW));
     let id = (speaks == Speaks::Icmp && choices.one_in(2)).then(|| choices.pick(&[7, 0, 65_535]));
-    Flow { name: flow_name, protocol, from, to, id, span: Span::default() }
+    Flow { name: flow_name, protocol, from, to, id, implied: false, span: Span::default() }
 }
 
 /// A name from nowhere.

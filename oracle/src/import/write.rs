@@ -44,11 +44,11 @@ pub struct Imported {
 pub enum Trouble {
     /// The capture cannot be read to its end.
     Capture(CaptureError),
-    /// It has more packets than [`MOST_PACKETS`].
+    /// It has more packets than `MOST_PACKETS`.
     TooMany,
     /// There is no packet of IP in it.
     Empty,
-    /// A packet for which there are no words has more than [`MOST_RAW`] bytes.
+    /// A packet for which there are no words has more than `MOST_RAW` bytes.
     TooLong {
         /// Which, counted from 1 over those of IP.
         packet: usize,
@@ -254,11 +254,9 @@ impl Writer {
             }
         };
         let absolute = Seq::Absolute;
-        let ways: [[Box<dyn Fn(u32) -> Seq>; 2]; 2] = [
-            [Box::new(relative(bases.0)), Box::new(relative(bases.1))],
-            [Box::new(absolute), Box::new(absolute)],
-        ];
-        ways.iter().map(|[own, peer]| packet(path.clone(), body(header, own, peer))).collect()
+        let bodies =
+            [body(header, &relative(bases.0), &relative(bases.1)), body(header, &absolute, &absolute)];
+        bodies.into_iter().map(|body| packet(path.clone(), body)).collect()
     }
 
     /// The flow that a packet belongs to, and which way it goes.
@@ -325,6 +323,7 @@ fn flows(caught: &[Caught]) -> Vec<Flow> {
             from: end(ends[0]),
             to: end(ends[1]),
             id: header.id(),
+            implied: false,
             span: Span::default(),
         });
     }

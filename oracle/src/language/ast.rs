@@ -7,6 +7,7 @@
 //! Every node that a message or `--bless` may have to point at carries a [`Span`] into [`Script::text`].
 
 pub mod claim;
+pub mod host;
 pub mod packet;
 
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use conntruth_engine::{Family, Knob, Rule};
 
 use claim::{Check, Claims, Qualified};
+use host::{Around, Cable, Deed, Limit, Router, Run};
 use packet::{Endpoint, Packet, Protocol};
 
 /// Where something stands in the source, in bytes. Spans say *where*, not *what*: all are equal to each other, so
@@ -93,6 +95,16 @@ pub struct Story {
     pub families: Vec<Family>,
     /// Only the hosts that the file names; `client`, `server` and `box` are there unless named here.
     pub hosts: Vec<Host>,
+    /// `stack client server`: the hosts that are real TCP/IP stacks and act; none in a story of packets alone.
+    pub stack: Vec<Name>,
+    /// `router r1 outside`
+    pub routers: Vec<Router>,
+    /// `link client latency 20ms`: what cables are like, and what goes wrong on them.
+    pub cables: Vec<Cable>,
+    /// `route server > client around`
+    pub around: Vec<Around>,
+    /// `limit 10d`, `limit 1000 events`
+    pub limits: Vec<Limit>,
     /// The flows, in order. Their protocols decide how their packets are written.
     pub flows: Vec<Flow>,
     /// `set` before the first step: the configuration.
@@ -124,6 +136,8 @@ pub struct Host {
     pub name: Name,
     /// At most one address of each family.
     pub addresses: Vec<IpAddr>,
+    /// `behind r1`: the router that it lives behind.
+    pub behind: Option<Name>,
     /// The side of the tracker it is on; found from the address (10.0.0.0/16 is inside) where nothing is said.
     pub side: Option<Side>,
 }
@@ -160,6 +174,8 @@ pub struct Flow {
     pub to: Endpoint,
     /// `id 5`: the identifier of an ICMP flow.
     pub id: Option<u16>,
+    /// It has no line of its own: a host opens it (`client connects server:7 as c`).
+    pub implied: bool,
     /// The whole line.
     pub span: Span,
 }
@@ -248,6 +264,14 @@ pub enum Action {
     Hidden(Vec<Step>),
     /// A knob is turned in the middle of the story.
     Set(Setting),
+    /// A host does something. `client connects server:7 as c`
+    Deed(Box<Deed>),
+    /// Time passes until something has come about. `run until c closed`
+    Run(Run),
+    /// A cable changes. `link client cut`
+    Cable(Cable),
+    /// From now on the packets of a flow pass the tracker by. `offload c`; without a name all packets go through it again.
+    Offload(Option<Name>),
     /// A claim that is not about one packet. `table (empty)`
     Check(Check),
     /// Belongs to a later issue.

@@ -9,13 +9,20 @@ use super::ast::claim::Check;
 use super::ast::packet::{Body, Cut, Endpoint, HostRef, Icmp, IcmpKind, Packet, Path, Quoted, Stop};
 use super::ast::{Action, Name, Script, Span, Step, Story};
 use super::message::Message;
+use super::sense::Listening;
 use super::words::nearest;
 
 /// All that makes no sense in a scenario, in the order of the file.
 pub fn check(script: &Script) -> Vec<Message> {
     let mut mistakes: Vec<Message> = Vec::new();
     for story in &script.stories {
-        let mut sense = Sense { story, labels: Vec::new(), waiting: Vec::new(), mistakes: Vec::new() };
+        let mut sense = Sense {
+            story,
+            labels: Vec::new(),
+            waiting: Vec::new(),
+            listening: Listening::default(),
+            mistakes: Vec::new(),
+        };
         sense.story();
         // Every variant has the same mistake in the same place: once is enough.
         mistakes.extend(sense.mistakes);
@@ -33,6 +40,8 @@ struct Sense<'s> {
     labels: Vec<&'s Name>,
     /// The labels of packets that wait.
     waiting: Vec<&'s str>,
+    /// What listens so far.
+    listening: Listening<'s>,
     mistakes: Vec<Message>,
 }
 
@@ -44,6 +53,7 @@ impl<'s> Sense<'s> {
                     .label("expected at least one step, such as `+0 > S`"),
             );
         }
+        super::sense::heading(self.story, &mut self.mistakes);
         for flow in &self.story.flows {
             for end in [&flow.from, &flow.to] {
                 self.endpoint(end, flow.span);
@@ -55,6 +65,7 @@ impl<'s> Sense<'s> {
     }
 
     fn step(&mut self, step: &'s Step) {
+        super::sense::step(self.story, step, &mut self.listening, &mut self.mistakes);
         match &step.action {
             Action::Send { packet, .. } => self.packet(packet, step.span),
             Action::Hidden(steps) => steps.iter().for_each(|step| self.hidden(step)),

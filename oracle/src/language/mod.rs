@@ -12,6 +12,7 @@ mod lexer;
 mod message;
 mod parse;
 mod print;
+mod sense;
 mod source;
 pub mod words;
 

@@ -16,7 +16,7 @@ pub const FORMAT: u32 = 1;
 /// A run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// [`FORMAT`].
+    /// `FORMAT`.
     pub format: u32,
     /// The version of the program.
     pub version: String,

@@ -4,6 +4,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::language::ast::Span;
+use crate::language::words::{GRADES, word_of};
 use crate::paint::{Paint, Role};
 use crate::target::Why;
 
@@ -59,7 +60,7 @@ fn failure(plan: &Plan, record: &Record, failure: &Failure, paint: Paint) -> Str
             .annotation(AnnotationKind::Primary.span(visible(&script.text, mismatch.span)).label(&**label));
     }
     let mut group = Level::ERROR.primary_title(&*title).element(snippet);
-    let notes = notes(record, failure);
+    let notes: Vec<String> = notes(record, failure).into_iter().chain(requirement(plan)).collect();
     for note in &notes {
         group = group.element(Level::NOTE.message(&**note));
     }
@@ -108,6 +109,19 @@ fn notes(record: &Record, failure: &Failure) -> Vec<String> {
     notes
 }
 
+/// What the scenario requires, how strongly, and where that comes from.
+fn requirement(plan: &Plan) -> Vec<String> {
+    let story = plan.story();
+    let grade = word_of(GRADES, story.grade);
+    let about = plan.script().about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut notes = Vec::new();
+    if !about.is_empty() {
+        notes.push(format!("{grade}: {about}"));
+    }
+    notes.extend(story.sources.iter().map(|source| format!("source: {source}")));
+    notes
+}
+
 fn never_claimed(plan: &Plan, record: &Record, paint: Paint) -> String {
     let (title, help) = match (record.claims, record.of) {
         (0, 0) => (
@@ -127,9 +141,10 @@ fn never_claimed(plan: &Plan, record: &Record, paint: Paint) -> String {
     format!("{}\n", renderer(paint).render(&[group]))
 }
 
-/// A table's difference: what was claimed and is not there, what is there and was not claimed.
+/// A table's difference: what was claimed and is not there, what is there and was not claimed. Or what a program said.
 fn difference(detail: &str, paint: Paint) -> String {
-    let mut text = String::from("     - claimed\n     + found\n");
+    let compares = detail.lines().any(|line| line.starts_with(['-', '+']));
+    let mut text = String::from(if compares { "     - claimed\n     + found\n" } else { "" });
     for line in detail.lines() {
         let role = match line.as_bytes().first() {
             Some(b'-') => Role::Bad,

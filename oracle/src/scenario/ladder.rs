@@ -12,6 +12,7 @@ use crate::paint::{Paint, Role};
 use crate::target::{Fate, Happening, Observation, Why};
 
 use super::claims;
+use super::hosts::Passed;
 use super::plan::{Act, Move, Plan, Shown};
 use super::run::{Record, Seen};
 
@@ -36,6 +37,9 @@ struct Row {
     flags: String,
     below: Vec<String>,
 }
+
+/// So many lines at most lead to a failure.
+const MOST_ROWS: usize = 30;
 
 const HEAD: [&str; 6] = ["time", "packet", "class", "state", "left", "flags"];
 
@@ -102,7 +106,17 @@ fn agree(left: &Observation, right: &Observation) -> bool {
 /// The lines that lead to one move, itself included: the last `most` of them.
 pub(crate) fn up_to(plan: &Plan, record: &Record, at: usize, most: usize, paint: Paint) -> String {
     let end = (at + 1).min(record.seen.len());
-    part(plan, record, end.saturating_sub(most)..end, Detail::Brief, paint)
+    let start = end.saturating_sub(most);
+    // Where hosts act, a step may be thousands of packets.
+    let text = part(plan, record, start..end, Detail::Brief, paint);
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len().checked_sub(1 + MOST_ROWS) {
+        Some(left_out @ 1..) => {
+            let kept = lines[1 + left_out..].join("\n");
+            format!("{}\n{:>9}  … {left_out} lines before\n{kept}\n", lines[0], "")
+        }
+        _ => text,
+    }
 }
 
 /// The ladder of the packet with this number, counted from 1 among those that the tracker saw.
@@ -119,12 +133,19 @@ pub fn of_packet(
 }
 
 fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Detail, paint: Paint) -> String {
-    let wide = plan.moves.iter().filter_map(|step| shown(&step.act)).map(arrow_width).max().unwrap_or(0);
+    let planned = plan.moves.iter().filter_map(|step| shown(&step.act)).map(arrow_width);
+    let came = record.seen.iter().flat_map(|seen| &seen.passed);
+    let came = came.map(|passed| arrow_width(&shown_passed(plan, passed)));
+    let wide = planned.chain(came).max().unwrap_or(0);
     let mut rows = Vec::new();
     for index in range {
         let (step, seen) = (&plan.moves[index], &record.seen[index]);
         rows.extend(seen.before.iter().filter(|event| event.kind == EventKind::Destroy).map(expired));
-        rows.extend(row(plan, step, seen, wide, detail, paint));
+        rows.extend(row(plan, step, seen, wide, detail, paint).map(|row| match seen.at {
+            Some(at) => Row { time: clock(at), ..row },
+            None => row,
+        }));
+        rows.extend(seen.passed.iter().map(|passed| passed_row(plan, passed, wide, detail, paint)));
     }
     print(&rows, paint)
 }
@@ -137,20 +158,49 @@ fn shown(act: &Act) -> Option<&Shown> {
     }
 }
 
+/// The first line of a step as it is written.
+fn written(plan: &Plan, step: &Move) -> String {
+    let text = plan.script().text.get(plan.step(step).span.range()).unwrap_or_default();
+    text.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A packet that came while hosts acted.
+fn passed_row(plan: &Plan, passed: &Passed, wide: usize, detail: Detail, paint: Paint) -> Row {
+    let observation = &passed.observation;
+    let mut row = Row { what: arrow(&shown_passed(plan, passed), wide, '─'), ..Row::at(passed.arrival.at) };
+    fill(&mut row, observation);
+    if passed.arrival.fate == Fate::Dropped || observation.verdict == Verdict::Drop {
+        row.class.0.push_str(", dropped");
+    }
+    row.below = below(observation, detail, paint);
+    row
+}
+
+pub(super) fn shown_passed(plan: &Plan, passed: &Passed) -> Shown {
+    let name = passed.talk.and_then(|talk| plan.talk(talk).name.clone());
+    Shown {
+        text: passed.text.clone(),
+        from: passed.from.clone(),
+        to: passed.to.clone(),
+        talk: passed.talk,
+        way: passed.way,
+        label: None,
+        flow: name,
+    }
+}
+
 fn row(plan: &Plan, step: &Move, seen: &Seen, wide: usize, detail: Detail, paint: Paint) -> Option<Row> {
     let plain = |what: String| Row { what, ..Row::at(step.at) };
     match &step.act {
         Act::Wait => None,
+        Act::Live => Some(plain(format!("· {}", written(plan, step)))),
         Act::Hidden(shown) => {
             let what = arrow(shown, wide, '╌');
             Some(Row { class: ("hidden".to_owned(), Role::Dim), ..plain(what) })
         }
         Act::Set(setting) => Some(plain(format!("set {} {}", setting.name, setting.value))),
         Act::Check => {
-            let node = plan.step(step);
-            let text = plan.script().text.get(node.span.range()).unwrap_or_default();
-            let first =
-                text.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+            let first = written(plan, step);
             let (word, role) =
                 if seen.found.is_empty() { ("holds", Role::Good) } else { ("fails", Role::Bad) };
             Some(Row { class: (word.to_owned(), role), ..plain(first) })

@@ -123,6 +123,19 @@ impl Places {
         Ok([choose(&sender, sender_faces), choose(&receiver, receiver_faces)])
     }
 
+    /// All hosts and their addresses, the tracker's own left out, with the side each lives on.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[IpAddr], Side)> {
+        self.hosts.iter().filter_map(|host| Some((&*host.name, &*host.addresses, host.side?)))
+    }
+
+    /// The address of a host in the family at hand that other hosts talk to.
+    pub fn address(&self, host: &HostRef) -> Option<IpAddr> {
+        match host {
+            HostRef::Address(address) => Some(*address),
+            HostRef::Name(name) => self.named(&name.value, self.family).first().map(|spot| spot.address),
+        }
+    }
+
     /// The name of the host that has an address.
     pub fn name_of(&self, address: IpAddr) -> Option<&str> {
         self.hosts.iter().find(|host| host.addresses.contains(&address)).map(|host| host.name.as_str())

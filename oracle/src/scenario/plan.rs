@@ -84,6 +84,8 @@ pub(crate) enum Act {
     Set(Setting),
     /// The step's check is made.
     Check,
+    /// Hosts, cables or the clock do what the step says.
+    Live,
     /// Time passes up to here.
     Wait,
 }
@@ -147,7 +149,11 @@ impl Plan {
         let planner = Planner::of(story, family, Lane::FIRST, hz, true)?;
         let config = config(story);
         let Planner { talks, moves, tick, .. } = planner;
-        Ok(Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick })
+        let plan = Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick };
+        if plan.has_hosts() {
+            plan.try_world()?;
+        }
+        Ok(plan)
     }
 
     /// The file it comes from.
@@ -174,7 +180,9 @@ impl Plan {
     /// How many claims it makes about trackers of a profile.
     pub fn claims(&self, profile: &str) -> usize {
         let claims = |step: &&Move| match (&step.act, &self.step(step).action) {
-            (Act::Packet(_) | Act::Release(..), _) => self.step(step).claims_for(profile).is_some(),
+            (Act::Packet(_) | Act::Release(..) | Act::Live, _) => {
+                self.step(step).claims_for(profile).is_some()
+            }
             (Act::Check, Action::Check(check)) => check.is_for(profile),
             _ => false,
         };
@@ -202,7 +210,7 @@ impl Plan {
                     Act::Packet(sent) => Happens::Packet(&sent.arrival),
                     Act::Release(release, sent) => Happens::Release(release, &sent.arrival),
                     Act::Set(setting) => Happens::Set(setting),
-                    Act::Hidden(_) | Act::Check | Act::Wait => Happens::Time,
+                    Act::Hidden(_) | Act::Check | Act::Live | Act::Wait => Happens::Time,
                 },
                 line: super::line_and_column(text, span.start).0,
                 text: text.get(span.range()).unwrap_or_default(),
@@ -212,6 +220,11 @@ impl Plan {
 
     pub(crate) fn step(&self, step: &Move) -> &Step {
         &self.story().steps[step.step]
+    }
+
+    /// Which step of the story a move comes from, from 0.
+    pub(crate) fn step_number(&self, at: usize) -> usize {
+        self.moves.get(at).map_or(0, |step| step.step)
     }
 
     pub(crate) fn talk(&self, index: usize) -> &Talk {
@@ -317,6 +330,9 @@ impl Planner {
             Action::Release { label, goes_on } => {
                 let fate = if *goes_on { Fate::Passes } else { Fate::Dropped };
                 self.release(number, &label.value, fate, step.span)?;
+            }
+            Action::Deed(_) | Action::Run(_) | Action::Cable(_) | Action::Offload(_) => {
+                self.push(number, Act::Live);
             }
             Action::NotYet(_) => {}
         }

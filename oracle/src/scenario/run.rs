@@ -9,6 +9,7 @@ use crate::target::{
 };
 
 use super::claims::{self, Mismatch, Silence};
+use super::hosts::{Keep, Passed};
 use super::plan::{Act, Move, Plan};
 
 /// All that happened in one world.
@@ -22,6 +23,8 @@ pub struct Record {
     pub unsupported: Vec<(Span, String)>,
     /// Parts of claims that the target shows nothing about, and where they stand. The rest of their claims counts.
     pub unseen: Vec<(Span, String)>,
+    /// How many of the compared claims the target shows something about.
+    pub seeable: usize,
     /// How many claims were compared.
     pub claims: usize,
     /// How many were to be.
@@ -31,7 +34,7 @@ pub struct Record {
 }
 
 /// What one move has led to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     /// Told while time passed before it.
     pub before: Vec<Happening>,
@@ -39,6 +42,10 @@ pub(crate) struct Seen {
     pub packet: Option<Observation>,
     /// For a check: what it found, for people and for the file.
     pub found: Vec<Mismatch>,
+    /// When it was, where hosts act: that is known only then.
+    pub at: Option<Time>,
+    /// The packets that came to the tracker meanwhile, where hosts act.
+    pub passed: Vec<Passed>,
 }
 
 /// A claim that does not hold.
@@ -61,6 +68,8 @@ pub enum Verdict {
     Unsupported(String),
     /// It is about something else.
     Skipped(String),
+    /// A claim failed as it is known to, and why.
+    Known(String),
 }
 
 /// What claims may ask of a world that runs.
@@ -78,6 +87,9 @@ pub(crate) struct World<'a> {
 impl Plan {
     /// Runs the plan in a fresh world of `target`.
     pub fn run(&self, target: &mut dyn Target) -> Record {
+        if self.has_hosts() {
+            return self.run_with_hosts(target, Keep::default()).0;
+        }
         if !target.is_played() {
             return self.step_through(target);
         }
@@ -113,7 +125,7 @@ impl Plan {
                         claims::asks(check, step.at, self.tick, &mut asks);
                     }
                 }
-                Act::Hidden(_) | Act::Wait => {}
+                Act::Hidden(_) | Act::Live | Act::Wait => {}
             }
         }
         // What is left, for those who look at it afterwards.
@@ -135,14 +147,7 @@ impl Plan {
 
     fn step_through(&self, target: &mut dyn Target) -> Record {
         let identity = target.identity();
-        let flows = self.talks.talks.len();
-        let mut world = World {
-            plan: self,
-            identity: &identity,
-            states: vec![Vec::new(); flows],
-            classes: vec![Vec::new(); flows],
-            events: Vec::new(),
-        };
+        let mut world = World::new(self, &identity);
         let mut record = Record::new(self, &identity);
         if let Err(refusal) = target.begin(&self.config) {
             record.refused(0, super::plan::heading(self.script()), refusal);
@@ -170,6 +175,13 @@ impl Plan {
         // What was never compared is not green.
         if record.claims == 0 || record.claims < record.of {
             return Verdict::Failed;
+        }
+        // Neither is what nobody could see.
+        if record.seeable == 0 {
+            let what = record.unseen.first().map_or("anything", |(_, what)| what.as_str());
+            return Verdict::Unsupported(format!(
+                "the target does not show {what}, and all claims are about that"
+            ));
         }
         Verdict::Passed
     }
@@ -207,16 +219,28 @@ impl Plan {
 
 impl Record {
     /// Nothing has happened yet.
-    fn new(plan: &Plan, identity: &Identity) -> Record {
+    pub(super) fn new(plan: &Plan, identity: &Identity) -> Record {
         Record {
             seen: Vec::with_capacity(plan.moves.len()),
             failures: Vec::new(),
             unsupported: Vec::new(),
             unseen: Vec::new(),
+            seeable: 0,
             claims: 0,
             of: plan.claims(&identity.profile),
             time: Time::ZERO,
         }
+    }
+
+    /// Whether another run led to the same, as far as anybody can tell.
+    pub fn is_like(&self, other: &Record) -> bool {
+        let told = |record: &Record| format!("{:?} {:?}", record.seen, record.failures);
+        told(self) == told(other)
+    }
+
+    /// Something that the story asks for cannot be.
+    pub(super) fn fails(&mut self, at: usize, span: Span, what: String) {
+        self.failures.push(Failure { at, mismatches: vec![Mismatch::new(span, "this to be done", what)] });
     }
 
     fn make(
@@ -228,7 +252,7 @@ impl Record {
     ) -> Result<(), Refusal> {
         let before = target.advance(step.at)?;
         world.happened(&before);
-        let mut seen = Seen { before, packet: None, found: Vec::new() };
+        let mut seen = Seen { before, ..Seen::default() };
         match &step.act {
             Act::Packet(sent) => {
                 let observation = target.packet(&sent.arrival)?;
@@ -251,13 +275,14 @@ impl Record {
                 match claims::check(world, target, step) {
                     Ok(found) => {
                         self.time = self.time.max(found.until);
+                        self.seeable += usize::from(!found.hidden);
                         seen.found = found.mismatches.iter().filter(|part| !part.unseen).cloned().collect();
                         self.fail(index, found.mismatches);
                     }
                     Err(silence) => self.silent(world.plan.step(step).span, silence)?,
                 }
             }
-            Act::Hidden(_) | Act::Wait => {}
+            Act::Hidden(_) | Act::Live | Act::Wait => {}
         }
         self.seen.push(seen);
         Ok(())
@@ -279,12 +304,21 @@ impl Record {
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
         match claims::packet(world, target, claim, arrival, observation, step) {
-            Ok(mismatches) => Ok(mismatches),
+            Ok(mismatches) => {
+                self.see(claim.parts(), &mismatches);
+                Ok(mismatches)
+            }
             Err(silence) => self.silent(claim.span, silence).map(|()| Vec::new()),
         }
     }
 
-    fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
+    /// Counts a claim of so many parts as seen, unless none of them was.
+    fn see(&mut self, parts: usize, mismatches: &[Mismatch]) {
+        let unseen = mismatches.iter().filter(|mismatch| mismatch.unseen).count();
+        self.seeable += usize::from(unseen < parts.max(1));
+    }
+
+    pub(super) fn fail(&mut self, at: usize, mismatches: Vec<Mismatch>) {
         let (unseen, mismatches): (Vec<Mismatch>, Vec<Mismatch>) =
             mismatches.into_iter().partition(|mismatch| mismatch.unseen);
         self.unseen.extend(unseen.into_iter().map(|part| (part.span, part.expected)));
@@ -293,7 +327,7 @@ impl Record {
         }
     }
 
-    fn silent(&mut self, span: Span, silence: Silence) -> Result<(), Refusal> {
+    pub(super) fn silent(&mut self, span: Span, silence: Silence) -> Result<(), Refusal> {
         match silence {
             Silence::Unsupported(what) => {
                 self.unsupported.push((span, what));
@@ -303,11 +337,15 @@ impl Record {
         }
     }
 
-    fn refused(&mut self, at: usize, span: Span, refusal: Refusal) {
+    pub(super) fn refused(&mut self, at: usize, span: Span, refusal: Refusal) {
         match refusal {
             Refusal::Unsupported(what) => self.unsupported.push((span, what)),
             Refusal::Wrong(what) | Refusal::Broken(what) => {
-                let mismatches = vec![Mismatch::new(span, "the target to do this", what)];
+                // What a program has said beside it stands in the lines below.
+                let (what, detail) = what.split_once('\n').unwrap_or((&what, ""));
+                let detail = (!detail.is_empty()).then(|| detail.to_owned());
+                let mismatches =
+                    vec![Mismatch { detail, ..Mismatch::new(span, "the target to do this", what) }];
                 self.failures.push(Failure { at, mismatches });
             }
         }
@@ -319,19 +357,36 @@ fn is_made(world: &World<'_>, step: &Move) -> bool {
     matches!(&world.plan.step(step).action, Action::Check(check) if check.is_for(&world.identity.profile))
 }
 
-impl World<'_> {
-    fn happened(&mut self, events: &[Happening]) {
+impl<'a> World<'a> {
+    /// Nothing has happened yet.
+    pub(super) fn new(plan: &'a Plan, identity: &'a Identity) -> World<'a> {
+        let flows = plan.talks.talks.len();
+        World {
+            plan,
+            identity,
+            states: vec![Vec::new(); flows],
+            classes: vec![Vec::new(); flows],
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn happened(&mut self, events: &[Happening]) {
         self.events.extend_from_slice(events);
     }
 
     fn saw(&mut self, step: &Move, observation: &Observation) {
-        self.events.extend_from_slice(&observation.events);
         let (sent, comes) = match &step.act {
             Act::Packet(sent) => (sent, true),
             Act::Release(_, sent) => (sent, false),
             _ => return,
         };
-        let Some(talk) = sent.shown.talk else { return };
+        self.noted(sent.shown.talk, comes, observation);
+    }
+
+    /// A packet of a flow came, or went on, and this was said of it.
+    pub(super) fn noted(&mut self, talk: Option<usize>, comes: bool, observation: &Observation) {
+        self.events.extend_from_slice(&observation.events);
+        let Some(talk) = talk else { return };
         if comes {
             self.classes[talk].push(claims::class_of(observation.class));
         }

@@ -10,7 +10,7 @@ use crate::language::words::{CLASSES, word_of};
 use crate::target::{Fate, Observation, Why};
 
 use super::claims;
-use super::ladder::{caption, clock, hosts};
+use super::ladder::{caption, clock, hosts, shown_passed};
 use super::plan::{Act, Move, Plan, Sent, Shown};
 use super::run::{Record, Seen};
 
@@ -138,18 +138,28 @@ pub fn told(plan: &Plan, record: &Record, profile: &str) -> Vec<Told> {
         if let Some(told) = one(plan, step, seen, profile) {
             all.push(Told { wrong: wrong.collect(), ..told });
         }
+        all.extend(seen.into_iter().flat_map(|seen| &seen.passed).map(|passed| {
+            let told = Told { at: clock(passed.arrival.at), ..Told::default() };
+            let answer = answer(passed.arrival.fate, &passed.observation);
+            Told { answer: Some(answer), ..packet(told, &shown_passed(plan, passed)) }
+        }));
     }
     all
 }
 
 fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str) -> Option<Told> {
-    let (at, node) = (clock(step.at), plan.step(step));
+    let at = seen.and_then(|seen| seen.at).unwrap_or(step.at);
+    let (at, node) = (clock(at), plan.step(step));
     let text = &plan.script().text;
     let line = super::line_and_column(text, node.span.start).0;
     let told = Told { at, line, ..Told::default() };
     Some(match &step.act {
         Act::Wait => return None,
         Act::Hidden(shown) => Told { kind: Kind::Hidden, ..packet(told, shown) },
+        Act::Live => {
+            let written = text.get(node.span.range()).unwrap_or_default().trim_end();
+            Told { kind: Kind::Set, text: written.to_owned(), ..told }
+        }
         Act::Set(setting) => {
             Told { kind: Kind::Set, text: format!("set {} {}", setting.name, setting.value), ..told }
         }
@@ -159,7 +169,9 @@ fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str) -> Option<T
         }
         Act::Packet(sent) | Act::Release(_, sent) => Told {
             claim: claim(plan, step, sent, profile),
-            answer: seen.and_then(|seen| seen.packet.as_ref()).map(|packet| answer(sent, packet)),
+            answer: seen
+                .and_then(|seen| seen.packet.as_ref())
+                .map(|packet| answer(sent.arrival.fate, packet)),
             ..packet(told, &sent.shown)
         },
     })
@@ -185,13 +197,13 @@ fn claim(plan: &Plan, step: &Move, sent: &Sent, profile: &str) -> String {
     text.split_whitespace().filter(|word| *word != "=").collect::<Vec<_>>().join(" ")
 }
 
-fn answer(sent: &Sent, seen: &Observation) -> Answer {
+fn answer(fate: Fate, seen: &Observation) -> Answer {
     let (class, reply) = claims::class_of(seen.class);
     let word = word_of(CLASSES, class);
     let mut answer = Answer {
         class: if reply { format!("{word} reply") } else { word.to_owned() },
-        dropped: sent.arrival.fate == Fate::Dropped || seen.verdict == Verdict::Drop,
-        waits: sent.arrival.fate == Fate::Waits,
+        dropped: fate == Fate::Dropped || seen.verdict == Verdict::Drop,
+        waits: fate == Fate::Waits,
         ..Answer::default()
     };
     if let Some(entry) = &seen.entry {

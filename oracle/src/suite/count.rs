@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use conntruth_engine::Time;
 
 use crate::language::Messages;
-use crate::scenario::{Plan, Record, Verdict};
+use crate::paint::{Paint, Role};
+use crate::scenario::{Plan, Record, Verdict, diagnose, in_a_line};
 use crate::target::{Identity, Play, Refusal, Target};
 
 use super::{File, Unreadable};
@@ -20,6 +21,8 @@ pub struct Ended {
     pub record: Option<Record>,
     /// How that is to be counted.
     pub verdict: Verdict,
+    /// What is wrong with it beside its claims: it was known to fail, and does not, or not so.
+    pub note: Option<String>,
 }
 
 /// All worlds of a run.
@@ -29,6 +32,10 @@ pub struct Suite {
     pub identity: Identity,
     /// In the order of their ids.
     pub worlds: Vec<Ended>,
+    /// Known failures of worlds that there are not.
+    pub stale: Vec<String>,
+    /// The suite's version, where it is the suite that the program carries.
+    pub version: Option<String>,
 }
 
 /// How many ended how.
@@ -49,6 +56,17 @@ pub struct Totals {
     pub claims: usize,
     /// Parts of them that are about something which the target does not show.
     pub unseen: usize,
+    /// Of the scenarios of each grade, strongest first: how many were judged, and how many of them failed.
+    pub grades: [Graded; 3],
+}
+
+/// How the scenarios of a grade ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Graded {
+    /// Passed, failed or known to fail.
+    pub judged: usize,
+    /// Failed, known or not.
+    pub failed: usize,
 }
 
 /// `N passed, N failed, N skipped[, N unsupported][, N known]`
@@ -93,7 +111,7 @@ impl Suite {
             tick(&ended);
             worlds.push(ended);
         }
-        Suite { identity, worlds }
+        Suite { identity, worlds, stale: Vec::new(), version: None }
     }
 
     /// Has a target that takes whole worlds play all of them at once.
@@ -107,7 +125,7 @@ impl Suite {
         let mut played = played.map(|played| plays.into_iter().zip(played));
         let end = |(plan, refused): (Plan, Option<Verdict>)| {
             if let Some(verdict) = refused {
-                return Ended { plan, record: None, verdict };
+                return Ended { plan, record: None, verdict, note: None };
             }
             let record = match &mut played {
                 Ok(played) => match played.next() {
@@ -117,11 +135,11 @@ impl Suite {
                 Err(refusal) => plan.broken(&identity, refusal.clone()),
             };
             let verdict = plan.verdict(&record);
-            Ended { plan, record: Some(record), verdict }
+            Ended { plan, record: Some(record), verdict, note: None }
         };
         let worlds: Vec<Ended> =
             plans.into_iter().zip(refused).map(end).inspect(|ended| tick(ended)).collect();
-        Suite { identity, worlds }
+        Suite { identity, worlds, stale: Vec::new(), version: None }
     }
 
     /// Runs them on several targets of one kind at once, for those whose time is real: a world that waits keeps no other
@@ -156,7 +174,8 @@ impl Suite {
             receive.iter().inspect(|(_, ended)| tick(ended)).collect()
         });
         worlds.sort_unstable_by_key(|(index, _)| *index);
-        Some(Suite { identity, worlds: worlds.into_iter().map(|(_, ended)| ended).collect() })
+        let worlds = worlds.into_iter().map(|(_, ended)| ended).collect();
+        Some(Suite { identity, worlds, stale: Vec::new(), version: None })
     }
 
     /// The counts.
@@ -167,7 +186,14 @@ impl Suite {
                 Verdict::Passed => totals.passed += 1,
                 Verdict::Failed => totals.failed += 1,
                 Verdict::Skipped(_) => totals.skipped += 1,
+                Verdict::Known(_) => totals.known += 1,
                 Verdict::Unsupported(_) => totals.unsupported += 1,
+            }
+            let failed = matches!(world.verdict, Verdict::Failed | Verdict::Known(_));
+            if failed || world.verdict == Verdict::Passed {
+                let grade = &mut totals.grades[world.plan.story().grade as usize];
+                grade.judged += 1;
+                grade.failed += usize::from(failed);
             }
             if let Some(record) = &world.record {
                 totals.time = totals.time.plus(record.time);
@@ -183,11 +209,31 @@ impl Suite {
 impl Ended {
     fn of(plan: Plan, identity: &Identity, target: &mut dyn Target) -> Ended {
         if let Some(verdict) = plan.refuses(identity) {
-            return Ended { plan, record: None, verdict };
+            return Ended { plan, record: None, verdict, note: None };
         }
         let record = plan.run(target);
         let verdict = plan.verdict(&record);
-        Ended { plan, record: Some(record), verdict }
+        Ended { plan, record: Some(record), verdict, note: None }
+    }
+
+    /// What is wrong with it, in full.
+    pub fn told(&self, paint: Paint) -> String {
+        let record = self.record.as_ref();
+        let failed = record.filter(|record| !record.failures.is_empty() || self.note.is_none());
+        let mut text = failed.map(|record| diagnose(&self.plan, record, paint)).unwrap_or_default();
+        if let Some(note) = &self.note {
+            text.push_str(&format!("{}: {}: {note}\n", paint.over(Role::Bad, "error"), self.plan.id));
+        }
+        text
+    }
+
+    /// What is wrong with it, in a line.
+    pub fn told_in_a_line(&self) -> String {
+        match (&self.note, &self.record) {
+            (Some(note), _) => format!("{}: {note}", self.plan.id),
+            (None, Some(record)) => in_a_line(&self.plan, record),
+            (None, None) => self.plan.id.to_string(),
+        }
     }
 
     /// The word for how it ended.
@@ -196,6 +242,7 @@ impl Ended {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
             Verdict::Skipped(_) => "skipped",
+            Verdict::Known(_) => "known",
             Verdict::Unsupported(_) => "unsupported",
         }
     }
@@ -203,7 +250,7 @@ impl Ended {
     /// Why it was not run, or not run in full.
     pub fn why(&self) -> Option<&str> {
         match &self.verdict {
-            Verdict::Skipped(why) | Verdict::Unsupported(why) => Some(why),
+            Verdict::Skipped(why) | Verdict::Unsupported(why) | Verdict::Known(why) => Some(why),
             _ => None,
         }
     }

@@ -77,6 +77,18 @@ pub fn embedded() -> Result<Vec<File>, Unreadable> {
     )
 }
 
+/// The version of the suite that the program carries: the program's, and a sum over all ids and texts.
+pub fn version() -> String {
+    let mut found = Vec::new();
+    collect_embedded(&SCENARIOS, &mut found);
+    found.sort();
+    let sum = found.iter().fold(0, |sum, (id, text)| {
+        let sum = crc32c::crc32c_append(sum, id.as_bytes());
+        crc32c::crc32c_append(crc32c::crc32c_append(sum, &[0]), text.as_bytes())
+    });
+    format!("{}+{sum:08x}", env!("CARGO_PKG_VERSION"))
+}
+
 fn collect_embedded(dir: &Dir<'static>, found: &mut Vec<(String, &'static str)>) {
     for entry in dir.entries() {
         match entry {

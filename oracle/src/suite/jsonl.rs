@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
-use crate::scenario::{Mismatch, diagnose};
+use crate::scenario::{Mismatch, Verdict};
 
 use super::{Ended, Suite};
 
@@ -16,6 +17,7 @@ struct World<'a> {
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     variant: serde_json::Map<String, serde_json::Value>,
     outcome: &'a str,
+    grade: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     packets: usize,
@@ -47,6 +49,10 @@ struct Sums<'a> {
     claims: usize,
     virtual_ns: u64,
     version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suite: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stale: &'a [String],
     target: &'a str,
     profile: &'a str,
     seed: u64,
@@ -69,6 +75,8 @@ pub fn jsonl(suite: &Suite) -> String {
         claims: totals.claims,
         virtual_ns: totals.time.as_nanos(),
         version: env!("CARGO_PKG_VERSION"),
+        suite: suite.version.as_deref(),
+        stale: &suite.stale,
         target: &suite.identity.name,
         profile: &suite.identity.profile,
         seed: 0,
@@ -102,6 +110,7 @@ fn world(ended: &Ended) -> World<'_> {
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect(),
         outcome: ended.word(),
+        grade: word_of(GRADES, ended.plan.story().grade),
         why: ended.why(),
         packets: ended.plan.packets(),
         claims: record.map_or(0, |record| record.claims),
@@ -111,7 +120,7 @@ fn world(ended: &Ended) -> World<'_> {
             .flat_map(|record| &record.failures)
             .flat_map(|failure| failure.mismatches.iter().map(|mismatch| self::failure(ended, mismatch)))
             .collect(),
-        text: failed.map(|record| diagnose(&ended.plan, record, Paint::PLAIN)),
+        text: (ended.verdict == Verdict::Failed).then(|| ended.told(Paint::PLAIN)),
     }
 }
 

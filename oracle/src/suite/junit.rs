@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::paint::Paint;
-use crate::scenario::{Verdict, diagnose};
+use crate::scenario::Verdict;
 
 use super::{Ended, Suite};
 
@@ -33,16 +33,12 @@ fn case(world: &Ended) -> TestCase {
     let status = match &world.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Failed => {
-            let text = world
-                .record
-                .as_ref()
-                .map(|record| diagnose(&world.plan, record, Paint::PLAIN))
-                .unwrap_or_default();
+            let text = world.told(Paint::PLAIN);
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_message(text.lines().next().unwrap_or("failed").to_owned()).set_description(text);
             status
         }
-        Verdict::Skipped(why) | Verdict::Unsupported(why) => {
+        Verdict::Skipped(why) | Verdict::Unsupported(why) | Verdict::Known(why) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("{}: {why}", world.word()));
             status

@@ -48,6 +48,7 @@ fn subtest(number: usize, world: &Ended, out: &mut String) {
     let _ = match &world.verdict {
         Verdict::Passed => writeln!(out, "  ok {number} {id}"),
         Verdict::Failed => writeln!(out, "  not ok {number} {id}"),
+        Verdict::Known(why) => writeln!(out, "  ok {number} {id} # XFAIL known: {}", plain(why)),
         Verdict::Skipped(why) | Verdict::Unsupported(why) => {
             writeln!(out, "  ok {number} {id} # SKIP {}: {}", world.word(), plain(why))
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::paint::Paint;
-use crate::scenario::{Verdict, diagnose};
+use crate::scenario::Verdict;
 
 use super::Suite;
 
@@ -18,12 +18,13 @@ pub fn tap(suite: &Suite) -> String {
         let _ = match &world.verdict {
             Verdict::Passed => writeln!(out, "ok {number} - {id}"),
             Verdict::Failed => writeln!(out, "not ok {number} - {id}"),
+            Verdict::Known(why) => writeln!(out, "not ok {number} - {id} # TODO known: {why}"),
             Verdict::Skipped(why) | Verdict::Unsupported(why) => {
                 writeln!(out, "ok {number} - {id} # SKIP {}: {why}", world.word())
             }
         };
-        if let (Verdict::Failed, Some(record)) = (&world.verdict, &world.record) {
-            let text = diagnose(&world.plan, record, Paint::PLAIN);
+        if world.verdict == Verdict::Failed {
+            let text = world.told(Paint::PLAIN);
             let _ = writeln!(out, "  ---\n  message: |");
             for line in text.lines() {
                 let _ = writeln!(out, "    {line}");

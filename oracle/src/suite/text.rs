@@ -5,10 +5,11 @@ use std::fmt::Write;
 
 use conntruth_engine::Time;
 
+use crate::language::words::GRADES;
 use crate::paint::{Paint, Role};
-use crate::scenario::{Record, Verdict, diagnose, in_a_line};
+use crate::scenario::Verdict;
 
-use super::{Ended, Grounds, Suite};
+use super::{Ended, Grounds, Suite, Totals};
 
 /// What a run is to look like.
 #[derive(Clone, Debug)]
@@ -68,20 +69,26 @@ fn failures(suite: &Suite, causes: &[Grounds], paint: Paint, out: &mut String) {
         .flat_map(|(index, grounds)| grounds.worlds.iter().skip(usize::from(index < MOST_CAUSES_IN_FULL)))
         .map(String::as_str)
         .collect();
-    let failed: Vec<(&Ended, &Record)> = suite
+    let failed: Vec<&Ended> = suite
         .worlds
         .iter()
         .filter(|world| world.verdict == Verdict::Failed && !caused.contains(&*world.plan.id.to_string()))
-        .filter_map(|world| Some((world, world.record.as_ref()?)))
         .collect();
-    for (world, record) in failed.iter().take(MOST_IN_FULL) {
-        let _ = writeln!(out, "\n{}", diagnose(&world.plan, record, paint).trim_end());
+    for world in failed.iter().take(MOST_IN_FULL) {
+        let _ = writeln!(out, "\n{}", world.told(paint).trim_end());
     }
     if failed.len() > MOST_IN_FULL {
         let _ = writeln!(out, "\n{} more failed:", failed.len() - MOST_IN_FULL);
     }
-    for (world, record) in failed.iter().skip(MOST_IN_FULL) {
-        let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), in_a_line(&world.plan, record));
+    for world in failed.iter().skip(MOST_IN_FULL) {
+        let _ = writeln!(out, "  {} {}", paint.over(Role::Bad, "✗"), world.told_in_a_line());
+    }
+    for id in &suite.stale {
+        let _ = writeln!(
+            out,
+            "{}: {id}: there is no such world, and it is listed as a known failure",
+            paint.over(Role::Bad, "error")
+        );
     }
 }
 
@@ -135,6 +142,7 @@ fn mark(world: &Ended, paint: Paint) -> String {
         Verdict::Passed => ("✓", Role::Good),
         Verdict::Failed => ("✗", Role::Bad),
         Verdict::Skipped(_) => ("-", Role::Odd),
+        Verdict::Known(_) => ("k", Role::Odd),
         Verdict::Unsupported(_) => ("?", Role::Odd),
     };
     paint.over(role, mark)
@@ -185,9 +193,26 @@ fn sums(suite: &Suite, look: &Look, out: &mut String) {
     }
     if let Some(took) = look.took {
         let _ = write!(line, " in {}", wall(took));
+        // Below a second it says nothing of the speed.
+        let speed = totals.time.as_nanos() as f64 / (took.as_nanos().max(1) as f64);
+        if speed >= 1.0 {
+            let _ = write!(line, ", {speed:.0} times as fast as the clock");
+        }
     }
     let _ = writeln!(out, "\n{}", look.paint.over(Role::Dim, &line));
+    if totals.failed + totals.known + totals.unseen > 0 {
+        let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &grades(&totals, suite.version.as_deref())));
+    }
     let _ = writeln!(out, "{}", look.paint.over(Role::Dim, &format!("again: {}", look.again)));
+}
+
+/// `must: 3 of 700 failed, should: 0 of 20, suite 0.1.0+3fa9c2d1`
+fn grades(totals: &Totals, version: Option<&str>) -> String {
+    let grades = GRADES.iter().map(|(word, grade)| (word, totals.grades[*grade as usize]));
+    let words = grades.filter(|(_, graded)| graded.judged > 0);
+    let words = words.map(|(word, graded)| format!("{word}: {} of {} failed", graded.failed, graded.judged));
+    let version = version.map(|version| format!("suite {version}"));
+    words.chain(version).collect::<Vec<_>>().join(", ")
 }
 
 /// `71 days`, `3 hours`, `40 s`

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use conntruth_engine::Profile;
 
+use super::exec::{Exec, Limits};
 use super::{Identity, Reference, Refusal, Target};
 
 /// A target that can be asked for.
@@ -16,7 +17,7 @@ pub struct Known {
 }
 
 /// All of them, the default first.
-pub const KNOWN: [Known; 4] = [
+pub const KNOWN: [Known; 5] = [
     Known { name: "reference", about: "the engine in this program, exact and under virtual time" },
     Known { name: "linux", about: "the tracker of the kernel that runs here, in a namespace of its own" },
     Known {
@@ -27,6 +28,10 @@ pub const KNOWN: [Known; 4] = [
         name: "ovs",
         about: "Open vSwitch's userspace tracker, in a switch of its own, under virtual time",
     },
+    Known {
+        name: "exec:COMMAND",
+        about: "any program that speaks the adapter protocol (oracle/PROTOCOL.md)",
+    },
 ];
 
 /// How a target is to be.
@@ -36,6 +41,8 @@ pub struct Wish {
     pub profile: &'static Profile,
     /// How long a target whose time is real may wait at once, for what cannot be aged.
     pub patience: Duration,
+    /// What a program that is a target may take.
+    pub limits: Limits,
 }
 
 /// Why there is no such target here.
@@ -56,10 +63,18 @@ pub fn open(name: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable>
         "reference" => Ok(Box::new(Reference::new(wish.profile))),
         "linux" => linux(wish),
         "ovs" => ovs(),
-        _ => match name.strip_prefix("linux:") {
-            Some(kernel) => guest(name, kernel),
-            None => Err(Unusable::Unknown),
+        _ => match (name.strip_prefix("exec:"), name.strip_prefix("linux:")) {
+            (Some(command), _) => exec(command, wish),
+            (_, Some(kernel)) => guest(name, kernel),
+            _ => Err(Unusable::Unknown),
         },
+    }
+}
+
+fn exec(command: &str, wish: &Wish) -> Result<Box<dyn Target + Send>, Unusable> {
+    match Exec::new(command, wish.profile, wish.patience, wish.limits) {
+        Ok(exec) => Ok(Box::new(exec)),
+        Err(refusal) => Err(Unusable::Missing(refusal.to_string())),
     }
 }
 

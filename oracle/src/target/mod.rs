@@ -9,6 +9,7 @@ mod batch;
 #[cfg(target_os = "linux")]
 mod ends;
 mod entry;
+pub mod exec;
 mod host;
 pub mod known;
 #[cfg(target_os = "linux")]
@@ -128,6 +129,12 @@ pub trait Target {
         Ok(plays.iter().map(|play| play.ask(self)).collect())
     }
 
+    /// What was said first to a target at the other end of a pipe and what it answered, once that has happened: for
+    /// when nothing that it answers is right.
+    fn first_exchange(&self) -> Option<std::sync::Arc<std::sync::OnceLock<String>>> {
+        None
+    }
+
     /// The world is not needed any more.
     fn end(&mut self) {}
 }
@@ -234,8 +241,10 @@ pub struct Shows {
 pub enum Reasons {
     /// Of each, in our engine's terms.
     All,
-    /// Of those that it finds INVALID, in its own words.
+    /// Of those that it finds INVALID, in the kernel's words.
     Invalid,
+    /// In words of its own, for people alone.
+    Own,
     /// Of none.
     None,
 }
@@ -253,6 +262,11 @@ impl Shows {
         reasons: Reasons::All,
         windows: true,
     };
+
+    /// Whether anything of entries.
+    pub const fn entries(&self) -> bool {
+        self.state || self.timeout || self.status || self.table
+    }
 }
 
 impl Abilities {

@@ -22,6 +22,8 @@ pub struct Ping {
     pub size: usize,
     /// How many routers a request may pass.
     pub hop_limit: u8,
+    /// The identifier, where that is free; none is any.
+    pub wish: Option<u16>,
     ident: Option<u16>,
     probes: Vec<Probe>,
     sent: Tally,
@@ -54,6 +56,7 @@ impl Ping {
             patience: 10 * SECOND,
             size: 56,
             hop_limit: 64,
+            wish: None,
             ident: None,
             probes: Vec::new(),
             sent: Tally::default(),
@@ -120,7 +123,7 @@ impl App for Ping {
         match event {
             Event::Started => {
                 self.began = Some(os.now());
-                match os.ping_open() {
+                match os.ping_open(self.wish) {
                     Ok(ident) => self.ident = Some(ident),
                     Err(error) => return self.finish(os, Some(Trouble::Os(error))),
                 }

@@ -208,13 +208,13 @@ impl Os<'_> {
         self.host.udp.socket(socket)
     }
 
-    /// An identifier for echo requests.
+    /// An identifier for echo requests: the one wished for, where that is free.
     ///
     /// # Errors
     /// When too many are in use.
-    pub fn ping_open(&mut self) -> Result<u16, OsError> {
+    pub fn ping_open(&mut self, wish: Option<u16>) -> Result<u16, OsError> {
         let Host { io, pings, .. } = &mut *self.host;
-        pings.open(io, self.app)
+        pings.open(io, self.app, wish)
     }
 
     /// Sends an echo request under one's own identifier.

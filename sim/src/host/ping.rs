@@ -14,13 +14,14 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    /// An identifier of the application's own.
-    pub(super) fn open(&mut self, io: &mut Io, app: u32) -> Result<u16, OsError> {
+    /// An identifier of the application's own: the one it wishes for, where that is free.
+    pub(super) fn open(&mut self, io: &mut Io, app: u32, wish: Option<u16>) -> Result<u16, OsError> {
         if self.owners.len() > usize::from(u16::MAX / 2) {
             return Err(OsError::NoPort);
         }
+        let mut wish = wish;
         loop {
-            let ident = io.dice.number() as u16;
+            let ident = wish.take().unwrap_or_else(|| io.dice.number() as u16);
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.owners.entry(ident) {
                 vacant.insert(app);
                 return Ok(ident);

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use conntruth_engine::{Changes, EventKind, Status};
 
+use super::host::HostCheck;
 use super::packet::Protocol;
 use super::{Length, Located, Name, Span};
 
@@ -47,6 +48,15 @@ pub struct Claim {
     pub named: Vec<Located<Named>>,
     /// From its first part to its last.
     pub span: Span,
+}
+
+impl Claim {
+    /// How many things it says.
+    pub fn parts(&self) -> usize {
+        let said =
+            [self.class.is_some() || self.reply.is_some(), self.state.is_some(), self.timeout.is_some()];
+        said.iter().filter(|is| **is).count() + usize::from(self.flags.is_some()) + self.named.len()
+    }
 }
 
 /// What `ct state` would match.
@@ -177,6 +187,8 @@ pub enum Check {
     },
     /// `events` and its lines: all events since the beginning, or since the last such check, in order.
     Events(Block<EventLine>),
+    /// `believe c: client ESTABLISHED, tracker nothing`, `client sees reset on c`: about hosts.
+    Host(HostCheck),
     /// `expires 5d`: counted from now, the entry is there one tick before and gone at the tick, and a destroy event
     /// says so. The story goes on at that moment.
     Expires {

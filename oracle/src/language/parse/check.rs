@@ -2,6 +2,7 @@
 
 use super::claim;
 use super::cursor::{Cursor, is_name, parse_address, parse_number};
+use super::host::{HOST_CHECKS, host_check};
 use super::names::Names;
 use super::once;
 use super::packet::{protocol, protocol_words};
@@ -20,14 +21,17 @@ pub(super) type Lines = Vec<(Vec<Token>, usize)>;
 pub(super) type Body<'b> = &'b mut dyn FnMut() -> Parse<Lines>;
 
 /// The words that begin a check.
-pub(super) const CHECKS: &[&str] =
-    &["table", "entry", "no", "count", "counter", "states", "classes", "events", "expires"];
+pub(super) const CHECKS: &[&str] = &[
+    "table", "entry", "no", "count", "counter", "states", "classes", "events", "expires", "believe", "took",
+    "answered", "found", "hops", "sockets", "disagree",
+];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.
 pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Body<'_>) -> Parse<Check> {
     let check = match word {
         "table" => Check::Table(block(cursor, names, body, "table", "empty", entry)?),
         "events" => Check::Events(block(cursor, names, body, "events", "none", event_line)?),
+        word if HOST_CHECKS.contains(&word) => Check::Host(host_check(word, cursor, names)?),
         "entry" => Check::Entry(entry(cursor, names)?),
         "no" => {
             if cursor.eat("entry").is_none() {

@@ -12,8 +12,10 @@ use crate::language::source::Line;
 use crate::language::words::{GRADES, nearest};
 
 /// The words that begin a line of the heading.
-pub(in crate::language) const HEADINGS: &[&str] =
-    &["grade", "source", "profile", "family", "host", "flow", "set", "rules"];
+pub(in crate::language) const HEADINGS: &[&str] = &[
+    "grade", "source", "profile", "family", "host", "flow", "set", "stack", "router", "route", "link",
+    "limit", "rules",
+];
 
 const FAMILIES: &[(&str, Family)] = &[("4", Family::Ipv4), ("6", Family::Ipv6)];
 const SIDES: &[(&str, Side)] = &[("inside", Side::Inside), ("outside", Side::Outside)];
@@ -29,6 +31,14 @@ impl Reader<'_> {
             "family" => self.families(cursor)?,
             "host" => self.host(cursor)?,
             "flow" => self.flow(line, cursor)?,
+            "stack" => self.stack(cursor)?,
+            "router" => self.router(cursor)?,
+            "route" => self.around(cursor)?,
+            "limit" => self.limit(cursor)?,
+            "link" => {
+                let cable = self.cable(cursor, line.span)?;
+                self.story.cables.push(cable);
+            }
             _ => self.story.settings.push(setting(cursor)?),
         }
         cursor.expect_end(&format!("`{first}`"))
@@ -124,8 +134,13 @@ impl Reader<'_> {
     fn host(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
         let name = new_name(cursor.word("a host's name")?)?;
         let mut addresses = Vec::new();
-        let mut side = None;
+        let (mut side, mut behind) = (None, None);
         while !cursor.is_at_end() {
+            let here = cursor.here();
+            if cursor.eat("behind").is_some() {
+                super::once(&mut behind, self.router_name(cursor)?, "the router", here)?;
+                continue;
+            }
             if let Some(found) = cursor.eat_from(SIDES) {
                 super::once(&mut side, found.value, "the side", found.span)?;
                 continue;
@@ -147,7 +162,7 @@ impl Reader<'_> {
                 .fail();
         }
         self.names.add_host(&name)?;
-        self.story.hosts.push(Host { name, addresses, side });
+        self.story.hosts.push(Host { name, addresses, behind, side });
         Ok(())
     }
 
@@ -196,7 +211,7 @@ impl Reader<'_> {
         }
         let span = line.span;
         self.names.add_flow(name.as_ref(), protocol.value, span)?;
-        self.story.flows.push(Flow { name, protocol: protocol.value, from, to, id, span });
+        self.story.flows.push(Flow { name, protocol: protocol.value, from, to, id, implied: false, span });
         Ok(())
     }
 }

@@ -6,12 +6,7 @@ use super::names::Names;
 
 /// Lines by their first word.
 const LINES: &[(&str, &str, u8)] = &[
-    ("stack", "hosts that act", 4),
-    ("run", "hosts that act", 4),
-    ("believe", "hosts that act", 4),
-    ("link", "links", 4),
     ("network", "topology", 4),
-    ("router", "topology", 4),
     ("interface", "topology", 4),
     ("helper", "helpers", 5),
     ("expectations", "expectations", 5),

@@ -9,6 +9,7 @@ mod claim;
 mod cursor;
 mod header;
 mod heading;
+mod host;
 mod icmp;
 mod later;
 mod names;
@@ -33,7 +34,7 @@ use super::message::{Message, Messages, Parse};
 use super::source::{self, Line, Variant};
 
 /// The words that begin a step.
-const STEPS: &[&str] = &["opened", "hidden", "set", "again"];
+const STEPS: &[&str] = &["opened", "hidden", "set", "again", "run", "link", "offload"];
 
 /// Reads a scenario.
 ///
@@ -88,7 +89,8 @@ pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
 
 /// Whether a line that begins with this word stands at the margin, for `fmt`.
 pub(super) fn is_left_word(word: &str) -> bool {
-    let is_later = later::line(word).is_some() && !matches!(word, "run" | "believe");
+    let is_later =
+        later::line(word).is_some() || matches!(word, "stack" | "router" | "route" | "limit" | "link");
     HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || matches!(word, "each" | "for")
 }
 
@@ -189,7 +191,7 @@ impl<'l> Reader<'l> {
             return self.claim_line(&tokens, line);
         }
         self.settle_claim();
-        if HEADINGS.contains(&first) && !(first == "set" && self.has_begun()) {
+        if HEADINGS.contains(&first) && !(matches!(first, "set" | "link") && self.has_begun()) {
             return self.heading(first, line, &mut cursor);
         }
         let step = self.step(line, &mut cursor)?;
@@ -224,7 +226,11 @@ impl<'l> Reader<'l> {
         }
         match self.story.steps.last().map(|step| &step.action) {
             Some(
-                Action::Send { .. } | Action::Opened { .. } | Action::Release { .. } | Action::NotYet(_),
+                Action::Send { .. }
+                | Action::Opened { .. }
+                | Action::Release { .. }
+                | Action::Deed(_)
+                | Action::NotYet(_),
             ) => {}
             Some(Action::Hidden(_)) => {
                 return Message::new("a claim about packets that the tracker does not see", line.span)

@@ -13,6 +13,8 @@ const HOSTS: &[&str] = &["client", "server", "box"];
 pub(super) struct Names {
     hosts: Vec<Name>,
     flows: Vec<(Option<Name>, Protocol, Span)>,
+    /// What hosts do that is no flow, by the names it was given (`client traces server as t`).
+    deeds: Vec<Name>,
     /// Names that lines of later issues give (`client connects server:7 as c`).
     later: Vec<String>,
 }
@@ -44,13 +46,19 @@ impl Names {
         Ok(())
     }
 
+    pub(super) fn add_deed(&mut self, name: &Name) -> Parse<()> {
+        self.check_free(name)?;
+        self.deeds.push(name.clone());
+        Ok(())
+    }
+
     pub(super) fn add_later(&mut self, name: &str) {
         self.later.push(name.to_owned());
     }
 
     fn check_free(&self, name: &Name) -> Parse<()> {
         let flows = self.flows.iter().filter_map(|(other, ..)| other.as_ref());
-        match self.hosts.iter().chain(flows).find(|other| other.value == name.value) {
+        match self.hosts.iter().chain(flows).chain(&self.deeds).find(|other| other.value == name.value) {
             Some(other) => Message::new(format!("there is already a `{}`", name.value), name.span)
                 .label("expected another name")
                 .other(other.span, "the first one")
@@ -69,7 +77,10 @@ impl Names {
             self.flows.iter().find(|(other, ..)| other.as_ref().is_some_and(|other| other.value == name));
         match known {
             Some((_, protocol, _)) => Some(Some(*protocol)),
-            None => self.later.iter().any(|later| later == name).then_some(None),
+            None => {
+                let is_deed = self.deeds.iter().any(|deed| deed.value == name);
+                (is_deed || self.later.iter().any(|later| later == name)).then_some(None)
+            }
         }
     }
 
@@ -136,6 +147,7 @@ impl Names {
         self.flows
             .iter()
             .filter_map(|(name, ..)| Some(&*name.as_ref()?.value))
+            .chain(self.deeds.iter().map(|name| &*name.value))
             .chain(self.later.iter().map(|name| &**name))
     }
 

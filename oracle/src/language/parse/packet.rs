@@ -152,6 +152,16 @@ pub(super) fn endpoint(cursor: &mut Cursor<'_>, names: &Names, sender: bool) -> 
     Ok(Endpoint { host, port: port_word.map(|word| port(word, start)).transpose()? })
 }
 
+/// A host or an address, without a port.
+pub(super) fn host(cursor: &mut Cursor<'_>, names: &Names) -> Parse<HostRef> {
+    let span = cursor.here();
+    let end = endpoint(cursor, names, false)?;
+    match end.port {
+        None => Ok(end.host),
+        Some(_) => Message::new("this has no port", span).label("expected no `:` here").fail(),
+    }
+}
+
 fn port(word: &str, span: Span) -> Parse<u16> {
     match parse_number(word).flatten().and_then(|port| u16::try_from(port).ok()) {
         Some(port) => Ok(port),

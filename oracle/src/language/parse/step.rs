@@ -3,6 +3,7 @@
 use super::check::{self, CHECKS};
 use super::cursor::{self, Cursor, is_name};
 use super::heading::{self, HEADINGS};
+use super::host::{self, PERCEPTIONS, VERBS};
 use super::{Reader, STEPS, body, later, packet, tcp};
 use crate::language::ast::claim::Check;
 use crate::language::ast::{Action, Located, Step};
@@ -84,9 +85,24 @@ impl Reader<'_> {
         if let Some(action) = release(cursor)? {
             return Ok(action);
         }
+        if word == "run" {
+            cursor.next();
+            return Ok(Action::Run(self.run(cursor)?));
+        }
+        if word == "link" {
+            cursor.next();
+            return Ok(Action::Cable(self.cable(cursor, line.span)?));
+        }
+        if word == "offload" {
+            cursor.next();
+            return Ok(Action::Offload(self.offload(cursor)?));
+        }
         if later::is_host_action(cursor, &self.names) {
-            cursor.finish();
-            return Ok(Action::NotYet(self.not_yet(line, "hosts that act", 4)));
+            let verb = cursor.peek_second().and_then(|token| token.word()).unwrap_or("");
+            if PERCEPTIONS.contains(&verb) {
+                return Ok(Action::Check(Check::Host(host::perception(cursor, &self.names)?)));
+            }
+            return Ok(Action::Deed(Box::new(self.deed(cursor, line.span)?)));
         }
         if let Some((what, issue)) = later::line(word) {
             cursor.finish();
@@ -143,6 +159,9 @@ impl Reader<'_> {
         }
         let words = STEPS.iter().chain(CHECKS).chain(HEADINGS).copied().chain(["each"]);
         let mut known: Vec<&str> = words.chain(later::words()).collect();
+        if cursor.peek_second().and_then(|token| token.word()).is_some_and(|verb| VERBS.contains(&verb)) {
+            return self.names.unknown(word, cursor.here(), false).fail();
+        }
         known.extend(self.names.all());
         let near = nearest(word, known);
         let message = Message::new(format!("`{word}` does not begin a step"), cursor.here());
@@ -189,7 +208,7 @@ fn release(cursor: &mut Cursor<'_>) -> Parse<Option<Action>> {
 /// What a step may have depends on what it does.
 fn check_step(step: &Step, cursor: &Cursor<'_>) -> Parse<()> {
     let sends = matches!(step.action, Action::Send { .. } | Action::Opened { .. } | Action::NotYet(_));
-    let is_judged = sends || matches!(step.action, Action::Release { .. });
+    let is_judged = sends || matches!(step.action, Action::Release { .. } | Action::Deed(_));
     if let Some(label) = step.label.as_ref().filter(|_| !sends) {
         return Message::new("a label without a packet", label.span)
             .label("expected a packet after it")

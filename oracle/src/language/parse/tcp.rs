@@ -30,6 +30,13 @@ pub(super) fn are_flags(word: &str) -> bool {
     word.chars().all(|letter| TCP_FLAGS.iter().any(|(known, _)| *known == letter))
 }
 
+/// The bits of flags, where the word is nothing but flags.
+pub(super) fn bits(word: &str) -> Option<u8> {
+    let bit = |letter: char| TCP_FLAGS.iter().find(|(known, _)| *known == letter).map(|(_, bit)| *bit);
+    (!word.is_empty()).then_some(())?;
+    word.chars().try_fold(0, |bits, letter| Some(bits | bit(letter)?))
+}
+
 /// Kinds of segment as people call them, and their flags as they are written.
 const SPELT_OUT: &[(&str, &str)] = &[
     ("SYN", "S"),

@@ -123,6 +123,7 @@ impl Display for Check {
             Check::Events(block) => write_lines(f, "events", "none", block),
             Check::Entry(entry) => write!(f, "entry {entry}"),
             Check::NoEntry { flow: name } => write!(f, "no entry{}", flow(name)),
+            Check::Host(check) => write!(f, "{check}"),
             Check::Count(count) => write!(f, "count {}", count.value),
             Check::Counter { name, packets, bytes } => {
                 write!(f, "counter {} {}", name.value, packets.value)?;

@@ -2,12 +2,14 @@
 //! shrunk failure and `try --save` write with this; `fmt` does not, for it must keep what is no part of the tree.
 
 mod claim;
+mod host;
 mod packet;
 
 use std::fmt::{self, Display, Formatter, Write};
 
 use conntruth_engine::Family;
 
+use super::ast::claim::Check;
 use super::ast::{Action, Flow, Grade, Host, Length, Name, Setting, Side, Step, Story};
 use super::format::lay_out;
 use super::parse::is_left_word;
@@ -79,7 +81,7 @@ fn heading(story: &Story) -> String {
         let word = |family: &Family| if *family == Family::Ipv4 { " 4" } else { " 6" };
         lines.push(format!("family{}", story.families.iter().map(word).collect::<String>()));
     }
-    lines.extend(story.hosts.iter().map(ToString::to_string));
+    lines.extend(host::heading(story));
     lines.extend(story.settings.iter().map(|setting| format!("set {setting}")));
     if !story.rules.is_empty() {
         let rules =
@@ -87,7 +89,7 @@ fn heading(story: &Story) -> String {
         lines.push(format!("rules{}", rules.collect::<String>()));
     }
     lines.extend(story.not_yet.iter().map(|not_yet| block(&not_yet.lines).trim_end().to_owned()));
-    lines.extend(story.flows.iter().map(ToString::to_string));
+    lines.extend(story.flows.iter().filter(|flow| !flow.implied).map(ToString::to_string));
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
@@ -96,6 +98,9 @@ impl Display for Host {
         write!(f, "host {}", self.name.value)?;
         for address in &self.addresses {
             write!(f, " {address}")?;
+        }
+        if let Some(router) = &self.behind {
+            write!(f, " behind {}", router.value)?;
         }
         match self.side {
             Some(Side::Inside) => f.write_str(" inside"),
@@ -144,7 +149,8 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let prefix = prefix(self);
         let stands_left = match &self.action {
-            Action::Check(_) | Action::Set(_) => true,
+            Action::Check(Check::Host(check)) => host::stands_left(check),
+            Action::Check(_) | Action::Set(_) | Action::Cable(_) => true,
             Action::NotYet(not_yet) => is_left_word(not_yet.lines[0].split(' ').next().unwrap_or("")),
             _ => false,
         };
@@ -181,6 +187,11 @@ impl Display for Action {
                     write!(f, "\n{:column$}{}", "", line.trim_end(), column = ACTION_COLUMN + DEEPER)
                 })
             }
+            Action::Deed(deed) => write!(f, "{deed}"),
+            Action::Run(run) => write!(f, "run {run}"),
+            Action::Cable(cable) => write!(f, "{cable}"),
+            Action::Offload(Some(flow)) => write!(f, "offload {}", flow.value),
+            Action::Offload(None) => f.write_str("offload nothing"),
             Action::Set(setting) => write!(f, "set {setting}"),
             Action::Check(check) => write!(f, "{check}"),
             Action::NotYet(not_yet) => f.write_str(block(&not_yet.lines).trim_end()),

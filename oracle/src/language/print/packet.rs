@@ -58,6 +58,15 @@ impl Display for Packet {
     }
 }
 
+impl Display for HostRef {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            HostRef::Name(name) => f.write_str(&name.value),
+            HostRef::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
 impl Display for Endpoint {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (&self.host, self.port) {

@@ -66,8 +66,59 @@ const LINES: &[&str] = &[
     "events\n    new web SYN_SENT 120s\n    update reply+protoinfo\n    destroy tcp 6",
     "events update assured dns 120s [ASSURED]",
     "expires web 120s-1tick",
-    "rules\n    filter forward ct state invalid drop",
-    "client connects server:7 as c",
+    "client connects server:7 as d give up after 2min keepalive 75s window 8000 deaf from 5000 hops 9 anyway",
+    "server listens 7 backlog 5",
+    "server echoes 7",
+    "+1s server discards 9",
+    "server offers 19 1000 bytes",
+    "server answers 53",
+    "server answers 53 200 bytes",
+    "server ignores 53",
+    "server serves ftp 21 file readme.txt 5000 bytes file empty 0 bytes",
+    "client asks server:53 as q times 3 every 1s size 40 tries 2 patience 5s",
+    "client pings 10.0.1.9 as p times 3 every 500ms size 56 hops 5",
+    "client traces server as t patience 1s",
+    "client scans server 22 80 443 as scan1",
+    "client ftp server:21 as ctl",
+    "client ftp c login anonymous",
+    "client ftp c list active",
+    "client ftp c get readme.txt passive",
+    "client ftp c put notes.txt 300 bytes eprt",
+    "client ftp c quit",
+    "client sends 1000 on c = established, established reply *",
+    "server closes c",
+    "client half-closes c",
+    "client aborts c",
+    "run 5s",
+    "+1h run until c closed",
+    "run until c open",
+    "run until c gone",
+    "run until c done",
+    "run until quiet",
+    "offload c",
+    "offload nothing",
+    "link client cut",
+    "link client lose packet 1,2 up",
+    "link box outside lose 5% down tcp port 80 flags S without . data longer 100",
+    "link client delay by 50ms every 10",
+    "link client duplicate after 5ms bursts 1% 30.5% udp",
+    "link client corrupt byte 20 from 1s until 3s bare",
+    "link client truncate 40 icmp",
+    "link client corrupt cut at 1h restore at 2h",
+    "believe c: client ESTABLISHED, server FIN_WAIT2, tracker nothing",
+    "client sees timed-out on c",
+    "client received 1000 on c hash 0x00000000deadbeef",
+    "client received whole on c",
+    "server sent 1000 on c",
+    "took c 127s",
+    "took c 1.5s",
+    "answered c 3",
+    "found c 22 open",
+    "hops c box * server",
+    "sockets server 2",
+    "disagree c premature-expiry",
+    "counter bad 3",
+    "counter bad 3 bytes 120",
     "entry c ESTABLISHED",
 ];
 
@@ -100,7 +151,9 @@ fn check(text: &str) {
 fn every_line_is_read_and_comes_back() {
     let mut unread = Vec::new();
     for line in LINES {
-        let text = format!("{HEADING}A: web > S\nclient makes as c\n{line}\n");
+        let text = format!(
+            "rules filter forward counter name bad\n{HEADING}A: web > S\nclient connects server:7 as c anyway\n{line}\n"
+        );
         match parse("case.ct", &text) {
             Ok(_) => check(&text),
             Err(messages) => unread.push(messages.list[0].title.clone()),
@@ -108,6 +161,32 @@ fn every_line_is_read_and_comes_back() {
     }
     // One line is wrong on purpose, so that this test is seen to see.
     assert_eq!(unread, ["`original_is_not_a_key` does not belong here"]);
+}
+
+#[test]
+fn rules_come_back() {
+    let text = "\
+rules filter  forward ct state  established ,related accept
+rules
+    raw prerouting tcp dport {22,80-90} notrack
+    filter input log prefix \"a # b, c\" counter name x tcp flags &(syn | ack)==syn reject   with tcp reset
+    filter forward policy drop
+flow tcp client:1 > server:2
++0 > S
+counter x 1 bytes 40
+";
+    let script = read("case.ct", text).unwrap();
+    let rules: Vec<String> = script.stories[0].rules.iter().map(|rule| rule.value.to_string()).collect();
+    assert_eq!(
+        rules,
+        [
+            "filter forward ct state established, related accept",
+            "raw prerouting tcp dport { 22, 80-90 } notrack",
+            "filter input log prefix \"a # b, c\" counter name x tcp flags & (syn|ack) == syn reject with tcp reset",
+            "filter forward policy drop",
+        ]
+    );
+    check(text);
 }
 
 #[test]
@@ -186,6 +265,6 @@ proptest! {
 
     #[test]
     fn what_is_read_is_printed_and_read_again(lines in prop::collection::vec(prop_oneof![3 => line(), 2 => other_line()], 1..8)) {
-        check(&format!("# About.\n{HEADING}A: web > S\nclient makes as c\n{}\n", lines.join("\n")));
+        check(&format!("# About.\n{HEADING}A: web > S\nclient connects server:7 as c anyway\n{}\n", lines.join("\n")));
     }
 }

@@ -34,11 +34,13 @@ pub(super) fn compare(claim: &EntryClaim, entry: &Entry, world: &World<'_>) -> V
             .text
             .get(timeout.span.range())
             .is_some_and(|text| !text.ends_with(char::is_alphabetic));
-        let mismatch = packet::timeout(timeout, Some(entry), world.plan.tick);
-        mismatches.extend(mismatch.map(|mismatch| if bare { mismatch.fix(entry.left) } else { mismatch }));
+        let mismatch = packet::timeout(timeout, Some(entry), world);
+        let mended =
+            |mismatch: Mismatch| if bare && !mismatch.unseen { mismatch.fix(entry.left) } else { mismatch };
+        mismatches.extend(mismatch.map(mended));
     }
     if let Some(state) = &claim.state {
-        mismatches.extend(packet::state(state, Some(entry)));
+        mismatches.extend(packet::state(state, Some(entry), world));
     }
     if let Some(flags) = &claim.flags {
         mismatches.extend(packet::flags(flags, Some(entry), world));

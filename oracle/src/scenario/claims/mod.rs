@@ -18,7 +18,7 @@ use super::talks::Talk;
 
 pub(crate) use packet::packet;
 pub(crate) use story::{asks, check};
-pub(crate) use words::{describe, flags, full_claim, left};
+pub(crate) use words::{describe, flags, full_claim, left, precise};
 
 /// A part of a claim that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub(crate) struct Found {
     pub mismatches: Vec<Mismatch>,
     /// The moment at which the check was through.
     pub until: Time,
+    /// The target shows nothing that it is about.
+    pub hidden: bool,
 }
 
 /// A class in the language's words, and whether in reply direction.

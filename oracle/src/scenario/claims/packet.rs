@@ -6,7 +6,7 @@ use crate::language::ast::claim::{Claim, ClassWord, EventClaim, Flags, Named, Ti
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
 use crate::target::words as target_words;
-use crate::target::{Arrival, Entry, Fate, Happening, Observation, Target, Why};
+use crate::target::{Arrival, Entry, Fate, Happening, Observation, Reasons, Target, Why};
 
 use super::super::plan::{Act, Move};
 use super::super::run::World;
@@ -22,25 +22,32 @@ pub(crate) fn packet(
     step: &Move,
 ) -> Result<Vec<Mismatch>, Silence> {
     let mut mismatches = Vec::new();
-    class(claim, seen, &mut mismatches);
+    let shows = &world.identity.abilities.shows;
+    match claim.class.map(|class| class.span).or(claim.reply) {
+        Some(span) if !shows.class => mismatches.push(Mismatch::unseen(span, "class")),
+        _ => class(claim, seen, &mut mismatches),
+    }
     let entry = seen.entry.as_ref().filter(|_| !seen.destroyed);
     if let Some(name) = &claim.state {
-        mismatches.extend(state(name, seen.entry.as_ref()));
+        mismatches.extend(state(name, seen.entry.as_ref(), world));
     }
     if let Some(timeout) = &claim.timeout {
-        mismatches.extend(self::timeout(timeout, entry, world.plan.tick));
+        mismatches.extend(self::timeout(timeout, entry, world));
     }
     if let Some(flags) = &claim.flags {
         mismatches.extend(self::flags(flags, seen.entry.as_ref(), world));
     }
     for named in &claim.named {
         let found = match &named.value {
+            Named::Because { .. } if shows.reasons == Reasons::Own => {
+                vec![Mismatch::unseen(named.span, "why")]
+            }
             Named::Because { slug, numbers } => because(slug, numbers, named.span, seen),
             Named::Events(_) if !world.identity.abilities.shows.events => {
                 vec![Mismatch::unseen(named.span, "events")]
             }
             Named::Events(events) => self::events(events, named.span, &seen.events),
-            Named::Dropped | Named::Rejected(_) | Named::Accepted
+            Named::Dropped | Named::Accepted | Named::Rejected(_)
                 if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
             {
                 vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
@@ -51,8 +58,11 @@ pub(crate) fn packet(
                 if found.is_empty() { answered(named.span, seen, *class) } else { found }
             }
             Named::Accepted => passes(named.span, arrival, seen, Fall::Accepted),
+            // Whoever shows nothing of entries does not show either which of them a packet belongs to.
+            Named::Attached(_) if !shows.entries() => vec![Mismatch::unseen(named.span, "entries")],
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
             Named::NoEntry => no_entry(named.span, world, target, seen, step)?,
+            _ if !shows.entries() => vec![Mismatch::unseen(named.span, "entries")],
             about_entry => super::entry::named(about_entry, named.span, seen.entry.as_ref(), world),
         };
         mismatches.extend(found);
@@ -80,7 +90,10 @@ fn class(claim: &Claim, seen: &Observation, mismatches: &mut Vec<Mismatch>) {
 }
 
 /// Compares a state.
-pub(super) fn state(claimed: &Name, entry: Option<&Entry>) -> Option<Mismatch> {
+pub(super) fn state(claimed: &Name, entry: Option<&Entry>, world: &World<'_>) -> Option<Mismatch> {
+    if !world.identity.abilities.shows.state {
+        return Some(Mismatch::unseen(claimed.span, "states"));
+    }
     let got = entry.map(|entry| entry.state.as_deref());
     match got {
         Some(Some(state)) if state == claimed.value => None,
@@ -91,7 +104,15 @@ pub(super) fn state(claimed: &Name, entry: Option<&Entry>) -> Option<Mismatch> {
 }
 
 /// Compares a timeout: by whole seconds as listings show them, or exactly where it was written so.
-pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u64) -> Option<Mismatch> {
+pub(super) fn timeout(
+    claimed: &Located<Timeout>,
+    entry: Option<&Entry>,
+    world: &World<'_>,
+) -> Option<Mismatch> {
+    if !world.identity.abilities.shows.timeout {
+        return Some(Mismatch::unseen(claimed.span, "timeouts"));
+    }
+    let tick = world.plan.tick;
     let nanos = claimed.value.left.nanos(tick);
     let expected = words::length(claimed.value.left);
     let Some(entry) = entry else {
@@ -110,10 +131,10 @@ pub(super) fn timeout(claimed: &Located<Timeout>, entry: Option<&Entry>, tick: u
 pub(super) fn flags(claimed: &Located<Flags>, entry: Option<&Entry>, world: &World<'_>) -> Option<Mismatch> {
     let Flags { unreplied, assured } = claimed.value;
     let expected = words::flags(unreplied, assured);
-    let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
     if !world.identity.abilities.shows.status {
         return Some(Mismatch::unseen(claimed.span, "status bits"));
     }
+    let Some(entry) = entry else { return Some(Mismatch::new(claimed.span, expected, "no entry").fix("")) };
     let got = words::flags(entry.is_unreplied(), entry.is_assured());
     (got != expected).then(|| Mismatch::new(claimed.span, expected, &got).fix(&got))
 }
@@ -260,6 +281,9 @@ fn no_entry(
         _ => None,
     };
     let mut entry = seen.entry.clone().filter(|_| !seen.destroyed);
+    if entry.is_none() && !world.identity.abilities.shows.table {
+        return Ok(vec![Mismatch::unseen(span, "the table")]);
+    }
     if let (None, Some(talk)) = (&entry, talk) {
         // A packet that has no entry of its own may still have the tuple of one.
         entry = target.table()?.into_iter().find(|entry| is_of(entry, world.plan.talk(talk)));

@@ -5,7 +5,7 @@ use similar::TextDiff;
 
 use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
 use crate::language::ast::{Action, Located, Name, Span};
-use crate::target::{Ask, Entry, Happening, Target};
+use crate::target::{Ask, Entry, Happening, Shows, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
@@ -16,11 +16,15 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
     let node = world.plan.step(step);
     let span = node.action_span;
     let Action::Check(check) = &node.action else {
-        return Ok(Found { mismatches: Vec::new(), until: step.at });
+        return Ok(Found { mismatches: Vec::new(), until: step.at, hidden: false });
     };
     let mut until = step.at;
+    if let Some(what) = hidden(check.itself(), &world.identity.abilities.shows) {
+        return Ok(Found { mismatches: vec![Mismatch::unseen(span, what)], until, hidden: true });
+    }
     let mismatches = match check.itself() {
-        Check::For { .. } => Vec::new(),
+        // Hosts are asked where they are.
+        Check::For { .. } | Check::Host(_) => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
         Check::NoEntry { flow } => no_entry(flow.as_ref(), &target.table()?, span, world)?,
@@ -59,10 +63,6 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
                 ", ",
             )
         }
-        Check::Events(_) if !world.identity.abilities.shows.events => {
-            let what = format!("{} shows no events", world.identity.name);
-            return Err(Silence::Unsupported(what));
-        }
         Check::Events(block) => {
             let events = std::mem::take(&mut world.events);
             self::events(block, &events, world)
@@ -74,7 +74,23 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
             expires(world, target, talk, *after, at)?
         }
     };
-    Ok(Found { mismatches, until })
+    Ok(Found { mismatches, until, hidden: false })
+}
+
+/// What a check is about, where the target does not show that.
+fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
+    let (is_shown, what) = match check {
+        Check::For { .. } | Check::Counter { .. } | Check::Host(_) => (true, ""),
+        Check::Table(_)
+        | Check::Entry(_)
+        | Check::NoEntry { .. }
+        | Check::Count(_)
+        | Check::Expires { .. } => (shows.table, "the table"),
+        Check::States { .. } => (shows.state, "states"),
+        Check::Classes { .. } => (shows.class, "classes"),
+        Check::Events(_) => (shows.events, "events"),
+    };
+    (!is_shown).then_some(what)
 }
 
 /// What a check may ask of a target.
@@ -88,7 +104,7 @@ pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
             asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
         }
         Check::Counter { .. } => asks.push(Ask::Counters),
-        Check::States { .. } | Check::Classes { .. } | Check::Events(_) => {}
+        Check::States { .. } | Check::Classes { .. } | Check::Events(_) | Check::Host(_) => {}
     }
 }
 

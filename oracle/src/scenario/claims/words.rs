@@ -40,7 +40,7 @@ pub(super) fn length(length: Length) -> String {
 }
 
 /// Whole seconds where they are whole, otherwise down to the millisecond.
-pub(super) fn precise(time: Time) -> String {
+pub(crate) fn precise(time: Time) -> String {
     if time.as_nanos().is_multiple_of(1_000_000_000) { seconds(time) } else { exact(time) }
 }
 

@@ -198,6 +198,10 @@ impl Target for Ovs {
     }
 
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        if !config.rules.is_empty() {
+            let what = "Open vSwitch has flows of its own, and no rules in nftables' words";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         self.clean()?;
         if !config.rules.is_empty() {
             return Err(Refusal::Unsupported("its rules are flows, not nftables' statements".to_owned()));

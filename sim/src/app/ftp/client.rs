@@ -75,6 +75,8 @@ pub struct Transferred {
 pub struct Client {
     /// Whom to.
     pub to: SocketAddr,
+    /// The control connection's port; none is any.
+    pub port: Option<u16>,
     /// How its connections are to behave.
     pub options: TcpOptions,
     orders: VecDeque<Order>,
@@ -129,6 +131,7 @@ impl Client {
     pub fn new(to: SocketAddr, orders: Vec<Order>) -> Client {
         Client {
             to,
+            port: None,
             options: TcpOptions::default(),
             orders: orders.into(),
             stage: Stage::Greeting,
@@ -450,7 +453,7 @@ impl App for Client {
         let conn = match event {
             Event::Started => {
                 self.began = Some(os.now());
-                match os.connect(self.to, None, None, &self.options) {
+                match os.connect(self.to, None, self.port, &self.options) {
                     Ok(conn) => self.control = Some(conn),
                     Err(error) => self.fail(os, Trouble::Os(error)),
                 }

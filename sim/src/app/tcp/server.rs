@@ -1,6 +1,6 @@
 //! A TCP server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::talks::Talks;
 use crate::app::{Act, App, Content, Event, Reading, Summary, Talked, Trouble};
@@ -79,6 +79,11 @@ impl Server {
     /// One more act on each connection that lives.
     pub fn then(&mut self, os: &mut Os<'_>, act: &Act) {
         self.talks.then(os, act, self.memory);
+    }
+
+    /// One more act on the connection with this other end; whether there is one that lives.
+    pub fn then_with(&mut self, os: &mut Os<'_>, remote: SocketAddr, act: Act) -> bool {
+        self.talks.then_with(os, remote, act, self.memory)
     }
 }
 

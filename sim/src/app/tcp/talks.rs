@@ -1,6 +1,7 @@
 //! Many connections of one application: which talk an event belongs to, and what is remembered of those that are over.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use crate::app::{About, Act, Content, Event, Reading, Talk, Talked};
 use crate::host::{ConnId, Os};
@@ -64,6 +65,19 @@ impl Talks {
         let over: Vec<ConnId> =
             self.living.iter().filter(|(_, talk)| talk.1.is_over()).map(|(&conn, _)| conn).collect();
         over.into_iter().for_each(|conn| self.forget(conn, memory));
+    }
+
+    /// One more act on the connection with this other end, if it lives.
+    pub(super) fn then_with(&mut self, os: &mut Os<'_>, remote: SocketAddr, act: Act, memory: usize) -> bool {
+        let is_with = |talk: &Talk| talk.report().remote == Some(remote);
+        let Some((&conn, (token, talk))) = self.living.iter_mut().find(|(_, (_, talk))| is_with(talk)) else {
+            return false;
+        };
+        talk.then(os, act, *token);
+        if talk.is_over() {
+            self.forget(conn, memory);
+        }
+        true
     }
 
     /// Those that live.

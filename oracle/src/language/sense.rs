@@ -1,0 +1,135 @@
+//! Sense in stories with hosts that act: who is a stack, who listens, what cannot be where real stacks answer.
+
+use super::ast::claim::Check;
+use super::ast::host::{HostCheck, Term, Verb};
+use super::ast::packet::{Endpoint, HostRef, Packet, Path, Stop};
+use super::ast::{Action, Name, Span, Step, Story};
+use super::message::Message;
+
+/// What listens, by host and port, as far as the steps so far say it.
+#[derive(Debug, Default)]
+pub(super) struct Listening<'s>(Vec<(&'s str, u16, bool)>);
+
+/// The heading without steps.
+pub(super) fn heading(story: &Story, mistakes: &mut Vec<Message>) {
+    let needs = [
+        story.routers.first().map(|router| router.name.span),
+        story.cables.first().map(|cable| cable.span),
+        story.around.first().map(|way| way.from.span),
+    ];
+    if let Some(span) = needs.into_iter().flatten().next().filter(|_| story.stack.is_empty()) {
+        mistakes.push(no_stack("routers, cables and routes are for hosts that act", span));
+    }
+    for name in &story.stack {
+        if story.routers.iter().any(|router| router.name.value == name.value) {
+            mistakes.push(Message::new(format!("`{}` is a router, and no host", name.value), name.span));
+        }
+        if name.value == "box" {
+            mistakes.push(
+                Message::new("the tracker's own host is a stack in any case", name.span)
+                    .label("expected the names of other hosts"),
+            );
+        }
+    }
+}
+
+fn no_stack(what: &str, span: Span) -> Message {
+    Message::new(what.to_owned(), span).help("a line such as `stack client server` says which hosts act")
+}
+
+/// A step, where hosts act or seem to.
+pub(super) fn step<'s>(
+    story: &'s Story,
+    step: &'s Step,
+    listening: &mut Listening<'s>,
+    mistakes: &mut Vec<Message>,
+) {
+    match &step.action {
+        Action::Deed(deed) => {
+            acts(story, &deed.host, mistakes);
+            let hears = |port: u16, is_tcp: bool| (&*deed.host.value, port, is_tcp);
+            let new = match &deed.verb {
+                Verb::Listens(port) | Verb::Echoes(port) | Verb::Discards(port) => Some(hears(*port, true)),
+                Verb::Offers(port, _) | Verb::Serves(port, _) => Some(hears(*port, true)),
+                Verb::Answers(port, _) | Verb::Ignores(port) => Some(hears(*port, false)),
+                _ => None,
+            };
+            if let Some(new) = new {
+                if listening.0.contains(&new) {
+                    mistakes.push(Message::new("something listens at this port already", step.span));
+                }
+                listening.0.push(new);
+            }
+            let anyway = deed.terms.iter().any(|term| term.value == Term::Anyway);
+            let peer = match &deed.verb {
+                Verb::Connects(to) | Verb::Ftp(to) => Some((to, true)),
+                Verb::Asks(to) => Some((to, false)),
+                _ => None,
+            };
+            if let Some((to, is_tcp)) = peer.filter(|_| !anyway) {
+                heard(to, is_tcp, listening, step.span, mistakes);
+            }
+        }
+        Action::Run(_) | Action::Cable(_) | Action::Offload(_) if story.stack.is_empty() => {
+            mistakes.push(no_stack("nobody acts here", step.action_span));
+        }
+        Action::Check(check) => {
+            if matches!(check.itself(), Check::Host(_)) && story.stack.is_empty() {
+                mistakes.push(no_stack("a claim about hosts where none acts", step.action_span));
+            }
+            if let Check::Host(HostCheck::Sockets { host, .. }) = check.itself() {
+                acts(story, host, mistakes);
+            }
+        }
+        Action::Send { packet, .. } if !story.stack.is_empty() => played(packet, step.span, mistakes),
+        Action::Hidden(_) if !story.stack.is_empty() => mistakes.push(
+            Message::new("nothing is hidden from the tracker where hosts act", step.span)
+                .help("`offload NAME` takes a flow past the tracker"),
+        ),
+        Action::Release { .. } if !story.stack.is_empty() => mistakes.push(waits(step.span)),
+        _ => {}
+    }
+}
+
+fn waits(span: Span) -> Message {
+    Message::new("no packet waits in the tracker where hosts act", span)
+}
+
+/// A packet that a step sends into a world of hosts.
+fn played(packet: &Packet, span: Span, mistakes: &mut Vec<Message>) {
+    if matches!(packet.stop, Some(Stop::Waits(_))) {
+        mistakes.push(waits(span));
+    }
+    if let Path::Hosts { from: Endpoint { host: HostRef::Name(name), .. }, .. } = &packet.path
+        && name.value == "box"
+    {
+        mistakes.push(
+            Message::new("the tracker's own host sends what it does itself", name.span)
+                .help("`box connects server:7`, `box pings server`"),
+        );
+    }
+}
+
+fn acts(story: &Story, host: &Name, mistakes: &mut Vec<Message>) {
+    let is_stack = story.stack.iter().any(|name| name.value == host.value);
+    if !is_stack && (host.value != "box" || story.stack.is_empty()) {
+        let message = Message::new(format!("`{}` does nothing by itself", host.value), host.span);
+        let names: Vec<&str> = story.stack.iter().map(|name| &*name.value).chain([&*host.value]).collect();
+        mistakes.push(
+            message.help(format!("a line in the heading makes it a stack: `stack {}`", names.join(" "))),
+        );
+    }
+}
+
+fn heard(to: &Endpoint, is_tcp: bool, listening: &Listening<'_>, span: Span, mistakes: &mut Vec<Message>) {
+    let (HostRef::Name(name), Some(port)) = (&to.host, to.port) else { return };
+    if listening.0.contains(&(&*name.value, port, is_tcp)) {
+        return;
+    }
+    let verb = if is_tcp { "listens" } else { "answers" };
+    mistakes.push(
+        Message::new(format!("nothing listens at port {port} of `{}`", name.value), span)
+            .label(format!("expected a step before it such as `{} {verb} {port}`", name.value))
+            .help("`anyway` at its end says that this is meant"),
+    );
+}

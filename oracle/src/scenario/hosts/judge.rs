@@ -1,0 +1,361 @@
+//! Claims about hosts, held against the world as it is: what they believe, what they were told, what arrived; and where
+//! they and the tracker differ.
+
+use conntruth_engine::{Class, EventKind, Time, Verdict};
+use conntruth_sim::app::ping::Ping;
+use conntruth_sim::app::scan::{Found, Scan};
+use conntruth_sim::app::traceroute::Traceroute;
+use conntruth_sim::app::{ftp, udp};
+use conntruth_sim::host::TcpState;
+
+use crate::language::ast::claim::Check;
+use crate::language::ast::host::{DISAGREEMENTS, HostCheck};
+use crate::language::ast::{Action, Name, Span};
+use crate::target::Entry;
+
+use super::super::claims::{self, Mismatch, Silence, is_of};
+use super::super::plan::{Move, deadline};
+use super::cast::{self, Kind, Part, Undone};
+use super::{Live, Passed, Stopped};
+
+impl Live<'_, '_> {
+    /// Makes the check of a step.
+    pub(super) fn check(&mut self, index: usize, step: &Move) -> Result<(), Stopped> {
+        let plan = self.plan;
+        let node = plan.step(step);
+        let Action::Check(check) = &node.action else { return Ok(()) };
+        if !check.is_for(&self.world.identity.profile) {
+            return Ok(());
+        }
+        self.record.claims += 1;
+        self.record.seeable += 1;
+        let now = Time(self.net.now());
+        let told = self.target.advance(now)?;
+        self.world.happened(&told);
+        self.before.extend(told);
+        let found = match check.itself() {
+            Check::Host(check) => match self.host_check(check, node.action_span) {
+                Ok(found) => found,
+                Err(Unjudged::Wrong(what)) => {
+                    vec![Mismatch::new(node.action_span, "this to be claimed", what)]
+                }
+                Err(Unjudged::Silent(silence)) => {
+                    self.record.silent(node.span, silence)?;
+                    return Ok(());
+                }
+            },
+            Check::Expires { flow, after } => {
+                let length = after.value.nanos(plan.tick);
+                self.expires(flow.as_ref(), after.span, length)?
+            }
+            _ => match claims::check(&mut self.world, self.target, step) {
+                Ok(found) => {
+                    // Counted here already: what is hidden was not seen.
+                    self.record.seeable -= usize::from(found.hidden);
+                    found.mismatches
+                }
+                Err(silence) => {
+                    self.record.silent(node.span, silence)?;
+                    return Ok(());
+                }
+            },
+        };
+        let seen = super::Seen {
+            found: found.iter().filter(|part| !part.unseen).cloned().collect(),
+            ..super::Seen::default()
+        };
+        self.record.seen.push(seen);
+        self.record.fail(index, found);
+        Ok(())
+    }
+
+    /// There one tick before, gone at the tick, and a destroy event says so; hosts live on meanwhile.
+    fn expires(&mut self, flow: Option<&Name>, span: Span, length: u64) -> Result<Vec<Mismatch>, Stopped> {
+        let talk = self.plan.talks.find(flow, span).map_err(|message| Stopped::Wrong(message.title))?;
+        let at = deadline(Time(self.net.now()), length, self.plan.tick).as_nanos();
+        let expected =
+            format!("it to expire in {}", claims::left(crate::target::Left::exactly(Time(length))));
+        let Some(first) = self.entry(talk)? else {
+            return Ok(vec![Mismatch::new(span, expected, "no entry")]);
+        };
+        let left = claims::left(first.left);
+        self.run_to(at.saturating_sub(self.plan.tick), |_| false)?;
+        self.advance()?;
+        let lives = self.entry(talk)?.is_some_and(|entry| entry.id == first.id);
+        self.run_to(at, |_| false)?;
+        let told_before = self.before.len();
+        self.advance()?;
+        let gone = self.entry(talk)?.is_none_or(|entry| entry.id != first.id);
+        let told = self.before[told_before..]
+            .iter()
+            .any(|event| event.kind == EventKind::Destroy && event.entry.id == first.id);
+        let mismatch = |got: String| vec![Mismatch::new(span, &expected, got).fix(&left)];
+        Ok(match (lives, gone) {
+            (false, _) => mismatch(format!("gone before: it had {left} left")),
+            (true, false) => mismatch(format!("still there: it had {left} left")),
+            (true, true) if !told && self.world.identity.abilities.shows.events => {
+                vec![Mismatch::new(span, "a destroy event at its end", "none")]
+            }
+            (true, true) => Vec::new(),
+        })
+    }
+
+    fn advance(&mut self) -> Result<(), Stopped> {
+        let told = self.target.advance(Time(self.net.now()))?;
+        self.world.happened(&told);
+        self.before.extend(told);
+        Ok(())
+    }
+
+    fn entry(&mut self, talk: usize) -> Result<Option<Entry>, Stopped> {
+        let table = self.target.table()?;
+        Ok(table.into_iter().find(|entry| is_of(entry, self.plan.talk(talk))))
+    }
+
+    fn host_check(&mut self, check: &HostCheck, span: Span) -> Result<Vec<Mismatch>, Unjudged> {
+        match check {
+            HostCheck::Believe { conn, parts } => self.believe(conn, parts),
+            HostCheck::Sees { host, what, on } => {
+                let part = self.cast.part(on.as_ref())?;
+                let summary = self.cast.summary(&self.net, part, &host.value);
+                let summary = summary.ok_or_else(|| no_side(host))?;
+                let talked = self.cast.talked(&self.net, part, &host.value);
+                let ending = talked.and_then(|talked| talked.ending).filter(|_| part.kind == Kind::Tcp);
+                let got = cast::outcome(&summary, ending);
+                Ok(same(what, got))
+            }
+            HostCheck::Moved { host, received, bytes, on, hash } => {
+                let part = self.cast.part(on.as_ref())?.clone();
+                self.moved(&part, host, *received, (bytes, hash), span)
+            }
+            HostCheck::Took { what, length, exact } => {
+                let part = self.cast.part(Some(what))?;
+                let summary = self.cast.summary(&self.net, part, &part.host).unwrap_or_default();
+                let expected = length.value.nanos(self.plan.tick);
+                let Some(took) = summary.took() else {
+                    return Ok(vec![Mismatch::new(length.span, "it to be over", "it is not")]);
+                };
+                let holds = if *exact { took == expected } else { took / SECOND == expected / SECOND };
+                let got = if *exact { claims::precise(Time(took)) } else { format!("{}s", took / SECOND) };
+                Ok(mismatch_unless(holds, || Mismatch::new(length.span, length.value, &got).fix(&got)))
+            }
+            HostCheck::Answered { what, count } => {
+                let got = self.answered(what)?;
+                Ok(mismatch_unless(got == count.value, || {
+                    Mismatch::new(count.span, count.value, got).fix(got)
+                }))
+            }
+            HostCheck::Found { what, port, found } => {
+                let part = self.cast.part(Some(what))?;
+                let scan = self.net.app::<Scan>(part.app).ok_or_else(|| wrong(what, "scan"))?;
+                let got = match scan.found().get(&(port.value as u16)) {
+                    Some(Found::Open) => "open",
+                    Some(Found::Closed) => "closed",
+                    Some(Found::Silent) => "silent",
+                    Some(Found::Unreachable(_)) => "unreachable",
+                    None => "not known yet",
+                };
+                Ok(same(found, got))
+            }
+            HostCheck::Hops { what, hosts } => self.hops(what, hosts),
+            HostCheck::Sockets { host, count } => {
+                let node = self.net.node(&host.value).map_err(|error| Unjudged::Wrong(error.to_string()))?;
+                let open = |socket: &conntruth_sim::host::TcpSocket| socket.state != TcpState::Closed;
+                let got = self.net.tcp_sockets(node).filter(|(_, socket)| open(socket)).count() as u64;
+                Ok(mismatch_unless(got == count.value, || {
+                    Mismatch::new(count.span, count.value, got).fix(got)
+                }))
+            }
+            HostCheck::Disagree { conn, how } => {
+                let got = self.disagreement(conn)?;
+                Ok(same(how, got))
+            }
+        }
+    }
+
+    fn believe(&mut self, conn: &Name, parts: &[(Name, Name)]) -> Result<Vec<Mismatch>, Unjudged> {
+        let part = self.cast.part(Some(conn))?.clone();
+        let mut mismatches = Vec::new();
+        for (who, state) in parts {
+            let got = if who.value == "tracker" {
+                let talk = self.plan.talks.find(Some(conn), conn.span);
+                let talk = talk.map_err(|message| Unjudged::Wrong(message.title))?;
+                let table = self.target.table().map_err(|refusal| Unjudged::Silent(refusal.into()))?;
+                let entry = table.into_iter().find(|entry| is_of(entry, self.plan.talk(talk)));
+                entry.map_or("nothing".to_owned(), |entry| {
+                    entry.state.map_or("an entry without a state".to_owned(), |state| state.to_string())
+                })
+            } else {
+                if who.value != part.host && who.value != part.peer.0 {
+                    return Err(no_side(who));
+                }
+                let socket = cast::socket(&self.net, &who.value, &part);
+                socket.map_or("nothing", |socket| cast::state_word(socket.state)).to_owned()
+            };
+            mismatches.extend(same(state, &got));
+        }
+        Ok(mismatches)
+    }
+
+    fn moved(
+        &self,
+        part: &Part,
+        host: &Name,
+        received: bool,
+        (bytes, hash): (
+            &Option<crate::language::ast::Located<u64>>,
+            &Option<crate::language::ast::Located<u64>>,
+        ),
+        span: Span,
+    ) -> Result<Vec<Mismatch>, Unjudged> {
+        let summary = self.cast.summary(&self.net, part, &host.value).ok_or_else(|| no_side(host))?;
+        let tally = if received { &summary.received } else { &summary.sent };
+        let mut mismatches = Vec::new();
+        match bytes {
+            Some(bytes) if bytes.value != tally.bytes() => {
+                let got = tally.bytes();
+                let words = |count: u64| format!("{count} bytes");
+                mismatches.push(Mismatch::new(bytes.span, words(bytes.value), words(got)).fix(got));
+            }
+            Some(_) => {}
+            None => {
+                let other = if host.value == part.host { &part.peer.0 } else { &part.host };
+                let sent = self.cast.summary(&self.net, part, other).unwrap_or_default().sent;
+                if tally.bytes() == 0 || *tally != sent {
+                    let is_same = if tally.bytes() == sent.bytes() { "others" } else { "not all" };
+                    let expected = format!("the {} bytes that `{other}` sent", sent.bytes());
+                    mismatches.push(Mismatch::new(
+                        span,
+                        expected,
+                        format!("{} bytes, {is_same}", tally.bytes()),
+                    ));
+                }
+            }
+        }
+        if let Some(hash) = hash.filter(|hash| hash.value != tally.hash()) {
+            let words = |hash: u64| format!("0x{hash:016x}");
+            let got = words(tally.hash());
+            mismatches.push(Mismatch::new(hash.span, words(hash.value), &got).fix(&got));
+        }
+        Ok(mismatches)
+    }
+
+    fn answered(&self, what: &Name) -> Result<u64, Unjudged> {
+        let part = self.cast.part(Some(what))?;
+        let count = match part.kind {
+            Kind::Ping => self.net.app::<Ping>(part.app).map(Ping::answered),
+            Kind::Udp => self.net.app::<udp::Client>(part.app).map(udp::Client::answered),
+            Kind::Ftp => self
+                .net
+                .app::<ftp::Client>(part.app)
+                .map(|client| client.transfers().iter().filter(|moved| moved.ended.is_some()).count()),
+            _ => None,
+        };
+        count.map(|count| count as u64).ok_or_else(|| wrong(what, "asking"))
+    }
+
+    fn hops(&self, what: &Name, hosts: &[Name]) -> Result<Vec<Mismatch>, Unjudged> {
+        let part = self.cast.part(Some(what))?;
+        let trace = self.net.app::<Traceroute>(part.app).ok_or_else(|| wrong(what, "trace"))?;
+        let name = |address: std::net::IpAddr| {
+            let node = self.net.ports().map(|port| self.net.port_name(port));
+            let mut names: Vec<String> =
+                node.filter_map(|name| Some(name.split_once(' ')?.0.to_owned())).collect();
+            names.dedup();
+            let owner = names.into_iter().find(|name| {
+                self.net
+                    .node(name)
+                    .is_ok_and(|node| self.net.site(node).addresses().any(|(_, own)| own.address == address))
+            });
+            owner.unwrap_or_else(|| address.to_string())
+        };
+        let got: Vec<String> =
+            trace.routers().into_iter().map(|router| router.map_or_else(|| "*".to_owned(), name)).collect();
+        let expected: Vec<&str> = hosts.iter().map(|host| &*host.value).collect();
+        let span = hosts[0].span.to(hosts[hosts.len() - 1].span);
+        let holds = got.iter().map(String::as_str).eq(expected.iter().copied());
+        Ok(mismatch_unless(holds, || {
+            let got = got.join(" ");
+            Mismatch::new(span, expected.join(" "), &got).fix(&got)
+        }))
+    }
+
+    /// How hosts and tracker differ about a connection, the gravest first.
+    fn disagreement(&mut self, conn: &Name) -> Result<&'static str, Unjudged> {
+        let part = self.cast.part(Some(conn))?.clone();
+        let talk = self.plan.talks.find(Some(conn), conn.span);
+        let talk = talk.map_err(|message| Unjudged::Wrong(message.title))?;
+        let table = self.target.table().map_err(|refusal| Unjudged::Silent(refusal.into()))?;
+        let entry = table.into_iter().find(|entry| is_of(entry, self.plan.talk(talk)));
+        let sockets = [&part.host, &part.peer.0].map(|host| cast::socket(&self.net, host, &part));
+        let is_live = |state: TcpState| {
+            matches!(
+                state,
+                TcpState::Established | TcpState::CloseWait | TcpState::FinWait1 | TcpState::FinWait2
+            )
+        };
+        let both_live = sockets.iter().all(|socket| socket.is_some_and(|socket| is_live(socket.state)));
+        let last = self.last_of(talk);
+        if let Some(passed) = last {
+            let is_refused = passed.observation.class == Class::Invalid
+                || passed.observation.verdict == Verdict::Drop
+                || !passed.passed;
+            match (is_refused, passed.wanted) {
+                (true, Some(true)) => return Ok(DISAGREEMENTS[3]),
+                (false, Some(false)) if !is_opening(&passed.text) => return Ok(DISAGREEMENTS[4]),
+                _ => {}
+            }
+        }
+        let none_live = sockets.iter().all(Option::is_none);
+        let is_closing = |entry: &Entry| matches!(entry.state.as_deref(), Some("TIME_WAIT" | "CLOSE"));
+        Ok(match &entry {
+            None if both_live => DISAGREEMENTS[1],
+            Some(entry) if none_live && !is_closing(entry) => DISAGREEMENTS[2],
+            _ => DISAGREEMENTS[0],
+        })
+    }
+
+    /// The last packet of a flow that came to the tracker.
+    fn last_of(&self, talk: usize) -> Option<&Passed> {
+        let is_of = |passed: &&Passed| passed.talk == Some(talk);
+        let earlier = self.record.seen.iter().rev().flat_map(|seen| seen.passed.iter().rev());
+        self.passed.iter().rev().chain(earlier).find(is_of)
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Whether a segment opens a connection: there is no socket yet that could want it.
+fn is_opening(text: &str) -> bool {
+    text.starts_with("S ")
+}
+
+/// Why a claim was not judged.
+enum Unjudged {
+    /// It makes no sense here.
+    Wrong(String),
+    /// The target did not show it.
+    Silent(Silence),
+}
+
+impl From<Undone> for Unjudged {
+    fn from(what: Undone) -> Unjudged {
+        Unjudged::Wrong(what)
+    }
+}
+
+fn wrong(name: &Name, what: &str) -> Unjudged {
+    Unjudged::Wrong(format!("`{}` is no {what}", name.value))
+}
+
+fn no_side(host: &Name) -> Unjudged {
+    Unjudged::Wrong(format!("`{}` is no side of it", host.value))
+}
+
+fn same(word: &Name, got: &str) -> Vec<Mismatch> {
+    mismatch_unless(word.value == got, || Mismatch::new(word.span, &word.value, got).fix(got))
+}
+
+fn mismatch_unless(holds: bool, mismatch: impl FnOnce() -> Mismatch) -> Vec<Mismatch> {
+    if holds { Vec::new() } else { vec![mismatch()] }
+}

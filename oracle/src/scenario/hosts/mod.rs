@@ -1,0 +1,523 @@
+//! A story in which hosts act: a simulated world around the target, on a clock that jumps.
+//!
+//! ```text
+//! heading -> net (topology) -> World <- cast (applications)
+//!                                |  bridge: packets out of the world, into the target, back
+//!                              Target -> Observation -> claims
+//! ```
+//!
+//! The steps of the story are made one after the other; between them the world runs for as long as they say, and every
+//! packet that comes to the tracker is handed to the target in the moment in which it comes.
+
+mod bridge;
+mod cast;
+mod judge;
+mod net;
+mod words;
+
+use std::collections::BTreeMap;
+
+use conntruth_engine::Time;
+use conntruth_sim::capture::Recorder;
+use conntruth_sim::host::TcpState;
+use conntruth_sim::link::Fault;
+use conntruth_sim::packet::Header;
+use conntruth_sim::world::{PortId, RunError};
+use conntruth_sim::{Chain, World as Net};
+
+use crate::language::Message;
+use crate::language::ast::claim::{Check, Claims};
+use crate::language::ast::host::{Cable, CableWord, Goal, Run};
+use crate::language::ast::packet::Way;
+use crate::language::ast::{Action, Name, Span};
+use crate::target::{Arrival, Observation, Refusal, Target};
+
+use super::claims::{self, Mismatch};
+use super::plan::{Act, Move, Plan, Sent, deadline};
+use super::run::{Record, Seen, World};
+
+use bridge::Bridge;
+use cast::{Cast, Kind, Part};
+
+/// How long a step with claims waits for its packets.
+const PATIENCE: u64 = 600 * 1_000_000_000;
+
+/// A packet that came to the tracker while hosts acted.
+#[derive(Clone, Debug)]
+pub(crate) struct Passed {
+    /// The packet.
+    pub arrival: Arrival,
+    /// What was said of it.
+    pub observation: Observation,
+    /// Whether it went on.
+    pub passed: bool,
+    /// From whom to whom, by name where there is one.
+    pub from: String,
+    pub to: String,
+    /// The packet in words.
+    pub text: String,
+    /// The flow it belongs to, and which way along it.
+    pub talk: Option<usize>,
+    pub way: Way,
+    /// Whether the receiver had a socket for it, where it is TCP: he would have taken it.
+    pub wanted: Option<bool>,
+}
+
+/// What a world with hosts leaves behind, beside its record.
+#[derive(Debug, Default)]
+pub struct Aftermath {
+    /// The hash over all that happened, and each event where that was asked for.
+    pub chain: Chain,
+    /// The events in words, where they were asked for.
+    pub events: Vec<String>,
+    /// Virtual time that passed, in nanoseconds.
+    pub time: u64,
+}
+
+/// What is to be kept of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keep<'a> {
+    /// Each event, for finding the first that differs.
+    pub events: bool,
+    /// Captures of all interfaces, in this folder.
+    pub captures: Option<&'a std::path::Path>,
+}
+
+impl Plan {
+    /// Whether hosts act in it.
+    pub fn has_hosts(&self) -> bool {
+        !self.story().stack.is_empty()
+    }
+
+    /// Whether a world can be made of the heading.
+    pub(super) fn try_world(&self) -> Result<(), Box<Message>> {
+        let net = net::world(self.story(), &self.talks.places)?;
+        for step in &self.story().steps {
+            if let Action::Cable(cable) = &step.action {
+                net::port(&net, cable)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a plan with hosts in a fresh world of `target`.
+    pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
+        let identity = target.identity();
+        let mut record = Record::new(self, &identity);
+        if target.is_played() {
+            let what =
+                format!("{} is not asked step by step, so it cannot stand between hosts", identity.name);
+            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
+            return (record, Aftermath::default());
+        }
+        let mut net = match net::world(self.story(), &self.talks.places) {
+            Ok(net) => net,
+            Err(message) => {
+                record.fails(0, message.span, message.title);
+                return (record, Aftermath::default());
+            }
+        };
+        if keep.events {
+            net.record();
+        }
+        if let Some(folder) = keep.captures {
+            match Recorder::in_folder(&net, folder) {
+                Ok(recorder) => net.watch(recorder),
+                Err(error) => record.fails(0, Span::default(), format!("{}: {error}", folder.display())),
+            }
+        }
+        if let Err(refusal) = target.begin(&self.config) {
+            record.refused(0, super::plan::heading(self.script()), refusal);
+            return (record, Aftermath::default());
+        }
+        let bridge = Bridge::default();
+        if let Err(error) = net.install(net::BOX, Box::new(bridge.letter_box())) {
+            record.fails(0, Span::default(), error.to_string());
+        }
+        let world = World::new(self, &identity);
+        let mut live = Live {
+            plan: self,
+            net,
+            bridge,
+            target,
+            world,
+            cast: Cast::default(),
+            sent: Vec::new(),
+            passed: Vec::new(),
+            before: Vec::new(),
+            bases: BTreeMap::new(),
+            record: &mut record,
+        };
+        live.story();
+        let Live { mut net, .. } = live;
+        let recorders = net.unwatch::<Recorder>();
+        for recorder in recorders {
+            if let Err(error) = recorder.finish() {
+                record.fails(0, Span::default(), format!("captures: {error}"));
+            }
+        }
+        target.end();
+        let events = net.chain().records().iter().map(|event| net.describe(event)).collect();
+        let aftermath = Aftermath { chain: net.chain().clone(), events, time: net.now() };
+        (record, aftermath)
+    }
+}
+
+/// Why a step could not be made.
+enum Stopped {
+    /// The target would not.
+    Refused(Refusal),
+    /// It does not end.
+    Endless(RunError),
+    /// It makes no sense here.
+    Wrong(String),
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Stopped {
+        Stopped::Refused(refusal)
+    }
+}
+
+impl From<RunError> for Stopped {
+    fn from(error: RunError) -> Stopped {
+        Stopped::Endless(error)
+    }
+}
+
+/// A world that runs.
+struct Live<'p, 't> {
+    plan: &'p Plan,
+    net: Net,
+    bridge: Bridge,
+    target: &'t mut dyn Target,
+    world: World<'p>,
+    cast: Cast,
+    /// Packets that steps have sent and the tracker has not seen.
+    sent: Vec<Arrival>,
+    /// What came to the tracker in the step at hand.
+    passed: Vec<Passed>,
+    /// What the target told before.
+    before: Vec<crate::target::Happening>,
+    /// First sequence numbers, for telling packets.
+    bases: BTreeMap<(std::net::SocketAddr, std::net::SocketAddr), u32>,
+    record: &'t mut Record,
+}
+
+impl<'p> Live<'p, '_> {
+    fn story(&mut self) {
+        let plan = self.plan;
+        let mut nominal = 0;
+        for (index, step) in plan.moves.iter().enumerate() {
+            let after = step.at.as_nanos().saturating_sub(nominal);
+            nominal = step.at.as_nanos();
+            if let Action::Check(check) = &plan.step(step).action
+                && let Check::Expires { after, .. } = check.itself()
+            {
+                nominal = deadline(step.at, after.value.nanos(plan.tick), plan.tick).as_nanos();
+            }
+            let at = self.net.now().saturating_add(after);
+            let made = self.pass(after).and_then(|()| self.step(index, step));
+            let passed = std::mem::take(&mut self.passed);
+            let before = std::mem::take(&mut self.before);
+            if let Some(seen) = self.record.seen.get_mut(index) {
+                (seen.passed, seen.before, seen.at) = (passed, before, Some(Time(at)));
+            } else {
+                self.record.seen.push(Seen { before, passed, at: Some(Time(at)), ..Seen::default() });
+            }
+            self.record.time = Time(self.net.now());
+            if let Err(stopped) = made {
+                let span = plan.step(step).span;
+                match stopped {
+                    Stopped::Refused(refusal) => self.record.refused(index, span, refusal),
+                    Stopped::Endless(error) => self.record.fails(index, span, error.to_string()),
+                    Stopped::Wrong(what) => self.record.fails(index, span, what),
+                }
+                return;
+            }
+        }
+        self.silent_faults();
+    }
+
+    /// A fault that never fired has tested nothing.
+    fn silent_faults(&mut self) {
+        let silent: Vec<(PortId, Fault)> =
+            self.net.silent_faults().map(|(port, fault)| (port, fault.clone())).collect();
+        let at = self.plan.moves.len().saturating_sub(1);
+        for (port, fault) in silent {
+            let span = self.span_of(port, &fault);
+            let what = "the fault to happen at least once";
+            let name = self.net.port_name(port);
+            let mismatch = Mismatch::new(span, what, format!("`{fault}` never did on the cable of {name}"));
+            self.record.fail(at, vec![mismatch]);
+        }
+    }
+
+    fn span_of(&self, port: PortId, fault: &Fault) -> Span {
+        let story = self.plan.story();
+        let later = story.steps.iter().filter_map(|step| match &step.action {
+            Action::Cable(cable) => Some(cable),
+            _ => None,
+        });
+        let has = |cable: &&Cable| {
+            cable.words.iter().any(|word| matches!(word, CableWord::Fault(other) if other == fault))
+                && net::port(&self.net, cable).is_ok_and(|other| other == port)
+        };
+        story.cables.iter().chain(later).find(has).map_or(Span::default(), |cable| cable.span)
+    }
+
+    /// Lets so much time pass, and all happen that is due.
+    fn pass(&mut self, length: u64) -> Result<(), Stopped> {
+        let until = self.net.now().saturating_add(length);
+        self.run_to(until, |_| false).map(drop)
+    }
+
+    /// Runs until something holds, or the time has come. Whether it holds.
+    fn run_to(&mut self, until: u64, mut holds: impl FnMut(&mut Self) -> bool) -> Result<bool, Stopped> {
+        loop {
+            if self.serve()? {
+                if holds(self) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if holds(self) {
+                return Ok(true);
+            }
+            match self.net.next_at() {
+                Some(at) if at <= until => {
+                    let count = self.net.count().events;
+                    self.net.run_until_true(|net| net.count().events > count)?;
+                }
+                _ => {
+                    self.net.run_until(until)?;
+                    if !self.bridge.has_mail() && self.net.next_at().is_none_or(|at| at > until) {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands one packet to the target, where one waits. Whether one did.
+    fn serve(&mut self) -> Result<bool, Stopped> {
+        if !self.bridge.has_mail() {
+            return Ok(false);
+        }
+        let now = Time(self.net.now());
+        let told = self.target.advance(now)?;
+        self.world.happened(&told);
+        self.before.extend(told);
+        let sent = &mut self.sent;
+        let like = |bytes: &[u8]| {
+            let at = sent.iter().position(|arrival| words::same_but_hops(&arrival.bytes, bytes))?;
+            Some(sent.remove(at))
+        };
+        let Some(handed) = self.bridge.hand_over(self.target, like)? else { return Ok(false) };
+        let passed = self.told(handed);
+        self.world.noted(passed.talk, true, &passed.observation);
+        self.passed.push(passed);
+        Ok(true)
+    }
+
+    /// A packet with who sent it to whom, in words.
+    fn told(&mut self, handed: bridge::Handed) -> Passed {
+        let bridge::Handed { arrival, observation, passed } = handed;
+        let places = &self.plan.talks.places;
+        let name = |address| places.name_of(address).map_or_else(|| address.to_string(), str::to_owned);
+        let header = Header::read(&arrival.bytes);
+        let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
+        let wanted = header.as_ref().and_then(|header| self.is_wanted(header, &arrival.bytes));
+        let (from, to) = header
+            .as_ref()
+            .map_or((String::new(), String::new()), |header| (name(header.src), name(header.dst)));
+        let text = words::packet(&mut self.bases, header.as_ref(), &arrival.bytes);
+        let (talk, way) = found.map_or((None, Way::Forth), |(talk, way)| (Some(talk), way));
+        Passed { arrival, observation, passed, from, to, text, talk, way, wanted }
+    }
+
+    /// Whether the receiver of a segment has a socket for it.
+    fn is_wanted(&self, header: &Header, bytes: &[u8]) -> Option<bool> {
+        let head = header.tcp(bytes)?;
+        let (src, dst) = header.ends(head.ports);
+        let host = self.plan.talks.places.name_of(dst.ip())?;
+        let node = self.net.node(host).ok()?;
+        let is_open = |socket: conntruth_sim::host::TcpSocket| {
+            socket.local == dst && socket.remote == src && socket.state != TcpState::Closed
+        };
+        Some(self.net.tcp_sockets(node).any(|(_, socket)| is_open(socket)))
+    }
+
+    fn step(&mut self, index: usize, step: &Move) -> Result<(), Stopped> {
+        let plan = self.plan;
+        let node = plan.step(step);
+        let claims = node.claims_for(&self.world.identity.profile);
+        match (&step.act, &node.action) {
+            (Act::Packet(sent), _) => self.play(index, step, sent, claims),
+            (Act::Set(setting), _) => Ok(self.target.set(setting)?),
+            (Act::Check, _) => self.check(index, step),
+            (Act::Live, Action::Deed(deed)) => {
+                let talk = deed.flow.map(|flow| plan.talk(flow));
+                let done = self.cast.act(&mut self.net, &plan.talks.places, talk, deed);
+                done.map_err(Stopped::Wrong)?;
+                match claims {
+                    Some(claims) => self.claimed(index, step, claims, 0),
+                    None => self.pass(0),
+                }
+            }
+            (Act::Live, Action::Run(run)) => self.run(index, node.span, run),
+            (Act::Live, Action::Cable(cable)) => self.cable(cable),
+            (Act::Live, Action::Offload(flow)) => self.offload(flow.as_ref()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A packet that a step sends, from the cable of its sender.
+    fn play(
+        &mut self,
+        index: usize,
+        step: &Move,
+        sent: &Sent,
+        claims: Option<&Claims>,
+    ) -> Result<(), Stopped> {
+        let header = Header::read(&sent.arrival.bytes);
+        let places = &self.plan.talks.places;
+        let sender = header.as_ref().and_then(|header| places.name_of(header.src).map(str::to_owned));
+        let side = sent.arrival.iif.clone().unwrap_or_default();
+        // Whoever lives on that side may send what nobody there would.
+        let sender = sender.filter(|name| self.net.port(name, None).is_ok()).or_else(|| {
+            places.all().find(|(_, _, lives)| lives.name() == side).map(|(name, ..)| name.to_owned())
+        });
+        let port = sender.and_then(|name| self.net.port(&name, None).ok());
+        let Some(port) = port else {
+            return Err(Stopped::Wrong("nobody is there who could send this packet".to_owned()));
+        };
+        self.sent.push(sent.arrival.clone());
+        self.net.play(port, sent.arrival.bytes.clone());
+        match claims {
+            Some(claims) => self.claimed(index, step, claims, sent.index),
+            None => self.pass(0),
+        }
+    }
+
+    /// Compares claims with the next packets that come to the tracker.
+    fn claimed(&mut self, index: usize, step: &Move, claims: &Claims, first: usize) -> Result<(), Stopped> {
+        let is_deed = matches!(step.act, Act::Live);
+        let count = if is_deed { claims.each.len() } else { 1 };
+        for number in 0..count {
+            let claim = claims.each.get(first + number).or(claims.each.last());
+            let Some(claim) = claim else { return Ok(()) };
+            let have = self.passed.len();
+            let until = self.net.now().saturating_add(PATIENCE);
+            if !self.run_to(until, |live| live.passed.len() > have)? {
+                self.record.claims += 1;
+                self.record.seeable += 1;
+                let mismatch = Mismatch::new(claim.span, "a packet", "none within ten minutes");
+                self.record.fail(index, vec![mismatch]);
+                return Ok(());
+            }
+            let Some(passed) = self.passed.last().cloned() else { return Ok(()) };
+            self.record.claims += 1;
+            self.record.seeable += 1;
+            let found =
+                claims::packet(&self.world, self.target, claim, &passed.arrival, &passed.observation, step);
+            self.judge(index, claim.span, found)?;
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        index: usize,
+        span: Span,
+        found: Result<Vec<Mismatch>, claims::Silence>,
+    ) -> Result<(), Stopped> {
+        match found {
+            Ok(mismatches) => self.record.fail(index, mismatches),
+            Err(silence) => self.record.silent(span, silence)?,
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, index: usize, span: Span, run: &Run) -> Result<(), Stopped> {
+        match run {
+            Run::For(length) => self.pass(length.nanos(self.plan.tick)),
+            Run::Quiet => {
+                while self.bridge.has_mail() || self.net.next_at().is_some() {
+                    let until = self.net.next_at().unwrap_or(self.net.now());
+                    self.run_to(until, |_| false)?;
+                }
+                Ok(())
+            }
+            Run::Until(name, goal) => {
+                let part = self.cast.part(Some(name)).map_err(Stopped::Wrong)?.clone();
+                loop {
+                    if self.has_come(&part, *goal) {
+                        return Ok(());
+                    }
+                    let Some(next) = self.net.next_at() else { break };
+                    if self.run_to(next, |live| live.has_come(&part, *goal))? {
+                        return Ok(());
+                    }
+                }
+                let got = "nothing more is going to happen";
+                self.record
+                    .fail(index, vec![Mismatch::new(span, format!("`{}` to be {goal}", name.value), got)]);
+                Ok(())
+            }
+        }
+    }
+
+    fn has_come(&self, part: &Part, goal: Goal) -> bool {
+        let talked =
+            (part.kind == Kind::Tcp).then(|| self.cast.talked(&self.net, part, &part.host)).flatten();
+        let summary = self.net.summary(part.app);
+        match goal {
+            Goal::Open => talked.is_some_and(|talked| talked.opened.is_some()),
+            Goal::Closed if part.kind == Kind::Tcp => {
+                talked.is_some_and(|talked| talked.ended.is_some()) || summary.trouble.is_some()
+            }
+            Goal::Gone => {
+                [&part.host, &part.peer.0].iter().all(|host| cast::socket(&self.net, host, part).is_none())
+            }
+            Goal::Closed | Goal::Done => summary.is_done,
+        }
+    }
+
+    fn cable(&mut self, cable: &Cable) -> Result<(), Stopped> {
+        let port = net::port(&self.net, cable).map_err(|message| Stopped::Wrong(message.title))?;
+        let now = self.net.now();
+        for word in &cable.words {
+            match word {
+                CableWord::Fault(fault) => {
+                    let added = self.net.add_fault(port, fault.clone());
+                    added.map_err(|error| Stopped::Wrong(error.to_string()))?;
+                }
+                CableWord::Cut(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, true),
+                CableWord::Restore(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, false),
+                _ => {
+                    let what =
+                        "a cable is what it is: latency, bandwidth and MTU are said before the first step";
+                    return Err(Stopped::Wrong(what.to_owned()));
+                }
+            }
+        }
+        self.pass(0)
+    }
+
+    fn offload(&mut self, flow: Option<&Name>) -> Result<(), Stopped> {
+        let wrong = |error: conntruth_sim::topology::TopologyError| Stopped::Wrong(error.to_string());
+        let Some(flow) = flow else { return self.net.end_offload(net::BOX).map_err(wrong) };
+        let at =
+            self.plan.talks.find(Some(flow), flow.span).map_err(|message| Stopped::Wrong(message.title))?;
+        let talk = self.plan.talk(at);
+        let ends = [0, 1].map(|side| std::net::SocketAddr::new(talk.spots[side].address, talk.ports[side]));
+        let passes = move |_: u64, bytes: &[u8]| {
+            let Some(header) = Header::read(bytes) else { return false };
+            let Some(ports) = header.ports(bytes) else { return false };
+            let (src, dst) = header.ends(ports);
+            [src, dst] == ends || [dst, src] == ends
+        };
+        self.net.offload(net::BOX, passes).map_err(wrong)
+    }
+}

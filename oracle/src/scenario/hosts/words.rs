@@ -1,0 +1,125 @@
+//! Packets of real stacks in words, and which flow they belong to.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use conntruth_engine::Family;
+use conntruth_sim::packet::{Header, TcpHead, protocol, read_icmp_error};
+
+use crate::language::ast::packet::Way;
+use crate::language::words::TCP_FLAGS;
+
+use super::super::places::family_of;
+use super::super::plan::Plan;
+use super::super::stack::Stack;
+use super::super::talks::number;
+
+/// The flow of a packet, and which way it goes along it.
+pub(super) fn talk_of(plan: &Plan, header: &Header, bytes: &[u8]) -> Option<(usize, Way)> {
+    let ends = match header.ports(bytes) {
+        Some(ports) => [ports.src, ports.dst],
+        None => [0, 0],
+    };
+    plan.talks.talks.iter().enumerate().find_map(|(index, talk)| {
+        if number(talk.protocol, family_of(header.src)) != header.protocol {
+            return None;
+        }
+        let [near, far] = talk.spots.map(|spot| spot.address);
+        if let Stack::Icmp(pings) = &talk.stack {
+            let echo = echo(header, bytes).filter(|echo| echo.1 == pings.id)?;
+            return match (header.src == near && header.dst == far, header.src == far && header.dst == near) {
+                (true, _) if echo.0 => Some((index, Way::Forth)),
+                (_, true) if !echo.0 => Some((index, Way::Back)),
+                _ => None,
+            };
+        }
+        let [sport, dport] = talk.ports;
+        if (header.src, header.dst, ends) == (near, far, [sport, dport]) {
+            return Some((index, Way::Forth));
+        }
+        ((header.src, header.dst, ends) == (far, near, [dport, sport])).then_some((index, Way::Back))
+    })
+}
+
+/// Whether a packet is an echo request rather than a reply, and its identifier.
+fn echo(header: &Header, bytes: &[u8]) -> Option<(bool, u16)> {
+    let payload = header.payload(bytes);
+    let kind = *payload.first()?;
+    let (request, reply) = if family_of(header.src) == Family::Ipv4 { (8, 0) } else { (128, 129) };
+    let id = u16::from_be_bytes([*payload.get(4)?, *payload.get(5)?]);
+    (kind == request || kind == reply).then_some((kind == request, id))
+}
+
+/// Whether two packets are the same, hop limits and the checksum over them left out.
+pub(super) fn same_but_hops(one: &[u8], other: &[u8]) -> bool {
+    let plain = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        match bytes.first().map(|first| first >> 4) {
+            Some(4) if bytes.len() >= 12 => {
+                bytes[8] = 0;
+                bytes[10..12].fill(0);
+            }
+            Some(6) if bytes.len() >= 8 => bytes[7] = 0,
+            _ => {}
+        }
+        bytes
+    };
+    one.len() == other.len() && plain(one) == plain(other)
+}
+
+/// A packet in the language's notation, sequence numbers relative to the first that was seen.
+pub(super) fn packet(
+    bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>,
+    header: Option<&Header>,
+    bytes: &[u8],
+) -> String {
+    let Some(header) = header else { return format!("malformed ({})", bytes.len()) };
+    if header.fragment.is_some_and(|slice| slice.offset > 0) {
+        return format!("fragment ({})", header.payload(bytes).len());
+    }
+    match header.protocol {
+        protocol::TCP => match header.tcp(bytes) {
+            Some(head) => segment(bases, header, &head),
+            None => format!("tcp ({})", header.payload(bytes).len()),
+        },
+        protocol::UDP => format!("udp ({})", header.payload(bytes).len().saturating_sub(8)),
+        protocol::ICMP | protocol::ICMPV6 => message(header, bytes),
+        other => format!("proto {other} ({})", header.payload(bytes).len()),
+    }
+}
+
+fn segment(bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>, header: &Header, head: &TcpHead) -> String {
+    let (src, dst) = header.ends(head.ports);
+    if head.flags & TcpHead::SYN != 0 {
+        bases.insert((src, dst), head.seq);
+    }
+    let base = *bases.entry((src, dst)).or_insert(head.seq);
+    let mut text: String =
+        TCP_FLAGS.iter().filter(|(_, bit)| head.flags & bit != 0).map(|(letter, _)| *letter).collect();
+    if text.is_empty() {
+        text.push('-');
+    }
+    let seq = i64::from(head.seq.wrapping_sub(base) as i32);
+    text.push_str(&format!(" {seq}:{}({})", seq + head.data as i64, head.data));
+    if head.flags & TcpHead::ACK != 0 {
+        let ack = bases.get(&(dst, src)).map_or(0, |&base| i64::from(head.ack.wrapping_sub(base) as i32));
+        text.push_str(&format!(" ack {ack}"));
+    }
+    format!("{text} win {}", head.window)
+}
+
+fn message(header: &Header, bytes: &[u8]) -> String {
+    if let Some((is_request, id)) = echo(header, bytes) {
+        let payload = header.payload(bytes);
+        let seq = payload.get(6..8).map_or(0, |seq| u16::from_be_bytes([seq[0], seq[1]]));
+        return format!("echo {} id {id} seq {seq}", if is_request { "request" } else { "reply" });
+    }
+    match read_icmp_error(header, bytes) {
+        Some(quote) => format!("icmp {}", quote.error),
+        None => {
+            let payload = header.payload(bytes);
+            let byte = |at: usize| payload.get(at).copied().unwrap_or(0);
+            format!("icmp type {} code {}", byte(0), byte(1))
+        }
+    }
+}

@@ -1,0 +1,638 @@
+//! Any program as a target: `exec:COMMAND`, JSON lines on its stdin and stdout.
+//!
+//! The protocol is described in `PROTOCOL.md` beside this crate's manifest; [`wire`] is its types, and [`serve`] its
+//! other side. The program is not trusted: what it does wrong is a result of the scenario in which it did so, and the
+//! next scenario gets a fresh process.
+
+mod convert;
+pub mod manual;
+mod process;
+mod schema;
+mod serve;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use conntruth_engine::{Profile, Time};
+
+use super::{
+    Arrival, Ask, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
+    Release, Said, Setting, Target,
+};
+use convert::Known;
+use process::{Process, shown};
+use schema::{Checker, Says};
+use wire::{Answer, Request};
+
+pub use schema::schema;
+pub use serve::{Null, serve};
+
+/// What a program may take before it is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long it may take for an answer.
+    pub answer: Duration,
+    /// How many bytes of an answer are read.
+    pub output: usize,
+    /// Hold every message, in both directions, against the schema.
+    pub validate: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { answer: Duration::from_secs(5), output: 64 << 20, validate: false }
+    }
+}
+
+/// So many worlds are on their way at once to a program that takes them whole.
+const AHEAD: usize = 16;
+/// After so many starts in a row without an answer it is not started again.
+const MOST_STARTS: u32 = 3;
+/// So many messages are kept, to show what was said first.
+const FIRST: usize = 4;
+
+/// A program that speaks the protocol.
+pub struct Exec {
+    words: Vec<String>,
+    limits: Limits,
+    patience: Duration,
+    profile: &'static Profile,
+    process: Option<Process>,
+    checker: Option<Checker>,
+    identity: Identity,
+    takes: wire::Takes,
+    settings: Option<Vec<String>>,
+    /// Starts in a row that led to no answer.
+    failed: u32,
+    known: Known,
+    /// The scenario's time, as it was last told.
+    now: Time,
+    begun: Option<Instant>,
+    talk: Vec<String>,
+    first: Arc<OnceLock<String>>,
+}
+
+impl Exec {
+    /// Starts the program, and asks who it is.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not say hello.
+    pub fn new(
+        command: &str,
+        profile: &'static Profile,
+        patience: Duration,
+        limits: Limits,
+    ) -> Result<Exec, Refusal> {
+        let words = shlex::split(command)
+            .ok_or_else(|| Refusal::Wrong(format!("a quote does not end in `{command}`")))?;
+        let checker = if limits.validate { Some(Checker::new().map_err(Refusal::Broken)?) } else { None };
+        let mut exec = Exec {
+            words,
+            limits,
+            patience,
+            profile,
+            process: None,
+            checker,
+            identity: Identity {
+                name: String::new(),
+                version: String::new(),
+                profile: profile.name.to_owned(),
+                hz: profile.hz,
+                abilities: convert::abilities(&wire::Hello::nobody()),
+            },
+            takes: wire::Takes::Steps,
+            settings: None,
+            failed: 0,
+            known: Known::default(),
+            now: Time::ZERO,
+            begun: None,
+            talk: Vec::new(),
+            first: Arc::new(OnceLock::new()),
+        };
+        let hello = exec.start()?;
+        exec.introduce(&hello)?;
+        Ok(exec)
+    }
+
+    fn introduce(&mut self, hello: &wire::Hello) -> Result<(), Refusal> {
+        if let Some(name) = &hello.profile {
+            self.profile = Profile::find(name).ok_or_else(|| {
+                Refusal::Wrong(format!(
+                    "it is to be held to `{}`, which is no profile of `conntruth profiles`",
+                    shown(name.as_bytes(), 60)
+                ))
+            })?;
+        }
+        let hz = hello.hz.unwrap_or(self.profile.hz);
+        if !(1..=1_000_000_000).contains(&hz) {
+            return Err(Refusal::Wrong(format!("{hz} ticks a second are none")));
+        }
+        self.identity = Identity {
+            name: shown(hello.name.as_bytes(), 60),
+            version: shown(hello.version.as_bytes(), 60),
+            profile: self.profile.name.to_owned(),
+            hz,
+            abilities: convert::abilities(hello),
+        };
+        self.takes = hello.takes;
+        self.settings.clone_from(&hello.settings);
+        Ok(())
+    }
+
+    /// A fresh process that has said hello.
+    fn start(&mut self) -> Result<wire::Hello, Refusal> {
+        if self.failed >= MOST_STARTS {
+            return Err(Refusal::Broken(format!(
+                "the adapter was started {MOST_STARTS} times and did not say hello: it is not started again"
+            )));
+        }
+        self.failed += 1;
+        let process = Process::start(&self.words, self.limits.output).map_err(Refusal::Broken)?;
+        self.process = Some(process);
+        let greeting = Request::Hello(wire::Greeting {
+            protocol: wire::PROTOCOL,
+            conntruth: env!("CARGO_PKG_VERSION").to_owned(),
+            profile: self.profile.name.to_owned(),
+        });
+        let hello = match self.ask(&greeting)? {
+            Answer::Hello(hello) => hello,
+            other => return Err(self.nonsense(&kind_is_wrong(&other, "hello"))),
+        };
+        if hello.protocol != wire::PROTOCOL {
+            let (theirs, ours) = (hello.protocol, wire::PROTOCOL);
+            return Err(self.end(&format!("the adapter speaks version {theirs} of the protocol, not {ours}")));
+        }
+        self.failed = 0;
+        Ok(hello)
+    }
+
+    /// Says a line, and reads what is answered.
+    fn ask(&mut self, request: &Request) -> Result<Answer, Refusal> {
+        if let Some(line) = self.process.as_mut().and_then(Process::unasked) {
+            let line = shown(&line, 200);
+            return Err(self.nonsense(&format!("it spoke without being asked: `{line}`")));
+        }
+        self.say(request)?;
+        self.answer()
+    }
+
+    fn say(&mut self, request: &Request) -> Result<(), Refusal> {
+        let mut line = serde_json::to_vec(request).map_err(|error| Refusal::Broken(error.to_string()))?;
+        if let Some(wrong) = self.checker.as_ref().and_then(|checker| checker.wrong(&line, Says::Conntruth)) {
+            return Err(Refusal::Broken(format!("Conntruth itself breaks the protocol: {wrong}")));
+        }
+        if self.talk.len() < 2 * FIRST {
+            self.talk.push(format!("> {}", shown(&line, 600)));
+        }
+        line.push(b'\n');
+        match &self.process {
+            Some(process) => process.say(line),
+            None => return Err(Refusal::Broken("the adapter does not run".to_owned())),
+        }
+        Ok(())
+    }
+
+    /// The next answer.
+    fn answer(&mut self) -> Result<Answer, Refusal> {
+        let Limits { answer: patience, output, .. } = self.limits;
+        let line = match self.process.as_mut().map(|process| process.line(patience, output)) {
+            Some(Ok(line)) => line,
+            Some(Err(trouble)) => return Err(self.end(&trouble.to_string())),
+            None => return Err(Refusal::Broken("the adapter does not run".to_owned())),
+        };
+        if self.talk.len() < 2 * FIRST {
+            self.talk.push(format!("< {}", shown(&line, 600)));
+            let _ = if self.talk.len() == 2 * FIRST { self.first.set(self.talk.join("\n")) } else { Ok(()) };
+        }
+        if let Some(wrong) = self.checker.as_ref().and_then(|checker| checker.wrong(&line, Says::Adapter)) {
+            let line = shown(&line, 300);
+            return Err(self.nonsense(&format!("its answer breaks the protocol: {wrong}, in `{line}`")));
+        }
+        serde_json::from_slice(&line).map_err(|error| {
+            let (text, help) = (shown(&line, 300), hint(&line, self.checker.is_some()));
+            self.nonsense(&format!("its answer breaks the protocol: {error}, in `{text}`{help}"))
+        })
+    }
+
+    /// Ends the process for what it has said.
+    fn nonsense(&mut self, what: &str) -> Refusal {
+        self.end(&format!("the adapter was ended: {what}"))
+    }
+
+    /// Ends the process; why, and the end of its stderr.
+    fn end(&mut self, what: &str) -> Refusal {
+        let stderr = self.process.take().map(Process::end).unwrap_or_default();
+        let _ = self.first.set(self.talk.join("\n"));
+        let mut text = what.to_owned();
+        for line in stderr.lines() {
+            text.push_str("\n| ");
+            text.push_str(line);
+        }
+        Refusal::Broken(text)
+    }
+
+    /// What an answer says where it is not of the kind that was asked for.
+    fn other(&mut self, answer: Answer, wanted: &str) -> Refusal {
+        match answer {
+            Answer::Unsupported(unsupported) => unsupported_of(&unsupported),
+            Answer::Error(error) => error_of(&error),
+            other => self.nonsense(&kind_is_wrong(&other, wanted)),
+        }
+    }
+
+    /// What is missing for a configuration, as far as the adapter has said.
+    fn lacks(&self, setting: &Setting) -> Option<Refusal> {
+        let settings = self.settings.as_ref()?;
+        let is_there = settings.iter().any(|name| name.trim_start_matches("nf_conntrack_") == setting.name);
+        (!is_there).then(|| {
+            Refusal::Unsupported(format!("{} has no setting `{}`", self.identity.name, setting.name))
+        })
+    }
+
+    /// What is missing for a world.
+    fn misses(&self, config: &Config) -> Option<Refusal> {
+        if !config.rules.is_empty() {
+            return Some(Refusal::Unsupported("rules are not in version 1 of the protocol".to_owned()));
+        }
+        config.settings.iter().find_map(|setting| self.lacks(setting))
+    }
+
+    /// Lets the scenario's time come, where time is real. Whether an adapter need be told.
+    fn come(&mut self, to: Time) -> Result<bool, Refusal> {
+        let passes = Time(to.as_nanos().saturating_sub(self.now.as_nanos()));
+        if passes == Time::ZERO {
+            return Ok(false);
+        }
+        match self.identity.abilities.time {
+            Passing::Virtual | Passing::Age => {}
+            Passing::None if passes.as_nanos() < 1_000_000_000 => {}
+            Passing::None => {
+                return Err(Refusal::Unsupported(format!(
+                    "{} cannot let time pass, and this needs {} s of it",
+                    self.identity.name,
+                    passes.as_secs()
+                )));
+            }
+            Passing::Real => {
+                let wait = Duration::from_nanos(to.as_nanos()).saturating_sub(self.elapsed());
+                if wait > self.patience {
+                    return Err(Refusal::Unsupported(format!(
+                        "it needs {} s of real time at once, and --patience is {} s",
+                        wait.as_secs(),
+                        self.patience.as_secs_f64()
+                    )));
+                }
+                std::thread::sleep(wait);
+            }
+        }
+        self.now = to;
+        Ok(self.identity.abilities.time != Passing::None)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
+    }
+
+    /// Notes how much later than the scenario's time it is for the adapter.
+    fn note_lag(&mut self) {
+        let elapsed = u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.known.lag = match self.identity.abilities.time {
+            Passing::Virtual | Passing::None => Time::ZERO,
+            Passing::Age => Time(elapsed),
+            Passing::Real => Time(elapsed.saturating_sub(self.now.as_nanos())),
+        };
+    }
+
+    /// A fresh world of ours, and a process for it.
+    #[allow(clippy::disallowed_methods)] // The adapter's clock may be the real one.
+    fn prepare(&mut self, config: &Config) -> Result<(), Refusal> {
+        if let Some(refusal) = self.misses(config) {
+            return Err(refusal);
+        }
+        if self.process.is_none() {
+            self.start()?;
+        }
+        self.known = Known::default();
+        self.now = Time::ZERO;
+        let is_virtual = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
+        self.begun = (!is_virtual).then(Instant::now);
+        Ok(())
+    }
+
+    fn observed(&mut self, answer: Answer) -> Result<Observation, Refusal> {
+        self.note_lag();
+        let shows = self.identity.abilities.shows;
+        match answer {
+            Answer::Packet(seen) => convert::observation(seen, &shows, &mut self.known)
+                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            other => Err(self.other(other, "packet")),
+        }
+    }
+
+    fn happened(&mut self, answer: Answer) -> Result<Vec<Happening>, Refusal> {
+        self.note_lag();
+        let shows = self.identity.abilities.shows;
+        match answer {
+            Answer::Events(events) => convert::events(events.events, &shows, &mut self.known)
+                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            Answer::Done(_) if !shows.events => Ok(Vec::new()),
+            other => Err(self.other(other, "events")),
+        }
+    }
+
+    fn listed(&mut self, answer: Answer) -> Result<Vec<Entry>, Refusal> {
+        self.note_lag();
+        let shows = self.identity.abilities.shows;
+        match answer {
+            Answer::Table(table) => convert::table(table, &shows, &mut self.known)
+                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            other => Err(self.other(other, "table")),
+        }
+    }
+
+    fn expected(&mut self, answer: Answer) -> Result<Vec<Expected>, Refusal> {
+        self.note_lag();
+        match answer {
+            Answer::Expectations(list) => convert::expectations(list, self.known.lag)
+                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            other => Err(self.other(other, "expectations")),
+        }
+    }
+
+    fn done(&mut self, answer: Answer) -> Result<(), Refusal> {
+        match answer {
+            Answer::Done(_) => Ok(()),
+            other => Err(self.other(other, "done")),
+        }
+    }
+}
+
+/// The protocol's messages for whole worlds.
+impl Exec {
+    /// The message for a world, and which of its asks need an answer of the adapter's.
+    fn message(&self, play: &Play) -> (Request, Vec<bool>) {
+        let abilities = &self.identity.abilities;
+        let (passes, lists) = (abilities.time != Passing::None, abilities.shows.table);
+        Exec::message_of(play, self.profile.name, passes, lists)
+    }
+
+    fn message_of(play: &Play, profile: &str, passes: bool, lists: bool) -> (Request, Vec<bool>) {
+        let mut now = Time::ZERO;
+        let mut asked = Vec::with_capacity(play.asks.len());
+        let mut steps = Vec::with_capacity(play.asks.len());
+        for ask in &play.asks {
+            let step = match ask {
+                Ask::Advance(to) if *to <= now || !passes => None,
+                Ask::Advance(to) => {
+                    now = *to;
+                    Some(Request::Advance(wire::Advance { to_ns: to.as_nanos() }))
+                }
+                Ask::Set(setting) => Some(Request::Set(convert::setting(setting))),
+                Ask::Packet(arrival) => Some(Request::Packet(convert::packet(arrival))),
+                Ask::Release(release) => Some(Request::Release(convert::release(release))),
+                Ask::Table if !lists => None,
+                Ask::Table => Some(Request::Table(wire::Bare {})),
+                Ask::Counters => None,
+                Ask::Expectations => Some(Request::Expectations(wire::Bare {})),
+            };
+            asked.push(step.is_some());
+            steps.extend(step);
+        }
+        let begin = convert::begin(&play.config, profile);
+        (Request::World(wire::World { begin, steps }), asked)
+    }
+
+    /// Plays worlds, some of them ahead, until all are played or the process is over.
+    fn play_ahead(&mut self, worlds: &[Play], played: &mut Vec<Played>) {
+        let mut said = 0;
+        let mut asked = std::collections::VecDeque::new();
+        for play in worlds {
+            while said < worlds.len() && asked.len() < AHEAD {
+                let (message, needs) = self.message(&worlds[said]);
+                if let Err(refusal) = self.say(&message) {
+                    played.push(refused(refusal));
+                    return;
+                }
+                said += 1;
+                asked.push_back(needs);
+            }
+            let needs = asked.pop_front().unwrap_or_default();
+            self.known = Known::default();
+            self.now = Time::ZERO;
+            played.push(match self.answer() {
+                Ok(Answer::World(world)) => {
+                    Played { refused: None, said: self.said(play, &needs, world.answers) }
+                }
+                Ok(other) => refused(self.other(other, "world")),
+                Err(refusal) => refused(refusal),
+            });
+            if self.process.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The answers to a world, one for each ask, up to the first refusal.
+    fn said(&mut self, play: &Play, needs: &[bool], given: Vec<Answer>) -> Vec<Said> {
+        let mut said = Vec::with_capacity(play.asks.len());
+        let (wanted, got) = (needs.iter().filter(|needs| **needs).count(), given.len());
+        let what = format!("its answer to a world has {got} answers to {wanted} steps");
+        let mut given = given.into_iter();
+        for (ask, needs) in play.asks.iter().zip(needs) {
+            let answer = if *needs {
+                match given.next() {
+                    Some(answer) => self.said_to(ask, answer),
+                    None => Err(self.nonsense(&what)),
+                }
+            } else {
+                self.unsaid(ask)
+            };
+            said.push(answer.unwrap_or_else(Said::Refused));
+            if matches!(said.last(), Some(Said::Refused(_))) {
+                return said;
+            }
+        }
+        if given.next().is_some() {
+            let nonsense = self.nonsense(&what);
+            said.pop();
+            said.push(Said::Refused(nonsense));
+        }
+        said
+    }
+
+    fn said_to(&mut self, ask: &Ask, answer: Answer) -> Result<Said, Refusal> {
+        match ask {
+            Ask::Set(_) => self.done(answer).map(|()| Said::Done),
+            Ask::Packet(_) | Ask::Release(_) => self.observed(answer).map(Box::new).map(Said::Observed),
+            Ask::Advance(_) => self.happened(answer).map(Said::Happened),
+            Ask::Table => self.listed(answer).map(Said::Entries),
+            Ask::Expectations => self.expected(answer).map(Said::Expected),
+            Ask::Counters => self.unsaid(ask),
+        }
+    }
+
+    /// What the adapter is not asked.
+    fn unsaid(&mut self, ask: &Ask) -> Result<Said, Refusal> {
+        match ask {
+            Ask::Advance(to) => self.idle(*to).map(|()| Said::Happened(Vec::new())),
+            // Nobody looks at a table that is not shown.
+            Ask::Table => Ok(Said::Entries(Vec::new())),
+            _ => Err(Refusal::Unsupported("the adapter protocol has no such question".to_owned())),
+        }
+    }
+
+    /// Time passes that the adapter is not told of.
+    fn idle(&mut self, to: Time) -> Result<(), Refusal> {
+        if self.identity.abilities.time == Passing::None { self.come(to).map(|_| ()) } else { Ok(()) }
+    }
+}
+
+impl Target for Exec {
+    fn identity(&self) -> Identity {
+        self.identity.clone()
+    }
+
+    fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        self.prepare(config)?;
+        let begin = convert::begin(config, self.profile.name);
+        let answer = self.ask(&Request::Begin(begin))?;
+        self.done(answer)
+    }
+
+    fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
+        if let Some(refusal) = self.lacks(setting) {
+            return Err(refusal);
+        }
+        let answer = self.ask(&Request::Set(convert::setting(setting)))?;
+        self.done(answer)
+    }
+
+    fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
+        let answer = self.ask(&Request::Packet(convert::packet(arrival)))?;
+        self.observed(answer)
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        let answer = self.ask(&Request::Release(convert::release(release)))?;
+        self.observed(answer)
+    }
+
+    fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
+        if !self.come(to)? {
+            return Ok(Vec::new());
+        }
+        let answer = self.ask(&Request::Advance(wire::Advance { to_ns: to.as_nanos() }))?;
+        self.happened(answer)
+    }
+
+    fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
+        let answer = self.ask(&Request::Table(wire::Bare {}))?;
+        self.listed(answer)
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        let answer = self.ask(&Request::Expectations(wire::Bare {}))?;
+        self.expected(answer)
+    }
+
+    fn is_played(&self) -> bool {
+        // Whoever waits in real time must be asked step by step.
+        self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
+    }
+
+    fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        let mut played: Vec<Played> = Vec::with_capacity(plays.len());
+        while played.len() < plays.len() {
+            let left = &plays[played.len()..];
+            if let Err(refusal) = self.prepare(&left[0].config) {
+                played.push(refused(refusal));
+                continue;
+            }
+            // Those that the adapter lacks something for are not sent.
+            let fit = left.iter().take_while(|play| self.misses(&play.config).is_none()).count();
+            self.play_ahead(&left[..fit], &mut played);
+        }
+        Ok(played)
+    }
+
+    fn first_exchange(&self) -> Option<Arc<OnceLock<String>>> {
+        Some(Arc::clone(&self.first))
+    }
+
+    fn end(&mut self) {
+        if self.process.is_some() {
+            // That it does not like the end of a world, the next one will show.
+            let _ = self.ask(&Request::End(wire::Bare {})).and_then(|answer| self.done(answer));
+        }
+        let _ = self.first.set(self.talk.join("\n"));
+    }
+}
+
+impl wire::Hello {
+    /// One that says nothing of itself.
+    fn nobody() -> wire::Hello {
+        wire::Hello {
+            protocol: wire::PROTOCOL,
+            name: String::new(),
+            version: String::new(),
+            profile: None,
+            hz: None,
+            takes: wire::Takes::Steps,
+            time: wire::Clock::Virtual,
+            confirm: wire::Confirm::AtHook,
+            shows: Vec::new(),
+            protocols: Vec::new(),
+            settings: None,
+            helpers: Vec::new(),
+            nat: false,
+            zones: false,
+            own_host: false,
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Played {
+    Played { refused: Some(refusal), said: Vec::new() }
+}
+
+fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {
+    let issue = unsupported.issue.as_ref().map(|issue| format!(" ({})", shown(issue.as_bytes(), 300)));
+    let reason = shown(unsupported.reason.as_bytes(), 300);
+    Refusal::Unsupported(format!("{reason}{}", issue.unwrap_or_default()))
+}
+
+fn error_of(error: &wire::Failed) -> Refusal {
+    let context = error.context.as_ref().map(|context| format!("\n| {}", shown(context.as_bytes(), 2000)));
+    let reason = shown(error.reason.as_bytes(), 300);
+    Refusal::Wrong(format!("the adapter says: {reason}{}", context.unwrap_or_default()))
+}
+
+fn kind_is_wrong(answer: &Answer, wanted: &str) -> String {
+    let kind = match answer {
+        Answer::Hello(_) => "hello",
+        Answer::Done(_) => "done",
+        Answer::Packet(_) => "packet",
+        Answer::Events(_) => "events",
+        Answer::Table(_) => "table",
+        Answer::Expectations(_) => "expectations",
+        Answer::World(_) => "world",
+        Answer::Unsupported(_) => "unsupported",
+        Answer::Error(_) => "error",
+    };
+    format!("it answered `{kind}` where `{wanted}` was to come")
+}
+
+/// What may help whoever wrote the adapter.
+fn hint(line: &[u8], validates: bool) -> &'static str {
+    if line.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        " (whatever is not an answer belongs on stderr)"
+    } else if !validates {
+        " (--validate points at the field)"
+    } else {
+        ""
+    }
+}
