@@ -39,7 +39,10 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
 fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     match request {
         Request::Begin(_) if worlds.is_used_up() => Ok(Answer::UsedUp),
-        Request::Begin(config) => begin(worlds, &config).map(|()| Answer::Done),
+        Request::Begin(config) => {
+            worlds.kernel().set_rules(&config.rules)?;
+            begin(worlds, &config).map(|()| Answer::Done)
+        }
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
         Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
@@ -51,12 +54,11 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
     }
 }
 
-/// A fresh world, alone.
+/// A fresh world, alone; its rules are there.
 pub(super) fn begin(worlds: &mut Worlds, config: &Config) -> Result<(), Refusal> {
     worlds.kernel().reset_settings().map_err(broken)?;
-    worlds.alone().map_err(broken)?;
     worlds.kernel().set_routes(&config.routes).map_err(broken)?;
-    worlds.kernel().set_rules(&config.rules)?;
+    worlds.alone().map_err(broken)?;
     config.settings.iter().try_for_each(|setting| set(worlds, setting))
 }
 
