@@ -184,8 +184,8 @@ impl Net<'_> {
                 Place::Behind(other) => other.value.clone(),
             };
             let front = self.topology.find(&at).map(|node| node.interfaces[0].addresses.clone());
-            let via = front.into_iter().flatten().map(|own| own.address);
-            let via = via.filter(|own| own.is_ipv4() == cidr.address.is_ipv4()).next();
+            let mut via = front.into_iter().flatten().map(|own| own.address);
+            let via = via.find(|own| own.is_ipv4() == cidr.address.is_ipv4());
             if let (Some(via), Some(node)) = (via, self.topology.find(&previous)) {
                 let known = node.routes.iter().any(|route| route.to == network);
                 if !known {
