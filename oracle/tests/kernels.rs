@@ -3,6 +3,8 @@
 //! Where none is built each test says so, and is content; `CONNTRUTH_REQUIRE=linux:6.12` makes the want of that one a
 //! failure. None is built for the sake of a test: that takes minutes.
 #![cfg(target_os = "linux")]
+// What is skipped is said; and it is processes of the real world that must be gone in time.
+#![allow(clippy::print_stderr, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
