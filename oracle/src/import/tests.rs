@@ -75,7 +75,10 @@ fn scenarios_survive_the_way_through_a_capture() {
     let plans = Suite::plans(&files, LINUX_6_18.hz).unwrap_or_else(|error| panic!("{error}"));
     let reference = crate::target::Target::identity(&Reference::new(&LINUX_6_18));
     let mut compared = 0;
-    for plan in plans.iter().step_by(5).filter(|plan| plan.refuses(&reference).is_none()) {
+    // A capture may be cut short, so headers whose lengths contradict the packet mean something else in one.
+    let odd = |plan: &Plan| plan.id.scenario.starts_with("ip/");
+    let whole = |plan: &&Plan| plan.refuses(&reference).is_none() && !plan.has_hosts() && !odd(plan);
+    for plan in plans.iter().step_by(5).filter(whole) {
         let (bytes, missing) = capture(plan);
         let packets = plan.packets();
         if !missing.is_nothing() || packets == 0 || packets > 200 {

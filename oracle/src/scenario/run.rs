@@ -72,6 +72,9 @@ pub enum Verdict {
     Known(String),
 }
 
+/// Why hosts that act cannot stand around a target that takes whole worlds.
+const NO_HOSTS: &str = "hosts act on what comes back, and this target takes whole worlds, known beforehand";
+
 /// What claims may ask of a world that runs.
 pub(crate) struct World<'a> {
     pub plan: &'a Plan,
@@ -87,11 +90,13 @@ pub(crate) struct World<'a> {
 impl Plan {
     /// Runs the plan in a fresh world of `target`.
     pub fn run(&self, target: &mut dyn Target) -> Record {
-        if self.has_hosts() {
-            return self.run_with_hosts(target, Keep::default()).0;
-        }
-        if !target.is_played() {
-            return self.step_through(target);
+        match (self.has_hosts(), target.is_played()) {
+            (true, false) => return self.run_with_hosts(target, Keep::default()).0,
+            (true, true) => {
+                return self.broken(&target.identity(), Refusal::Unsupported(NO_HOSTS.to_owned()));
+            }
+            (false, false) => return self.step_through(target),
+            (false, true) => {}
         }
         let play = self.play();
         match target.play(std::slice::from_ref(&play)).map(|mut played| played.pop()) {
@@ -207,6 +212,11 @@ impl Plan {
             return Some(Verdict::Skipped(format!("it claims nothing about {}", identity.profile)));
         }
         None
+    }
+
+    /// Why it is not for a target that takes nothing but whole worlds.
+    pub fn refuses_to_be_played(&self) -> Option<Verdict> {
+        self.has_hosts().then(|| Verdict::Unsupported(NO_HOSTS.to_owned()))
     }
 
     /// Whether a claim is for certain profiles.

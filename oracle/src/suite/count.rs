@@ -117,7 +117,8 @@ impl Suite {
     /// Has a target that takes whole worlds play all of them at once.
     fn played(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
         let identity = target.identity();
-        let refused: Vec<Option<Verdict>> = plans.iter().map(|plan| plan.refuses(&identity)).collect();
+        let refuses = |plan: &Plan| plan.refuses(&identity).or_else(|| plan.refuses_to_be_played());
+        let refused: Vec<Option<Verdict>> = plans.iter().map(refuses).collect();
         let is_played = |(_, refused): &(&Plan, &Option<Verdict>)| refused.is_none();
         let plays: Vec<Play> =
             plans.iter().zip(&refused).filter(is_played).map(|(plan, _)| plan.play()).collect();
