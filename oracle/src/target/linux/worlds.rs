@@ -617,6 +617,8 @@ impl World {
             // Of an entry of another time.
             (_, None) => return,
         };
+        // A jiffy may have begun between the packet that set it and the message that tells of it.
+        let entry = Entry { left: Left { most: entry.left.least.plus(SECOND), ..entry.left }, ..entry };
         changes.extend((told.protoinfo && told.kind != EventKind::Destroy).then_some("protoinfo"));
         let changes = changes.into_iter().map(std::borrow::Cow::Borrowed).collect();
         self.told.push(Happening { at, kind: told.kind, changes, entry });
