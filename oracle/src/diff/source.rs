@@ -35,8 +35,9 @@ pub(super) struct Seeded {
     had: u64,
 }
 
-/// Worlds in which time passes are few at once: the real time of a packet must be short against their seconds.
-const TIMED_AT_ONCE: u64 = 256;
+/// So many worlds in which time passes are there at once: what all of them take together must be short against their
+/// seconds, and each of their steps waits for a jiffy, which is cheap only if many share it.
+const TIMED_AT_ONCE: u64 = 1024;
 
 impl Seeded {
     pub fn new(stream: Stream, shard: Shard, cases: Option<u64>) -> Seeded {
