@@ -2,6 +2,7 @@
 //! What few connections have lies in a boxed extension.
 
 use crate::event::Changes;
+use crate::helper::{Help, Helper};
 use crate::outcome::ConnId;
 use crate::proto::{ProtoState, Rules};
 use crate::snapshot::{ConnSnapshot, Counter};
@@ -42,7 +43,17 @@ const _: () = assert!(size_of::<Conn>() == 3 * 64);
 pub(crate) struct Extra {
     pub counters: Option<[Counter; 2]>,
     pub timestamps: Option<Stamps>,
-    pub master: Option<ConnId>,
+    pub master: Option<Master>,
+    pub help: Option<Help>,
+}
+
+/// The connection that has announced another. It may be gone: what is said of it is as it was then.
+#[derive(Clone, Debug)]
+pub(crate) struct Master {
+    pub id: ConnId,
+    /// Its tuple in original direction.
+    pub tuple: Tuple,
+    pub helper: Option<Helper>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,9 +72,21 @@ impl Conn {
         self.status.has(Status::CONFIRMED)
     }
 
-    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of.
+    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of, and
+    /// no helper is to read them.
     pub fn is_quiet(&self, now: Jiffies) -> bool {
-        self.is_confirmed() && self.changes.is_empty() && self.expires > now
+        let busy = Status(Status::CONFIRMED.0 | Status::HELPER.0);
+        self.status.0 & busy.0 == Status::CONFIRMED.0 && self.changes.is_empty() && self.expires > now
+    }
+
+    /// What it has of a helper.
+    pub fn help(&self) -> Option<&Help> {
+        self.extra.as_deref().and_then(|extra| extra.help.as_ref())
+    }
+
+    /// The connection that has announced it.
+    pub fn master(&self) -> Option<&Master> {
+        self.extra.as_deref().and_then(|extra| extra.master.as_ref())
     }
 
     pub fn has_reply(&self) -> bool {
@@ -156,7 +179,10 @@ impl Conn {
             deadline: ticks.start(self.expires),
             mark: self.mark,
             zone: self.zone,
-            master: extra.and_then(|extra| extra.master),
+            helper: self.help().map(|help| help.helper),
+            master: self.master().map(|master| master.id),
+            master_tuple: self.master().map(|master| master.tuple),
+            master_helper: self.master().and_then(|master| master.helper),
             counters: extra.and_then(|extra| extra.counters),
             started: stamps.start,
             stopped: stamps.stop,

@@ -178,7 +178,7 @@ impl Engine {
                 }
             }
             let verdict = firewall.run(table, hook, &mut travel.passing);
-            self.take_mark(travel);
+            self.take_changes(travel);
             let by = match verdict {
                 ChainVerdict::Accept => continue,
                 ChainVerdict::Drop(by) => by,
@@ -198,7 +198,7 @@ impl Engine {
             if !travel.is_answer
                 || self.attached(&outcome).is_some_and(|slot| self.table.conn(slot).is_confirmed())
             {
-                self.leave(&mut outcome);
+                self.leave(&mut outcome, Some(&travel.passing.view.datagram));
             }
             travel.outcome = Some(outcome);
             travel.passing.seen = self.sighted(&outcome);
@@ -251,8 +251,21 @@ impl Engine {
             let ticks = if conn.is_confirmed() { conn.ticks_left(self.rules.now) } else { 0 };
             let left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
             let (status, mark, zone) = (conn.status.0, conn.mark, conn.zone);
-            let is_marked = false;
-            return Sighted::Conn(ConnView { state, direction, status, mark, is_marked, zone, left_ms });
+            let (is_marked, helper) = (false, None);
+            let master = conn.master().and_then(|master| master.helper);
+            let tuple = Some(conn.tuples[0]);
+            return Sighted::Conn(ConnView {
+                state,
+                direction,
+                status,
+                mark,
+                is_marked,
+                zone,
+                left_ms,
+                tuple,
+                helper,
+                master,
+            });
         }
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
@@ -264,16 +277,35 @@ impl Engine {
             status.insert(Status::SEEN_REPLY);
         }
         let status = status.0;
-        Sighted::Conn(ConnView { state, direction, status, mark, is_marked: false, zone, left_ms: 0 })
+        let tuple = last.map(|conn| conn.original);
+        let master = last.and_then(|conn| conn.master_helper);
+        let (is_marked, left_ms, helper) = (false, 0, None);
+        Sighted::Conn(ConnView {
+            state,
+            direction,
+            status,
+            mark,
+            is_marked,
+            zone,
+            left_ms,
+            tuple,
+            helper,
+            master,
+        })
     }
 
-    /// A rule may have changed the connection's mark.
-    fn take_mark(&mut self, travel: &mut Travel<'_>) {
+    /// A rule may have changed the connection's mark, or assigned a helper.
+    fn take_changes(&mut self, travel: &mut Travel<'_>) {
         let (Sighted::Conn(seen), Some(outcome)) = (&mut travel.passing.seen, travel.outcome) else { return };
         if std::mem::take(&mut seen.is_marked)
             && let Some(slot) = self.attached(&outcome)
         {
             self.table.conn_mut(slot).set_mark(seen.mark);
+        }
+        if let Some(helper) = seen.helper.take()
+            && let Some(slot) = self.attached(&outcome)
+        {
+            self.assign(slot, helper);
         }
     }
 
@@ -281,7 +313,7 @@ impl Engine {
     fn end(&mut self, travel: &Travel<'_>) -> Outcome {
         match travel.outcome {
             Some(outcome) if travel.is_answer => outcome,
-            Some(outcome) => self.discard(super::Passage(outcome)),
+            Some(outcome) => self.discard(super::Passage { outcome, bytes: None }),
             None => unattached(Class::Discarded, Verdict::Drop, Reason::RawDrop {}),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::words::Field;
+use crate::helper::Helper;
 use crate::outcome::Hook;
 
 /// A table of rules. Here a table is a priority: each has one chain at a hook.
@@ -100,6 +101,8 @@ pub(crate) enum Statement {
     Log,
     /// `ct mark set 5`
     Set(Target, Source),
+    /// `ct helper set "ftp"`
+    SetHelper(Helper),
     /// `notrack`
     Notrack,
     /// `accept`
@@ -213,6 +216,14 @@ impl Rule {
         })
     }
 
+    /// The helpers that it assigns.
+    pub fn helpers(&self) -> impl Iterator<Item = Helper> {
+        self.statements().filter_map(|statement| match statement {
+            Statement::SetHelper(helper) => Some(*helper),
+            _ => None,
+        })
+    }
+
     /// What this version reads in it and cannot apply.
     pub fn unsupported(&self) -> Option<&'static str> {
         if self.table == Table::Nat {
@@ -230,6 +241,7 @@ impl Rule {
         let word = |(statement, text): &(Statement, String)| match statement {
             Statement::Log => format!("{text} group {log_group}"),
             Statement::Counter(Some(name)) => format!("counter name {NFT_COUNTER}{name}"),
+            Statement::SetHelper(helper) => format!("ct helper set \"{NFT_HELPER}{}\"", helper.name()),
             _ => text.clone(),
         };
         statements.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -238,6 +250,8 @@ impl Rule {
 
 /// What stands before a counter's name in `nft`, which has many words that are no names.
 pub(super) const NFT_COUNTER: &str = "n_";
+/// What stands before a helper's name where `nft` has an object for it.
+pub(super) const NFT_HELPER: &str = "h_";
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
