@@ -199,6 +199,16 @@ impl Plan {
         if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
             return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
         }
+        let helpers = self.config.rules.helpers();
+        if let Some(helper) =
+            helpers.iter().find(|helper| !identity.abilities.helpers.iter().any(|name| name == helper.name()))
+        {
+            return Some(Verdict::Unsupported(format!(
+                "{} has no helper for {}",
+                identity.name,
+                helper.name()
+            )));
+        }
         let profiles = &self.story().profiles;
         if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
             let names: Vec<&str> = profiles.iter().map(|profile| profile.value.as_str()).collect();

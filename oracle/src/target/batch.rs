@@ -4,7 +4,7 @@
 use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Config, Entry, Happening, Refusal, Sent, Target, Why};
+use super::{Arrival, Config, Entry, Expected, Happening, Refusal, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +41,14 @@ pub struct Sight {
     pub sent: Vec<Sent>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What a helper made of it, or that it was expected, where the target says.
+    pub help: Option<conntruth_engine::Reason>,
     /// What its listeners were told since the packet before, in order.
     pub events: Vec<Happening>,
     /// All entries of its world after the packet, oldest first; none where they were not read.
     pub entries: Option<Vec<Entry>>,
+    /// All that its world expects after the packet; none where that was not read, or no rule assigns a helper.
+    pub expected: Option<Vec<Expected>>,
 }
 
 impl Reading {
@@ -53,6 +57,7 @@ impl Reading {
         self,
         target: &mut T,
         arrivals: &[Arrival],
+        has_helpers: bool,
     ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
         for (index, arrival) in arrivals.iter().enumerate() {
@@ -69,8 +74,10 @@ impl Reading {
                 verdict: observation.verdict,
                 sent: observation.sent,
                 why: observation.why,
+                help: observation.help,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },
+                expected: if is_read && has_helpers { Some(target.expectations()?) } else { None },
             });
         }
         Ok(sights)
@@ -84,7 +91,8 @@ pub(super) fn one_by_one<T: Target + ?Sized>(
 ) -> Result<Vec<Vec<Sight>>, Refusal> {
     let world = |arrivals: &Vec<Arrival>| {
         target.begin(&batch.config)?;
-        let sights = batch.reading.world(target, arrivals)?;
+        let has_helpers = !batch.config.rules.helpers().is_empty();
+        let sights = batch.reading.world(target, arrivals, has_helpers)?;
         target.end();
         Ok(sights)
     };

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
-    Packet, Passage, Profile, Route, Status, Time, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
+    Outcome, Packet, Passage, Profile, Route, Status, Time, Verdict, Walk,
 };
 
 use super::host;
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Sent, Setting, Shows, Sight, Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Fate, Happening, Identity, Observation,
+    Passing, Path, Refusal, Release, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -150,6 +150,7 @@ impl Reference {
             by: None,
             sent: Vec::new(),
             why: Some(Why::Reason(outcome.reason)),
+            help: outcome.help,
             entry,
             destroyed,
             events,
@@ -170,7 +171,7 @@ impl Target for Reference {
                 shows: Shows::ALL,
                 protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                 sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
-                helpers: Vec::new(),
+                helpers: Helper::ALL.iter().map(|helper| helper.name.to_owned()).collect(),
                 nat: false,
                 zones: true,
                 own_host: true,
@@ -222,6 +223,11 @@ impl Target for Reference {
         Ok(self.events())
     }
 
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        let (now, hz) = (self.engine.now(), self.profile.hz);
+        Ok(self.engine.expectations().map(|expected| Expected::seen(&expected, now, hz)).collect())
+    }
+
     fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
         let counters = self.firewall.iter().flat_map(Firewall::counters);
         Ok(counters.map(|(name, counter)| (name.to_owned(), counter)).collect())
@@ -231,11 +237,12 @@ impl Target for Reference {
         self.begin(&batch.config)?;
         // A world that is set up and has seen nothing: cheaper to copy than to make.
         let fresh = self.engine.clone();
+        let has_helpers = !batch.config.rules.helpers().is_empty();
         let world = |arrivals: &Vec<Arrival>| {
             self.engine.clone_from(&fresh);
             self.known.clear();
             self.waiting.clear();
-            batch.reading.world(self, arrivals)
+            batch.reading.world(self, arrivals, has_helpers)
         };
         batch.worlds.iter().map(world).collect()
     }
@@ -251,5 +258,6 @@ fn happening(event: &Event, hz: u32) -> Happening {
         kind: event.kind,
         changes: event.changes.names().map(Cow::Borrowed).collect(),
         entry: Entry::seen(&event.conn, event.at, hz),
+        expected: event.expected.as_ref().map(|expected| Box::new(Expected::seen(expected, event.at, hz))),
     }
 }

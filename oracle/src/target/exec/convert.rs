@@ -143,6 +143,7 @@ pub(super) fn observation(
         verdict,
         attached: seen.attached.unwrap_or(entry.is_some()),
         why: seen.why.map(ours::Why::Said),
+        help: None,
         destroyed: seen.destroyed && entry.is_some(),
         by: None,
         sent: Vec::new(),
@@ -182,6 +183,7 @@ pub(super) fn events(
             changes: event.changes.into_iter().map(Cow::Owned).collect(),
             // An entry that has gone has no time left that one could show.
             entry: entry(event.entry, &Shows { timeout: false, ..*shows }, known)?,
+            expected: None,
         })
     };
     events.into_iter().map(happening).collect()
@@ -216,6 +218,7 @@ fn entry(entry: wire::Entry, shows: &Shows, known: &mut Known) -> Result<ours::E
         zone: entry.zone,
         helper: entry.helper.map(Cow::Owned),
         master: entry.master,
+        master_tuple: None,
         counters: entry.counters.map(|sides| [counter(sides.original), counter(sides.reply)]),
         lived: entry.lived_s,
         peers: match (entry.tcp, entry.sctp, entry.gre) {
@@ -416,17 +419,22 @@ fn our_class(class: engine::Class) -> wire::Class {
 
 /// Events, for the wire.
 pub(super) fn our_events(events: Vec<ours::Happening>) -> Vec<wire::Event> {
-    let event = |event: ours::Happening| wire::Event {
-        at_ns: event.at.as_nanos(),
-        kind: match event.kind {
+    let event = |event: ours::Happening| {
+        let kind = match event.kind {
             engine::EventKind::New => wire::Kind::New,
             engine::EventKind::Update => wire::Kind::Update,
             engine::EventKind::Destroy => wire::Kind::Destroy,
-        },
-        changes: event.changes.into_iter().map(Cow::into_owned).collect(),
-        entry: our_entry(&event.entry),
+            // The wire has no words for what is expected.
+            engine::EventKind::ExpectNew | engine::EventKind::ExpectDestroy => return None,
+        };
+        Some(wire::Event {
+            at_ns: event.at.as_nanos(),
+            kind,
+            changes: event.changes.into_iter().map(Cow::into_owned).collect(),
+            entry: our_entry(&event.entry),
+        })
     };
-    events.into_iter().map(event).collect()
+    events.into_iter().filter_map(event).collect()
 }
 
 /// An entry, for the wire.

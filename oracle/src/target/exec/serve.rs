@@ -184,6 +184,7 @@ impl Target for Null {
             by: None,
             sent: Vec::new(),
             why: None,
+            help: None,
             entry: None,
             destroyed: false,
             events: Vec::new(),

@@ -244,6 +244,7 @@ impl Target for Ovs {
             sent: Vec::new(),
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
+            help: None,
             entry,
             destroyed,
             events: Vec::new(),
