@@ -120,6 +120,11 @@ impl State {
         self.now
     }
 
+    /// Its settings.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.sysctls
+    }
+
     /// The confirmed connections, in the order of their creation.
     pub fn conns(&self) -> Vec<ConnSnapshot> {
         let ticks = Ticks::new(self.hz.max(1));
