@@ -30,6 +30,7 @@ mod engine;
 mod packet;
 mod proto;
 mod rules;
+mod state;
 mod table;
 mod wire;
 
@@ -42,6 +43,7 @@ pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
 pub use rules::{Firewall, Interface, Policy, Rule, RuleError, RuleSet, Table};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};
+pub use state::{State, StateChange, StateError};
 pub use states::{SctpState, Segment, TcpState};
 pub use status::Status;
 pub use sysctl::{Knob, KnobInfo, SysctlError, Sysctls, Unit};
