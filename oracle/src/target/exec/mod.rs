@@ -183,9 +183,14 @@ impl Exec {
 
     /// Says a line, and reads what is answered.
     fn ask(&mut self, request: &Request) -> Result<Answer, Refusal> {
-        if let Some(line) = self.process.as_mut().and_then(Process::unasked) {
-            let line = shown(&line, 200);
-            return Err(self.nonsense(&format!("it spoke without being asked: `{line}`")));
+        let most = self.limits.output;
+        match self.process.as_mut().map(|process| process.unasked(most)) {
+            Some(Ok(Some(line))) => {
+                let line = shown(&line, 200);
+                return Err(self.nonsense(&format!("it spoke without being asked: `{line}`")));
+            }
+            Some(Err(trouble)) => return Err(self.end(&trouble.to_string())),
+            Some(Ok(None)) | None => {}
         }
         self.say(request)?;
         self.answer()
