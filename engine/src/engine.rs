@@ -8,11 +8,14 @@
 //! packet is looked at.
 
 mod expecting;
+mod saved;
 mod tracking;
 mod walk;
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+
+use serde::{Deserialize, Serialize};
 
 use crate::defrag::Defrag;
 use crate::event::Event;
@@ -28,7 +31,7 @@ use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use crate::wire::ip;
 use tracking::Way;
-pub use walk::{Answer, Journey, Route, Walk};
+pub use walk::{Answer, Journey, Route, Treatment, Walk};
 
 /// A connection tracker.
 ///
@@ -75,7 +78,7 @@ const BATCH: usize = 32;
 
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
 /// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "a packet is confirmed or discarded"]
 pub struct Passage {
     outcome: Outcome,
@@ -208,6 +211,15 @@ impl Engine {
             None => (packet.bytes.into(), false),
         });
         Passage { outcome, bytes }
+    }
+
+    /// A rule gives the connection of a packet between the hooks a mark; one without a connection has nothing to mark.
+    pub fn mark(&mut self, passage: &Passage, mark: u32) {
+        if let Some(slot) = self.attached(&passage.outcome)
+            && self.table.conn(slot).mark != mark
+        {
+            self.table.conn_mut(slot).set_mark(mark);
+        }
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::helper::{ExpectClass, Helper};
 use crate::outcome::ConnId;
+use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Addr, Family, Tuple};
 pub use snapshot::{ExpectProcLine, ExpectSnapshot};
@@ -125,7 +126,7 @@ impl Expectation {
 }
 
 /// What all that may fit, or clash, have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     dst: Addr,
     dst_id: u16,
@@ -159,11 +160,11 @@ pub(crate) struct Related {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub(crate) struct ExpectTable {
     all: BTreeMap<u64, Expectation>,
     /// Their numbers by what they expect, the newest last.
-    #[serde(with = "pairs")]
     keys: BTreeMap<Key, Vec<u64>>,
     /// Their numbers by their masters', the newest last.
     masters: BTreeMap<u64, Vec<u64>>,
@@ -174,6 +175,10 @@ pub(crate) struct ExpectTable {
 impl ExpectTable {
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// All of them, oldest first.
@@ -238,8 +243,8 @@ impl ExpectTable {
         }
         let of_class = |table: &ExpectTable| {
             let numbers = table.masters.get(&new.master.number()).into_iter().flatten();
-            let own = numbers.filter(|number| table.all[number].class == new.class);
-            own.copied().collect::<Vec<u64>>()
+            let is_own = |number: &&u64| table.all.get(number).is_some_and(|old| old.class == new.class);
+            numbers.filter(is_own).copied().collect::<Vec<u64>>()
         };
         if class.max_expected != 0 {
             let own = of_class(self);
@@ -276,12 +281,26 @@ impl ExpectTable {
 
     fn insert(&mut self, new: Expectation) {
         self.last_number += 1;
-        let number = self.last_number;
-        let new = Expectation { number, ..new };
+        self.enter(Expectation { number: self.last_number, ..new });
+    }
+
+    fn enter(&mut self, new: Expectation) {
+        let number = new.number;
         self.keys.entry(new.key()).or_default().push(number);
         self.masters.entry(new.master.number()).or_default().push(number);
         self.deadlines.insert((new.expires, number));
         self.all.insert(number, new);
+    }
+
+    /// The same one beside a table that was restored: masters are found again where they now lie.
+    pub fn restore(&self, table: &ConnTable) -> ExpectTable {
+        let mut restored = self.clone();
+        for expected in restored.all.values_mut() {
+            if let Some(slot) = table.slot(expected.master) {
+                expected.master = table.conn(slot).id(slot);
+            }
+        }
+        restored
     }
 
     /// The one that came last.
@@ -300,25 +319,31 @@ fn forget<K: Ord>(lists: &mut BTreeMap<K, Vec<u64>>, key: K, number: u64) {
     }
 }
 
-/// A map whose keys are no texts, as a list of pairs.
-mod pairs {
-    use std::collections::BTreeMap;
+/// What is kept of a table: the rest follows.
+#[derive(Clone, Serialize, Deserialize)]
+struct Saved {
+    last_number: u64,
+    all: Vec<Expectation>,
+}
 
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::Key;
-
-    pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<Key, Vec<u64>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
+impl From<ExpectTable> for Saved {
+    fn from(table: ExpectTable) -> Saved {
+        Saved { last_number: table.last_number, all: table.all.into_values().collect() }
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Key, Vec<u64>>, D::Error> {
-        Ok(Vec::<(Key, Vec<u64>)>::deserialize(deserializer)?.into_iter().collect())
+impl From<Saved> for ExpectTable {
+    fn from(saved: Saved) -> ExpectTable {
+        let mut table = ExpectTable::default();
+        for expected in saved.all {
+            // A number that is there twice stands for the first.
+            if !table.all.contains_key(&expected.number) {
+                table.last_number = table.last_number.max(expected.number);
+                table.enter(expected);
+            }
+        }
+        table.last_number = table.last_number.max(saved.last_number);
+        table
     }
 }
 

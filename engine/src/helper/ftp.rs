@@ -12,11 +12,11 @@ use crate::reason::Reason;
 use crate::tuple::{Addr, Direction, Family, protocol};
 
 /// The places behind line ends, of each direction.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Memory([Places; 2]);
 
 /// Up to two sequence numbers.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Places {
     count: usize,
     seqs: [u32; 2],
@@ -24,7 +24,7 @@ struct Places {
 
 impl Places {
     fn has(&self, seq: u32) -> bool {
-        self.seqs[..self.count].contains(&seq)
+        self.seqs.iter().take(self.count).any(|known| *known == seq)
     }
 
     /// Remembers one more; of three the older of the first two makes way, unless the new one is older still.

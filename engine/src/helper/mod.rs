@@ -128,14 +128,14 @@ impl Helper {
 }
 
 /// What a connection has of its helper.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Help {
     pub helper: Helper,
     pub memory: Memory,
 }
 
 /// What a helper remembers of a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Memory {
     Ftp(ftp::Memory),
     Nothing,

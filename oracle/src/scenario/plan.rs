@@ -466,6 +466,7 @@ impl Planner {
             fate,
             notrack: built.notrack,
             zone: built.zone,
+            mark: None,
         }
     }
 
