@@ -8,6 +8,7 @@
 //! packet is looked at.
 
 mod tracking;
+mod translate;
 mod walk;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use std::hint::black_box;
 
 use crate::defrag::Defrag;
 use crate::event::Event;
+use crate::nat::Draws;
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
@@ -23,7 +25,9 @@ use crate::snapshot::ConnSnapshot;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
+use crate::tuple::Tuple;
 use tracking::Way;
+use translate::Ended;
 pub use walk::{Answer, Journey, Route, Walk};
 
 /// A connection tracker.
@@ -60,6 +64,10 @@ pub struct Engine {
     events: VecDeque<Event>,
     /// Kept so that expiry allocates nothing.
     due: Vec<u32>,
+    /// Where translation chooses at random.
+    draws: Draws,
+    /// The connection that the packet at hand has ended, and still carries.
+    ended: Option<Ended>,
 }
 
 /// Packets read ahead by [`Engine::forward_batch`].
@@ -84,8 +92,8 @@ impl Engine {
         Engine::with_seed(profile, 0)
     }
 
-    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, nothing
-    /// else does.
+    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, and which
+    /// port translation takes where it chooses at random; nothing else does.
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
         let ticks = Ticks::new(profile.hz);
         Engine {
@@ -97,6 +105,8 @@ impl Engine {
             listening: false,
             events: VecDeque::new(),
             due: Vec::new(),
+            draws: Draws::new(seed),
+            ended: None,
         }
     }
 
@@ -130,6 +140,12 @@ impl Engine {
     /// before that never makes any.
     pub fn listen(&mut self) {
         self.listening = true;
+    }
+
+    /// Where translation chooses at random from now on, it chooses what makes this the tuple of answers, if that is one of
+    /// those that it may choose. So another tracker's choices can be followed, and judged.
+    pub fn prefer(&mut self, reply: Option<Tuple>) {
+        self.draws.want(reply);
     }
 
     /// The latest moment it was told of.
