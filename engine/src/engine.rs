@@ -7,12 +7,15 @@
 //! Time only moves forward: a `now` before the latest one counts as the latest. Whatever is due is done before a
 //! packet is looked at.
 
+mod saved;
 mod tracking;
 mod translate;
 mod walk;
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+
+use serde::{Deserialize, Serialize};
 
 use crate::defrag::Defrag;
 use crate::event::Event;
@@ -75,7 +78,8 @@ const BATCH: usize = 32;
 
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
 /// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 #[must_use = "a packet is confirmed or discarded"]
 pub struct Passage(Outcome);
 

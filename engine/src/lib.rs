@@ -31,6 +31,7 @@ mod nat;
 mod packet;
 mod proto;
 mod rules;
+mod state;
 mod table;
 mod wire;
 
@@ -44,6 +45,7 @@ pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
 pub use rules::{Firewall, Interface, Policy, Rule, RuleError, RuleSet, Table};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};
+pub use state::{State, StateChange, StateError};
 pub use states::{SctpState, Segment, TcpState};
 pub use status::Status;
 pub use sysctl::{Knob, KnobInfo, SysctlError, Sysctls, Unit};
