@@ -28,7 +28,7 @@ const HARDER: u32 = MOST_ATTEMPTS / 4;
 const FEW_ATTEMPTS: u32 = 16;
 
 /// Where random choices come from: a stream of numbers by seed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Draws {
     state: u64,
     /// The answers' tuple that a choice is to lead to, if it may.
