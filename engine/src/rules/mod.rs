@@ -136,6 +136,11 @@ impl RuleSet {
         self.rules.is_empty()
     }
 
+    /// Whether there is a chain of `nat`.
+    pub fn translates(&self) -> bool {
+        self.rules.iter().any(|rule| rule.table == Table::Nat)
+    }
+
     /// The named counters, in order, each once.
     pub fn counters(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.rules.iter().flat_map(Rule::counters).collect();

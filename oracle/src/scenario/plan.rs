@@ -8,7 +8,7 @@ use std::sync::Arc;
 use conntruth_engine::{Family, RuleSet, Time};
 
 use crate::language::ast::claim::Check;
-use crate::language::ast::packet::{Packet, Stop, Way};
+use crate::language::ast::packet::{Body, Packet, Path, Quoted, Stop, Way};
 use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
 use crate::target::{Arrival, Config, Fate, Release, Setting};
@@ -456,12 +456,25 @@ impl Planner {
             fate,
             notrack: built.notrack,
             zone: built.zone,
+            follows: follows(&step.action),
         }
     }
 
     fn push(&mut self, step: usize, act: Act) {
         self.moves.push(Move { at: self.now, step, act });
     }
+}
+
+/// Whether a packet is one whose ends follow from how those before it left.
+fn follows(action: &Action) -> bool {
+    let Action::Send { packet, .. } = action else { return true };
+    let quotes = |body: &Body| match body {
+        Body::Icmp(icmp) => {
+            icmp.quote.as_ref().is_some_and(|quote| matches!(quote.what, Quoted::Label(_)))
+        }
+        _ => false,
+    };
+    matches!(packet.path, Path::Flow { .. } | Path::Same) || quotes(&packet.body)
 }
 
 fn fate(packet: &Packet) -> Fate {

@@ -159,6 +159,7 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         verdict: seen.verdict,
         why,
         sent: Vec::new(),
+        left: None,
         events: Vec::new(),
         entries: Some(entries),
     }

@@ -146,6 +146,7 @@ pub(super) fn observation(
         destroyed: seen.destroyed && entry.is_some(),
         by: None,
         sent: Vec::new(),
+        left: None,
         entry,
         events: events(seen.events, shows, known)?,
     })
@@ -349,6 +350,7 @@ pub(super) fn arrival(packet: wire::Packet) -> ours::Arrival {
         fate: our_fate(packet.fate),
         notrack: packet.notrack,
         zone: packet.zone,
+        follows: false,
     }
 }
 

@@ -242,6 +242,7 @@ impl Target for Ovs {
             verdict: Verdict::Accept,
             by: None,
             sent: Vec::new(),
+            left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
             entry,
