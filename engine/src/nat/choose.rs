@@ -96,16 +96,12 @@ pub(crate) fn choose(
     }
     let mut tuple = present;
     choose_address(&mut tuple, range, manip, search.conn.zone);
-    if !range.random {
-        match range.ports {
-            Some((first, last)) if is_port_in(&tuple, manip, (first, last)) => {
-                if first == last || !search.is_taken(&tuple) {
-                    return kept(tuple);
-                }
-            }
-            None if !search.is_taken(&tuple) => return kept(tuple),
-            _ => {}
-        }
+    let is_settled = match range.ports {
+        Some(ports) => is_port_in(&tuple, manip, ports) && (ports.0 == ports.1 || !search.is_taken(&tuple)),
+        None => !search.is_taken(&tuple),
+    };
+    if is_settled && !range.random {
+        return kept(tuple);
     }
     search.ports(tuple, range, manip, draws)
 }

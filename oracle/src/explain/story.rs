@@ -71,7 +71,11 @@ pub fn explain_plan(
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
                 let outcome = target.go_on(release)?;
-                (Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), left: None }, arrival, own)
+                (
+                    Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), left: None },
+                    arrival,
+                    own,
+                )
             }
         };
         let engine = target.engine();

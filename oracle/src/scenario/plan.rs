@@ -469,9 +469,7 @@ impl Planner {
 fn follows(action: &Action) -> bool {
     let Action::Send { packet, .. } = action else { return true };
     let quotes = |body: &Body| match body {
-        Body::Icmp(icmp) => {
-            icmp.quote.as_ref().is_some_and(|quote| matches!(quote.what, Quoted::Label(_)))
-        }
+        Body::Icmp(icmp) => icmp.quote.as_ref().is_some_and(|quote| matches!(quote.what, Quoted::Label(_))),
         _ => false,
     };
     matches!(packet.path, Path::Flow { .. } | Path::Same) || quotes(&packet.body)

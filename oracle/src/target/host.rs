@@ -66,7 +66,8 @@ pub(crate) enum Reached {
 
 /// Where an address is reached.
 pub(crate) fn reach(address: IpAddr, strays: &[(IpAddr, String)]) -> Reached {
-    if SIDES.iter().any(|side| side.addresses.iter().any(|(own, _)| *own == address)) || address.is_loopback() {
+    if SIDES.iter().any(|side| side.addresses.iter().any(|(own, _)| *own == address)) || address.is_loopback()
+    {
         return Reached::Here;
     }
     if let Some((_, name)) = strays.iter().find(|(host, _)| *host == address) {

@@ -211,7 +211,13 @@ impl Target for Reference {
             verdict: answer.verdict,
         });
         let observed = self.observed(walk.outcome);
-        Ok(Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), left: walk.left, ..observed })
+        Ok(Observation {
+            verdict: walk.verdict,
+            by: walk.by,
+            sent: sent.collect(),
+            left: walk.left,
+            ..observed
+        })
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {

@@ -50,7 +50,8 @@ impl Translated {
             return None;
         }
         let tuple = whose::tuple(&arrival.bytes)?;
-        let known = |wanted: Tuple| self.ends.iter().find(|(story, _)| *story == wanted).map(|(_, left)| *left);
+        let known =
+            |wanted: Tuple| self.ends.iter().find(|(story, _)| *story == wanted).map(|(_, left)| *left);
         let mut bytes = arrival.bytes.clone();
         let is_turned = if whose::quotes(&bytes) {
             // The tuple of an error is that of what it quotes, turned round.

@@ -345,7 +345,8 @@ impl Worlds {
             let Some(world) = owner(logged.payload) else { return };
             let is_it = whose::addresses(logged.payload) == worlds[world].addresses;
             let what = if logged.group == rules::GROUP {
-                rules::logged(logged.prefix).and_then(|note| heard_of(note, logged.payload, is_it, translates))
+                rules::logged(logged.prefix)
+                    .and_then(|note| heard_of(note, logged.payload, is_it, translates))
             } else {
                 is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
             };
