@@ -31,7 +31,7 @@ use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::Tuple;
 use tracking::Way;
 use translate::Ended;
-pub use walk::{Answer, Journey, Route, Walk};
+pub use walk::{Answer, Journey, Route, Treatment, Walk};
 
 /// A connection tracker.
 ///
@@ -206,6 +206,15 @@ impl Engine {
         let mut outcome = Outcome::NONE;
         self.enter(now, Way::Into(hook), packet, &mut outcome);
         Passage(outcome)
+    }
+
+    /// A rule gives the connection of a packet between the hooks a mark; one without a connection has nothing to mark.
+    pub fn mark(&mut self, passage: &Passage, mark: u32) {
+        if let Some(slot) = self.attached(&passage.0)
+            && self.table.conn(slot).mark != mark
+        {
+            self.table.conn_mut(slot).set_mark(mark);
+        }
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.

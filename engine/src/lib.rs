@@ -36,7 +36,7 @@ mod table;
 mod wire;
 
 pub use behaviour::{Bounds, Switches};
-pub use engine::{Answer, Engine, Journey, Passage, Route, Walk};
+pub use engine::{Answer, Engine, Journey, Passage, Route, Treatment, Walk};
 pub use event::{Changes, Event, EventKind};
 pub use nat::{readdress, readdress_quoted};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};

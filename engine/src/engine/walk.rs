@@ -75,6 +75,34 @@ pub struct Walk {
     pub sent: Vec<Answer>,
     /// The packet as it left, where translation has changed it; its hop limit is still the one with which it came.
     pub left: Option<Vec<u8>>,
+    /// What its rules did to the packet.
+    pub treatment: Treatment,
+}
+
+/// The way of a packet that no rule concerned.
+impl From<Outcome> for Walk {
+    fn from(outcome: Outcome) -> Walk {
+        let treatment = Treatment { seen: true, ..Treatment::default() };
+        Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), left: None, treatment }
+    }
+}
+
+/// What rules do to a packet as far as a tracker is concerned: all that one without rules must be told to do the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treatment {
+    /// The tracker has seen it: no rule ended it before.
+    pub seen: bool,
+    /// The tracker was to leave it alone.
+    pub notrack: bool,
+    /// The zone in which the tracker was to look; 0 where nothing was said.
+    pub zone: u16,
+    /// The mark that its connection took.
+    pub mark: Option<u32>,
+    /// It was ended by a rule, or behind the rules, before it could be confirmed.
+    pub dropped: bool,
+    /// What a rule sent in return has changed a connection: a TCP reset closes that of the packet it answers, and what
+    /// answers a packet without one is tracked like any packet of the host.
+    pub answered: bool,
 }
 
 /// A packet that a `reject` has sent.
@@ -113,6 +141,7 @@ pub(super) struct Travel<'a> {
     /// A `reject` made it.
     is_answer: bool,
     lost: bool,
+    treatment: Treatment,
 }
 
 impl<'a> Travel<'a> {
@@ -133,6 +162,7 @@ impl<'a> Travel<'a> {
             trusted: true,
             is_answer: false,
             lost: false,
+            treatment: Treatment::default(),
         }
     }
 
@@ -229,9 +259,7 @@ impl Engine {
                 };
                 (datagram, trusted || !is_verified(way, &journey.packet))
             }
-            Arrived::Settled(outcome) => {
-                return Walk { verdict: outcome.verdict, outcome, by: None, sent, left: None };
-            }
+            Arrived::Settled(outcome) => return Walk::from(outcome),
         };
         let mut travel = Travel::new(datagram, journey.route, journey.iif, journey.oif);
         travel.seen = match (journey.packet.notrack, journey.packet.zone) {
@@ -243,11 +271,13 @@ impl Engine {
         match self.travel(firewall, &mut travel, &mut sent) {
             Some((outcome, by)) => {
                 let outcome = travel.said.unwrap_or(outcome);
-                Walk { outcome, verdict: Verdict::Drop, by, sent, left: None }
+                let treatment = travel.treatment;
+                Walk { outcome, verdict: Verdict::Drop, by, sent, left: None, treatment }
             }
             None => {
                 let outcome = travel.said.or(travel.outcome).unwrap_or(Outcome::NONE);
-                Walk { outcome, verdict: Verdict::Accept, by: None, sent, left: travel.left() }
+                let treatment = travel.treatment;
+                Walk { outcome, verdict: Verdict::Accept, by: None, sent, left: travel.left(), treatment }
             }
         }
     }
@@ -300,6 +330,7 @@ impl Engine {
             }
         }
         if travel.lost && matches!(hook, Hook::Input | Hook::Forward | Hook::Output) {
+            travel.treatment.dropped = !has_left(travel.route, hook);
             return Some((self.end(travel), None));
         }
         if matches!(hook, Hook::Input | Hook::Postrouting) {
@@ -341,6 +372,7 @@ impl Engine {
                 by
             }
         };
+        travel.treatment.dropped = !has_left(travel.route, hook);
         Some((self.end(travel), Some(by)))
     }
 
@@ -389,6 +421,9 @@ impl Engine {
             Sighted::Zoned(zone) => (false, zone),
             Sighted::Nothing | Sighted::Conn(_) => (false, 0),
         };
+        if !travel.treatment.seen {
+            travel.treatment = Treatment { seen: true, notrack, zone, ..travel.treatment };
+        }
         let packet = Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(&travel.bytes) };
         let mut outcome = Outcome::NONE;
         let verify = !travel.trusted && hook == Hook::Prerouting && travel.route != Route::Loopback;
@@ -441,6 +476,7 @@ impl Engine {
             && let Some(slot) = self.attached(&outcome)
         {
             self.table.conn_mut(slot).set_mark(seen.mark);
+            travel.treatment.mark = Some(seen.mark);
         }
     }
 
@@ -458,7 +494,7 @@ impl Engine {
         &mut self,
         firewall: &mut Firewall,
         with: With,
-        travel: &Travel<'_>,
+        travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
     ) {
         let view = &View::with_hops(travel.datagram(), travel.hops);
@@ -484,21 +520,29 @@ impl Engine {
         });
         if with == With::TcpReset
             && let Some(slot) = attached.and_then(|outcome| self.attached(&outcome))
-            && self.table.conn_mut(slot).set_closing(&self.rules)
         {
-            self.table.shortened(slot);
+            travel.treatment.answered = self.table.conn(slot).is_confirmed();
+            if self.table.conn_mut(slot).set_closing(&self.rules) {
+                self.table.shortened(slot);
+            }
         }
         let seen = attached.map_or(Sighted::Nothing, |outcome| self.sighted(&outcome));
         let route = if is_home { Route::Loopback } else { Route::Output };
-        let mut travel = Travel::new(datagram, route, "", &oif);
-        (travel.seen, travel.outcome, travel.is_answer) = (seen, attached, true);
+        let mut answer = Travel::new(datagram, route, "", &oif);
+        (answer.seen, answer.outcome, answer.is_answer) = (seen, attached, true);
         let place = sent.len();
-        let ending = self.travel(firewall, &mut travel, sent);
+        let ending = self.travel(firewall, &mut answer, sent);
         let (outcome, verdict) = match ending {
-            Some((outcome, _)) => (travel.said.unwrap_or(outcome), Verdict::Drop),
-            None => (travel.said.or(travel.outcome).unwrap_or(Outcome::NONE), Verdict::Accept),
+            Some((outcome, _)) => (answer.said.unwrap_or(outcome), Verdict::Drop),
+            None => (answer.said.or(answer.outcome).unwrap_or(Outcome::NONE), Verdict::Accept),
         };
-        let left = travel.left();
+        let left = answer.left();
+        travel.treatment.answered |= attached.is_none() && outcome.attached;
         sent.insert(place, Answer { bytes: left.unwrap_or(bytes), class: outcome.class, verdict });
     }
+}
+
+/// Whether a packet that is at this hook has been confirmed before: on its second way in.
+fn has_left(route: Route, hook: Hook) -> bool {
+    route == Route::Loopback && matches!(hook, Hook::Prerouting | Hook::Input)
 }

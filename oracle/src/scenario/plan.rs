@@ -456,6 +456,7 @@ impl Planner {
             fate,
             notrack: built.notrack,
             zone: built.zone,
+            mark: None,
             follows: follows(&step.action),
         }
     }

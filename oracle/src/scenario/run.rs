@@ -6,7 +6,7 @@ use crate::language::ast::claim::{Check, ClassWord, Named};
 use crate::language::ast::{Action, Span};
 use crate::target::translated::Translated;
 use crate::target::{
-    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Target,
+    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Rules, Target,
 };
 
 use super::claims::{self, Mismatch, Silence};
@@ -202,7 +202,8 @@ impl Plan {
         if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
             return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
         }
-        if self.config.rules.translates() && !identity.abilities.nat {
+        let translates = identity.abilities.nat && identity.abilities.rules == Rules::Own;
+        if self.config.rules.translates() && !translates {
             return Some(Verdict::Unsupported(format!("{} translates no addresses", identity.name)));
         }
         let profiles = &self.story().profiles;
