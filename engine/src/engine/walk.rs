@@ -56,7 +56,7 @@ pub struct Journey<'a> {
     pub iif: &'a str,
     /// The interface it leaves by; empty where it is for the host.
     pub oif: &'a str,
-    /// Something behind the rules drops it, before it is confirmed.
+    /// Something behind the rules drops it, before it is confirmed; routing does where it leaves by no interface.
     pub lost: bool,
 }
 
@@ -151,6 +151,9 @@ impl Engine {
                 (Hook::Forward | Hook::Postrouting, _) => (iif, oif),
             };
             if hook == Hook::Forward {
+                if travel.lost && oif.is_empty() {
+                    return (self.end(&travel), Verdict::Drop, None);
+                }
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
                 travel.passing.view.hops = travel.passing.view.hops.saturating_sub(1);
             }

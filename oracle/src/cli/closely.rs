@@ -27,6 +27,7 @@ pub(super) fn run(
 ) -> Result<Exit, Error> {
     let identity = target.identity();
     let plans = Suite::plans(files, identity.hz).map_err(|error| located(error, tone))?;
+    let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.taken_by(target)).collect();
     let paint = Paint::new(tone.colors_stdout());
     let mut out = anstream::stdout().lock();
     let (mut passed, mut failed, mut nanos) = (0, 0, 0_u64);

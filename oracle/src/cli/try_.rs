@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let located = |messages: language::Messages| Located(messages.render(tone.colors_stderr()));
     let script = Arc::new(language::read("command line", &text).map_err(located)?);
     let plans = Plan::all("try", &script, target.identity().hz).map_err(located)?;
+    let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.taken_by(&*target)).collect();
     let paint = Paint::new(tone.colors_stdout());
     let mut out = anstream::stdout().lock();
     let mut exit = Exit::Fine;

@@ -10,7 +10,7 @@ use crate::target::{
 
 use super::claims::{self, Mismatch, Silence};
 use super::hosts::{Keep, Passed};
-use super::plan::{Act, Move, Plan};
+use super::plan::{Act, Move, Plan, UNCLAIMED};
 
 /// All that happened in one world.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub(crate) struct Seen {
     pub at: Option<Time>,
     /// The packets that came to the tracker meanwhile, where hosts act.
     pub passed: Vec<Passed>,
+    /// How many of them came before the step itself.
+    pub lead: usize,
 }
 
 /// A claim that does not hold.
@@ -72,9 +74,6 @@ pub enum Verdict {
     Known(String),
 }
 
-/// Why hosts that act cannot stand around a target that takes whole worlds.
-const NO_HOSTS: &str = "hosts act on what comes back, and this target takes whole worlds, known beforehand";
-
 /// What claims may ask of a world that runs.
 pub(crate) struct World<'a> {
     pub plan: &'a Plan,
@@ -92,9 +91,8 @@ impl Plan {
     pub fn run(&self, target: &mut dyn Target) -> Record {
         match (self.has_hosts(), target.is_played()) {
             (true, false) => return self.run_with_hosts(target, Keep::default()).0,
-            (true, true) => {
-                return self.broken(&target.identity(), Refusal::Unsupported(NO_HOSTS.to_owned()));
-            }
+            // Whoever shows what was sent makes the tape himself.
+            (true, true) => return self.clone().taken_by(target).run(target),
             (false, false) => return self.step_through(target),
             (false, true) => {}
         }
@@ -214,11 +212,6 @@ impl Plan {
         None
     }
 
-    /// Why it is not for a target that takes nothing but whole worlds.
-    pub fn refuses_to_be_played(&self) -> Option<Verdict> {
-        self.has_hosts().then(|| Verdict::Unsupported(NO_HOSTS.to_owned()))
-    }
-
     /// Whether a claim is for certain profiles.
     fn is_qualified(&self) -> bool {
         self.story().steps.iter().any(|step| {
@@ -298,6 +291,11 @@ impl Record {
         Ok(())
     }
 
+    /// How many packets came to the tracker from hosts that act.
+    pub fn passed(&self) -> usize {
+        self.seen.iter().map(|seen| seen.passed.len()).sum()
+    }
+
     /// Compares the claim about a packet, if there is one.
     fn compare(
         &mut self,
@@ -310,7 +308,8 @@ impl Record {
     ) -> Result<Vec<Mismatch>, Refusal> {
         let profile = &world.identity.profile;
         let Some(claims) = world.plan.step(step).claims_for(profile) else { return Ok(Vec::new()) };
-        let claim = claims.each.get(index).or(claims.each.last().filter(|_| claims.each.len() == 1));
+        let for_all = claims.each.last().filter(|_| claims.each.len() == 1 && index != UNCLAIMED);
+        let claim = claims.each.get(index).or(for_all);
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
         match claims::packet(world, target, claim, arrival, observation, step) {

@@ -23,7 +23,6 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         return Ok(Found { mismatches: vec![Mismatch::unseen(span, what)], until, hidden: true });
     }
     let mismatches = match check.itself() {
-        // Hosts are asked where they are.
         Check::For { .. } | Check::Host(_) => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
@@ -80,7 +79,9 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 /// What a check is about, where the target does not show that.
 fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
     let (is_shown, what) = match check {
-        Check::For { .. } | Check::Counter { .. } | Check::Host(_) => (true, ""),
+        Check::For { .. } | Check::Counter { .. } => (true, ""),
+        // Hosts are asked where they are; here is only what they sent.
+        Check::Host(_) => (false, "what hosts know: they act only where it answers step by step"),
         Check::Table(_)
         | Check::Entry(_)
         | Check::NoEntry { .. }
