@@ -133,6 +133,10 @@ fn acts(story: &Story, host: &Name, mistakes: &mut Vec<Message>) {
     }
 }
 
+/// Hosts that need no line, and their addresses.
+const USUAL: [(&str, [&str; 2]); 2] =
+    [("client", ["10.0.0.1", "fd00:a::1"]), ("server", ["10.0.1.1", "fd00:b::1"])];
+
 fn heard(
     story: &Story,
     (to, is_tcp): (&Endpoint, bool),
@@ -140,7 +144,21 @@ fn heard(
     span: Span,
     mistakes: &mut Vec<Message>,
 ) {
-    let (HostRef::Name(name), Some(port)) = (&to.host, to.port) else { return };
+    let Some(port) = to.port else { return };
+    let named;
+    let name = match &to.host {
+        HostRef::Name(name) => name,
+        // The address of a host is that host; nobody is known to listen at others.
+        HostRef::Address(address) => {
+            let host = story.hosts.iter().find(|host| host.addresses.contains(address));
+            let usual = USUAL.iter().find(|(_, own)| own.iter().any(|own| address.to_string() == *own));
+            let Some(value) = host.map(|host| &*host.name.value).or(usual.map(|(name, _)| *name)) else {
+                return;
+            };
+            named = Name { value: value.to_owned(), span };
+            &named
+        }
+    };
     // An interface hears what its host does.
     let owner = story.hosts.iter().find(|host| host.name.value == name.value);
     let name = owner.and_then(|host| host.of.as_ref()).unwrap_or(name);

@@ -98,8 +98,10 @@ impl Plan {
     pub(super) fn try_world(&self) -> Result<Vec<(IpAddr, String)>, Box<Message>> {
         let net = net::world(self.story(), &self.talks.places)?;
         for step in &self.story().steps {
-            if let Action::Cable(cable) = &step.action {
-                net::port(&net, cable)?;
+            match &step.action {
+                Action::Cable(cable) => drop(net::port(&net, cable)?),
+                Action::Deed(deed) => net::reaches(&net, &self.talks.places, deed, step.action_span)?,
+                _ => {}
             }
         }
         Ok(net::strays(&net, &self.talks.places))

@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 use conntruth_sim::packet::Cidr;
 use conntruth_sim::time::DAY;
-use conntruth_sim::topology::{NodeSpec, Role};
+use conntruth_sim::topology::{NodeSpec, Role, TopologyError};
 use conntruth_sim::world::Limits;
 use conntruth_sim::{Seed, Topology, World};
 
 use crate::language::Message;
-use crate::language::ast::host::{Cable, CableWord, Limit, Network, Place};
-use crate::language::ast::{Name, Side, Span, Story};
+use crate::language::ast::host::{Cable, CableWord, Deed, Limit, Network, Place, Term, Verb};
+use crate::language::ast::{Host, Name, Side, Span, Story};
 
 use super::super::places::{Places, side_of};
 
@@ -39,8 +39,8 @@ pub(super) fn world(story: &Story, places: &Places) -> Made<World> {
     cables.iter().try_for_each(|cable| net.cable(cable))?;
     let mut topology = net.topology;
     topology.nodes.sort_by_key(|node| node.name != BOX);
-    let span = story.stack.first().map_or(Span::default(), |name| name.span);
-    let mut world = World::new(topology, Seed(1)).map_err(|error| Message::new(error.to_string(), span))?;
+    let wrong = |error: TopologyError| Message::new(error.to_string(), line_of(story, &error));
+    let mut world = World::new(topology, Seed(1)).map_err(wrong)?;
     let mut limits = Limits { events: MOST_EVENTS, time: LONGEST };
     for limit in &story.limits {
         match limit {
@@ -210,6 +210,10 @@ impl Net<'_> {
             (None, None) => side.name().to_owned(),
         };
         let own: Vec<Cidr> = addresses.iter().map(|address| network_of(*address)).collect();
+        let is_nobodys = |own: &&IpAddr| own.is_multicast() || own.is_unspecified() || own.is_loopback();
+        if let Some(address) = addresses.iter().find(is_nobodys) {
+            return Err(Message::new(format!("no host has the address {address}"), span).into());
+        }
         if own.is_empty() {
             return Err(Message::new(format!("`{name}` has no address"), span).into());
         }
@@ -387,6 +391,65 @@ fn below(address: IpAddr, number: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) - u32::from(number)).into()),
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) - u128::from(number)).into()),
+    }
+}
+
+/// The line of the heading that a mistake in the topology is about: of two, the second.
+fn line_of(story: &Story, error: &TopologyError) -> Span {
+    let named = |wanted: &str| {
+        let hosts = story.hosts.iter().map(|host| &host.name);
+        let routers = story.routers.iter().map(|router| &router.name);
+        let networks = story.networks.iter().map(|network| &network.name);
+        let mut all = hosts.chain(routers).chain(networks).chain(&story.stack);
+        all.find(|name| name.value == wanted).map(|name| name.span)
+    };
+    let found = match error {
+        TopologyError::DuplicateAddress { address, first, second } => {
+            let has = |host: &&Host| host.addresses.contains(address);
+            let last = story.hosts.iter().rfind(has).map(|host| host.name.span);
+            last.or_else(|| named(second)).or_else(|| named(first))
+        }
+        TopologyError::DuplicateNetwork { network } => named(network),
+        TopologyError::DuplicateNode { node }
+        | TopologyError::NoInterface { node }
+        | TopologyError::BadAddress { node, .. }
+        | TopologyError::UnknownNetwork { node, .. }
+        | TopologyError::DuplicateInterface { node, .. } => named(node),
+        TopologyError::UnreachableRouter { node, .. } => {
+            let route = story.routes.iter().find(|route| route.from.value == *node);
+            route.map(|route| route.from.span).or_else(|| named(node))
+        }
+        TopologyError::Link { node, .. } => {
+            story.cables.iter().find(|cable| cable.host.value == *node).map(|cable| cable.span)
+        }
+        _ => None,
+    };
+    found.or_else(|| story.stack.first().map(|name| name.span)).unwrap_or_default()
+}
+
+/// Whether who is talked to can be reached, and can answer: a mistake, unless a story says that it is meant.
+pub(super) fn reaches(world: &World, places: &Places, deed: &Deed, span: Span) -> Made<()> {
+    let is_meant = deed.terms.iter().any(|term| term.value == Term::Anyway);
+    let (to, must) = match &deed.verb {
+        Verb::Connects(to) | Verb::Ftp(to) | Verb::Asks(to) => (&to.host, !is_meant),
+        Verb::Streams(to) | Verb::Resolves(_, to) | Verb::Tftp(to, _) => (&to.host, !is_meant),
+        Verb::Pings(to) | Verb::Traces(to) | Verb::Scans(to, _) => (to, false),
+        _ => return Ok(()),
+    };
+    let (Some(to), Ok(from)) = (places.address(to), world.node(&deed.host.value)) else { return Ok(()) };
+    let there_and_back = || {
+        let other = world.trace(from, to)?;
+        match world.site(from).source(to) {
+            Some(own) => world.trace(other, own).map(drop),
+            None => Ok(()),
+        }
+    };
+    match there_and_back() {
+        Err(error @ TopologyError::RoutingLoop { .. }) => Err(Message::new(error.to_string(), span).into()),
+        Err(error) if must => Err(Message::new(error.to_string(), span)
+            .help("`anyway` at its end says that this is meant")
+            .into()),
+        _ => Ok(()),
     }
 }
 
