@@ -1,6 +1,8 @@
 //! A connection as the table holds it: two tuples, the bits, a deadline, and what its protocol's tracker remembers.
 //! What few connections have lies in a boxed extension.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Changes;
 use crate::outcome::ConnId;
 use crate::proto::{ProtoState, Rules};
@@ -14,7 +16,7 @@ use crate::tuple::{Direction, Tuple};
 /// See the module.
 ///
 /// Three lines of the cache: what every packet looks at in the first two, what its protocol remembers in the third.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(C, align(64))]
 pub(crate) struct Conn {
     /// Keys of both directions, by `Direction`.
@@ -38,14 +40,14 @@ pub(crate) struct Conn {
 const _: () = assert!(size_of::<Conn>() == 3 * 64);
 
 /// What few connections have.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extra {
     pub counters: Option<[Counter; 2]>,
     pub timestamps: Option<Stamps>,
     pub master: Option<ConnId>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamps {
     pub start: Option<Time>,
     pub stop: Option<Time>,

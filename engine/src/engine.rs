@@ -7,11 +7,14 @@
 //! Time only moves forward: a `now` before the latest one counts as the latest. Whatever is due is done before a
 //! packet is looked at.
 
+mod saved;
 mod tracking;
 mod walk;
 
 use std::collections::VecDeque;
 use std::hint::black_box;
+
+use serde::{Deserialize, Serialize};
 
 use crate::defrag::Defrag;
 use crate::event::Event;
@@ -24,7 +27,7 @@ use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use tracking::Way;
-pub use walk::{Answer, Journey, Route, Walk};
+pub use walk::{Answer, Journey, Route, Treatment, Walk};
 
 /// A connection tracker.
 ///
@@ -67,7 +70,8 @@ const BATCH: usize = 32;
 
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
 /// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 #[must_use = "a packet is confirmed or discarded"]
 pub struct Passage(Outcome);
 
@@ -186,6 +190,15 @@ impl Engine {
         let mut outcome = Outcome::NONE;
         self.enter(now, Way::Into(hook), packet, &mut outcome);
         Passage(outcome)
+    }
+
+    /// A rule gives the connection of a packet between the hooks a mark; one without a connection has nothing to mark.
+    pub fn mark(&mut self, passage: &Passage, mark: u32) {
+        if let Some(slot) = self.attached(&passage.0)
+            && self.table.conn(slot).mark != mark
+        {
+            self.table.conn_mut(slot).set_mark(mark);
+        }
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.

@@ -17,10 +17,13 @@ mod ipv6;
 mod pieces;
 #[cfg(test)]
 mod properties;
+mod saved;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::Hook;
 use crate::reason::Reason;
@@ -30,6 +33,7 @@ use crate::tuple::{Addr, Family};
 use crate::wire::ip::{Datagram, FragmentInfo};
 
 use pieces::Pieces;
+pub(crate) use saved::SavedDefrag;
 
 /// What reassembly made of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +56,14 @@ pub(crate) enum Gathered {
 }
 
 /// Where a packet is put together: pieces of one place never meet those of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub hook: Hook,
     pub zone: u16,
 }
 
 /// What the fragments of one datagram share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Key {
     place: Place,
     family: Family,
@@ -71,7 +75,7 @@ struct Key {
 }
 
 /// A datagram that is not whole yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Queue {
     pieces: Pieces,
     /// What stands before the fragmented part in the first fragment.

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// What became of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Insertion {
@@ -20,7 +22,7 @@ pub(super) enum Insertion {
 }
 
 /// What is held of a datagram's fragmented part.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pieces {
     /// By offset; they do not overlap.
     runs: BTreeMap<u32, Vec<u8>>,
@@ -76,6 +78,25 @@ impl Pieces {
         Insertion::Held
     }
 
+    /// Whether they can be pieces of one datagram.
+    pub(super) fn is_sound(&self) -> bool {
+        const FURTHEST: u32 = 1 << 17;
+        let mut free = 0;
+        for (&start, run) in &self.runs {
+            if start < free || run.is_empty() || start > FURTHEST || run.len() > FURTHEST as usize {
+                return false;
+            }
+            free = run_end(start, run);
+        }
+        let held: usize = self.runs.values().map(Vec::len).sum();
+        held == self.held as usize && free <= self.end && self.end <= FURTHEST
+    }
+
+    /// Whether the first byte is held.
+    pub(super) fn runs_from_start(&self) -> bool {
+        self.runs.contains_key(&0)
+    }
+
     /// Whether anything is held.
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -83,7 +104,7 @@ impl Pieces {
 
     /// Whether the first piece, the last and all between are held.
     pub(super) fn is_whole(&self) -> bool {
-        self.has_last && self.held == self.end && self.runs.contains_key(&0)
+        self.has_last && self.held == self.end && self.runs_from_start()
     }
 
     /// The runs in order.

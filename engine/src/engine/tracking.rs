@@ -338,8 +338,7 @@ impl Engine {
 
     /// The connection that a packet is attached to, unless it has died between the hooks.
     pub(super) fn attached(&self, outcome: &Outcome) -> Option<u32> {
-        let id = outcome.conn.filter(|_| outcome.attached)?;
-        (self.table.conn(id.slot).number == id.number()).then_some(id.slot)
+        self.table.slot(outcome.conn.filter(|_| outcome.attached)?)
     }
 
     fn confirm_entry(&mut self, slot: u32, hash: u32, outcome: &mut Outcome) {

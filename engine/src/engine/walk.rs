@@ -71,6 +71,34 @@ pub struct Walk {
     pub by: Option<String>,
     /// What the host sent in return.
     pub sent: Vec<Answer>,
+    /// What its rules did to the packet.
+    pub treatment: Treatment,
+}
+
+/// The way of a packet that no rule concerned.
+impl From<Outcome> for Walk {
+    fn from(outcome: Outcome) -> Walk {
+        let treatment = Treatment { seen: true, ..Treatment::default() };
+        Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), treatment }
+    }
+}
+
+/// What rules do to a packet as far as a tracker is concerned: all that one without rules must be told to do the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treatment {
+    /// The tracker has seen it: no rule ended it before.
+    pub seen: bool,
+    /// The tracker was to leave it alone.
+    pub notrack: bool,
+    /// The zone in which the tracker was to look; 0 where nothing was said.
+    pub zone: u16,
+    /// The mark that its connection took.
+    pub mark: Option<u32>,
+    /// It was ended by a rule, or behind the rules, before it could be confirmed.
+    pub dropped: bool,
+    /// What a rule sent in return has changed a connection: a TCP reset closes that of the packet it answers, and what
+    /// answers a packet without one is tracked like any packet of the host.
+    pub answered: bool,
 }
 
 /// A packet that a `reject` has sent.
@@ -95,6 +123,7 @@ struct Travel<'a> {
     /// A `reject` made it.
     is_answer: bool,
     lost: bool,
+    treatment: Treatment,
 }
 
 impl Engine {
@@ -113,7 +142,7 @@ impl Engine {
                 };
                 (datagram, trusted || !is_verified(way, &journey.packet))
             }
-            Arrived::Settled(outcome) => return Walk { verdict: outcome.verdict, outcome, by: None, sent },
+            Arrived::Settled(outcome) => return Walk::from(outcome),
         };
         let seen = match (journey.packet.notrack, journey.packet.zone) {
             (true, _) => Sighted::Untracked,
@@ -122,7 +151,7 @@ impl Engine {
         };
         let passing =
             Passing { view: View::new(datagram), iif: journey.iif, oif: journey.oif, mark: 0, seen };
-        let travel = Travel {
+        let mut travel = Travel {
             passing,
             route: journey.route,
             outcome: None,
@@ -130,15 +159,16 @@ impl Engine {
             trusted,
             is_answer: false,
             lost: journey.lost,
+            treatment: Treatment::default(),
         };
-        let (outcome, verdict, by) = self.travel(firewall, travel, &mut sent);
-        Walk { outcome, verdict, by, sent }
+        let (outcome, verdict, by) = self.travel(firewall, &mut travel, &mut sent);
+        Walk { outcome, verdict, by, sent, treatment: travel.treatment }
     }
 
     fn travel(
         &mut self,
         firewall: &mut Firewall,
-        mut travel: Travel<'_>,
+        travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
     ) -> (Outcome, Verdict, Option<String>) {
         let (iif, oif) = (travel.passing.iif, travel.passing.oif);
@@ -157,7 +187,7 @@ impl Engine {
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
                 travel.passing.view.hops = travel.passing.view.hops.saturating_sub(1);
             }
-            if let Some((outcome, by)) = self.visit(firewall, hook, &mut travel, sent) {
+            if let Some((outcome, by)) = self.visit(firewall, hook, travel, sent) {
                 return (travel.said.unwrap_or(outcome), Verdict::Drop, by);
             }
         }
@@ -190,9 +220,11 @@ impl Engine {
                     by
                 }
             };
+            travel.treatment.dropped = !has_left(travel.route, hook);
             return Some((self.end(travel), Some(by)));
         }
         if travel.lost && matches!(hook, Hook::Input | Hook::Forward | Hook::Output) {
+            travel.treatment.dropped = !has_left(travel.route, hook);
             return Some((self.end(travel), None));
         }
         if matches!(hook, Hook::Input | Hook::Postrouting) {
@@ -224,6 +256,9 @@ impl Engine {
             Sighted::Zoned(zone) => (false, zone),
             Sighted::Nothing | Sighted::Conn(_) => (false, 0),
         };
+        if !travel.treatment.seen {
+            travel.treatment = Treatment { seen: true, notrack, zone, ..travel.treatment };
+        }
         let packet =
             Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(view.datagram.bytes) };
         let mut outcome = Outcome::NONE;
@@ -277,6 +312,7 @@ impl Engine {
             && let Some(slot) = self.attached(&outcome)
         {
             self.table.conn_mut(slot).set_mark(seen.mark);
+            travel.treatment.mark = Some(seen.mark);
         }
     }
 
@@ -294,7 +330,7 @@ impl Engine {
         &mut self,
         firewall: &mut Firewall,
         with: With,
-        travel: &Travel<'_>,
+        travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
     ) {
         let view = &travel.passing.view;
@@ -320,13 +356,15 @@ impl Engine {
         });
         if with == With::TcpReset
             && let Some(slot) = attached.and_then(|outcome| self.attached(&outcome))
-            && self.table.conn_mut(slot).set_closing(&self.rules)
         {
-            self.table.shortened(slot);
+            travel.treatment.answered = self.table.conn(slot).is_confirmed();
+            if self.table.conn_mut(slot).set_closing(&self.rules) {
+                self.table.shortened(slot);
+            }
         }
         let seen = attached.map_or(Sighted::Nothing, |outcome| self.sighted(&outcome));
         let passing = Passing { view: View::new(datagram), iif: "", oif: &oif, mark: 0, seen };
-        let travel = Travel {
+        let mut answer = Travel {
             passing,
             route: if is_home { Route::Loopback } else { Route::Output },
             outcome: attached,
@@ -334,9 +372,16 @@ impl Engine {
             trusted: true,
             is_answer: true,
             lost: false,
+            treatment: Treatment::default(),
         };
         let place = sent.len();
-        let (outcome, verdict, _) = self.travel(firewall, travel, sent);
+        let (outcome, verdict, _) = self.travel(firewall, &mut answer, sent);
+        travel.treatment.answered |= attached.is_none() && outcome.attached;
         sent.insert(place, Answer { bytes: bytes.clone(), class: outcome.class, verdict });
     }
+}
+
+/// Whether a packet that is at this hook has been confirmed before: on its second way in.
+fn has_left(route: Route, hook: Hook) -> bool {
+    route == Route::Loopback && matches!(hook, Hook::Prerouting | Hook::Input)
 }

@@ -3,6 +3,8 @@
 //! Source: linux 6.18 net/netfilter/nf_conntrack_proto_gre.c. The source key of a PPTP call comes from its control
 //! connection; without a helper there is none, and it is zero.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Rules};
 use crate::conn::Conn;
 use crate::event::Changes;
@@ -14,13 +16,19 @@ use crate::sysctl::Knob;
 use crate::time::Ticks;
 
 /// Both timeouts are taken from the sysctls at the first packet, in ticks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gre {
     timeout: u64,
     stream_timeout: u64,
 }
 
 impl Gre {
+    /// Whether its timeouts are such as a sysctl can have.
+    pub(super) fn is_sound(self) -> bool {
+        const LONGEST: u64 = 1 << 42;
+        self.timeout <= LONGEST && self.stream_timeout <= LONGEST
+    }
+
     pub(super) fn info(self, ticks: Ticks) -> ProtoInfo {
         let second = ticks.of_secs(1);
         ProtoInfo::Gre {

@@ -10,6 +10,8 @@ mod udp;
 
 pub(crate) use icmp::{ErrorStage, error_stage};
 
+use serde::{Deserialize, Serialize};
+
 use crate::conn::Conn;
 use crate::profile::Profile;
 use crate::reason::Reason;
@@ -20,7 +22,7 @@ use crate::tuple::{Direction, Family, Tuple, protocol};
 use crate::wire::ip::{Datagram, transport};
 
 /// What a protocol remembers of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ProtoState {
     Tcp(tcp::Tcp),
     Udp(udp::Udp),
@@ -39,6 +41,16 @@ impl ProtoState {
             protocol::GRE => ProtoState::Gre(gre::Gre::default()),
             _ => ProtoState::Stateless,
         }
+    }
+
+    /// Whether it can be what this protocol remembers.
+    pub fn fits(&self, protocol: u8) -> bool {
+        let is_sound = match self {
+            ProtoState::Tcp(tcp) => tcp.is_sound(),
+            ProtoState::Gre(gre) => gre.is_sound(),
+            ProtoState::Udp(_) | ProtoState::Sctp(_) | ProtoState::Stateless => true,
+        };
+        is_sound && std::mem::discriminant(self) == std::mem::discriminant(&ProtoState::new(protocol))
     }
 
     /// What people may see of it.

@@ -6,6 +6,8 @@
 //!
 //! Source: linux 6.18 net/netfilter/nf_conntrack_proto_sctp.c `nf_conntrack_sctp_packet`; RFC 9260 sections 8.4, 8.5.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, ProtoState, Rules, Segment};
 use crate::conn::Conn;
 use crate::event::Changes;
@@ -19,7 +21,7 @@ use crate::tuple::Direction;
 use crate::wire::checksum;
 
 /// What is remembered of an association.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sctp {
     /// What packets of each direction must carry; 0 while it is not known.
     tags: [u32; 2],

@@ -3,6 +3,8 @@
 //! Source: linux 6.18 net/netfilter/nf_conntrack_proto_udp.c. Whether a reply was seen is asked before this packet
 //! counts as one, so the first answer itself still finds the flow unanswered.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, ProtoState, Rules, Segment};
 use crate::conn::Conn;
 use crate::event::Changes;
@@ -14,7 +16,7 @@ use crate::tuple::Family;
 use crate::wire::checksum;
 
 /// When an answered flow becomes a stream.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Udp {
     stream_at: Jiffies,
 }

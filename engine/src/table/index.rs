@@ -106,6 +106,11 @@ impl Index {
         true
     }
 
+    /// All rows in order: hash and slot.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.rows.iter().filter(|row| !row.is_empty()).map(|row| (row.hash, row.slot))
+    }
+
     /// The slots whose hashes lie in `from..=to`, in order: what the kernel calls a bucket.
     pub(crate) fn range(&self, from: u32, to: u32) -> impl Iterator<Item = u32> + '_ {
         let end = self.rows.len().min(self.home(to) + 1);

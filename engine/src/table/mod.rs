@@ -4,6 +4,7 @@
 //! its first packet on, and in index and wheel once confirmed.
 
 mod index;
+mod saved;
 mod wheel;
 
 use crate::conn::Conn;
@@ -11,6 +12,7 @@ use crate::outcome::ConnId;
 use crate::time::Jiffies;
 use crate::tuple::{Addr, Direction, Tuple};
 use index::Index;
+pub(crate) use saved::SavedTable;
 pub(crate) use wheel::Link;
 use wheel::{Links, Wheel};
 
@@ -126,8 +128,11 @@ impl ConnTable {
 
     /// The slot of a connection that is still there.
     pub fn slot(&self, id: ConnId) -> Option<u32> {
-        let at = |slot: u32| self.slab.try_get(slot).filter(|conn| conn.number == id.number()).map(|_| slot);
-        at(id.slot).or_else(|| self.iter().find(|(_, conn)| conn.number == id.number()).map(|(slot, _)| slot))
+        if id.slot == u32::MAX {
+            // A number that came from outside.
+            return self.iter().find(|(_, conn)| conn.number == id.number()).map(|(slot, _)| slot);
+        }
+        self.slab.try_get(id.slot).filter(|conn| conn.number == id.number()).map(|_| id.slot)
     }
 
     /// All connections in the order of their slots.

@@ -11,6 +11,8 @@
 //!
 //! The wheel knows nothing of connections; who owns the links passes them in.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Jiffies;
 
 const SLOTS: usize = 64;
@@ -19,9 +21,10 @@ const LEVELS: usize = 11;
 const KEPT: usize = 1024;
 
 /// An entry's place in the wheel, kept inside the entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Link {
-    /// Its place in the list.
+    /// Its place in the list. Found again by [`Wheel::restore`]: the order within a list says nothing.
+    #[serde(skip)]
     at: u32,
     /// `level * SLOTS + slot`, or `OUT`.
     list: u16,
@@ -32,6 +35,13 @@ const OUT: u16 = u16::MAX;
 impl Default for Link {
     fn default() -> Link {
         Link { at: 0, list: OUT }
+    }
+}
+
+impl Link {
+    /// Whether it is in no list.
+    pub(crate) fn is_out(self) -> bool {
+        self.list == OUT
     }
 }
 
@@ -102,6 +112,42 @@ impl Wheel {
         if list != OUT && deadline.0 < self.start(list as usize / SLOTS, list as usize % SLOTS) {
             self.remove(links, entry);
             self.insert(links, entry);
+        }
+    }
+
+    /// The next tick to look at, and the first at which there is anything to do.
+    pub(crate) fn position(&self) -> (u64, u64) {
+        (self.next, self.soonest)
+    }
+
+    /// A wheel at a position, with these entries in the lists that their links name; or what is wrong with that.
+    pub(crate) fn restore(
+        links: &mut impl Links,
+        entries: &[u32],
+        next: u64,
+        soonest: u64,
+    ) -> Result<Wheel, String> {
+        let mut wheel = Wheel { next, soonest, ..Wheel::default() };
+        for &entry in entries {
+            let (deadline, link) = links.timer(entry);
+            let (level, slot) = (link.list as usize / SLOTS, link.list as usize % SLOTS);
+            let start = if level < LEVELS { wheel.start(level, slot) } else { u64::MAX };
+            let is_its_level = level == (63 - (next ^ start | 1).leading_zeros()) as usize / 6;
+            // A list may begin before the next tick only where that lies in it.
+            if !is_its_level || start < next || start > deadline.0.max(next) {
+                return Err(format!("slot {entry} has a timer where it would not be found in time"));
+            }
+            while wheel.levels.len() <= level {
+                wheel.levels.push([const { Vec::new() }; SLOTS]);
+            }
+            let list = &mut wheel.levels[level][slot];
+            link.at = list.len() as u32;
+            list.push(entry);
+            wheel.occupied[level] |= 1 << slot;
+        }
+        match wheel.soonest() {
+            Some(first) if first.0 < soonest => Err("a timer is due before the first".to_owned()),
+            _ => Ok(wheel),
         }
     }
 

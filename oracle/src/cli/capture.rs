@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use conntruth_engine::Profile;
+use conntruth_engine::{Profile, State};
 use conntruth_sim::capture::{Capture, CaptureError};
 
 use super::{Error, Tone};
@@ -27,7 +27,20 @@ pub(super) struct TrackerArgs {
 impl TrackerArgs {
     /// A tracker as configured, with an empty table.
     pub(super) fn replayer(&self, tone: &Tone) -> Result<Replayer, Error> {
-        let mut replayer = Replayer::new(self.profile);
+        self.configure(Replayer::new(self.profile), tone)
+    }
+
+    /// A tracker that goes on where one was saved, and is then configured.
+    pub(super) fn resume(&self, state: &State, tone: &Tone) -> Result<Replayer, Error> {
+        if self.profile.name != conntruth_engine::LINUX_6_18.name && self.profile.name != state.profile() {
+            return Err(
+                format!("it follows the profile {}, not {}", state.profile(), self.profile.name).into()
+            );
+        }
+        self.configure(Replayer::resume(state)?, tone)
+    }
+
+    fn configure(&self, mut replayer: Replayer, tone: &Tone) -> Result<Replayer, Error> {
         for Setting { key, value } in &self.set {
             replayer.set(key, *value).map_err(|error| format!("--set {key}={value}: {error}"))?;
         }

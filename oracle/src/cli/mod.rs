@@ -27,6 +27,7 @@ mod profiles;
 mod replay;
 mod run;
 mod serve;
+mod state;
 mod targets;
 mod tone;
 mod try_;
@@ -65,6 +66,7 @@ enum Command {
     Profiles(profiles::Args),
     Targets(targets::Args),
     Serve(serve::Args),
+    State(state::Args),
     Kernel(kernel::Args),
     Completions(completions::Args),
 }
@@ -126,6 +128,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Profiles(args) => profiles::run(args, &tone),
         Command::Targets(args) => targets::run(args, &tone),
         Command::Serve(args) => serve::run(args, &tone),
+        Command::State(args) => state::run(args, &tone),
         Command::Kernel(args) => kernel::run(args, &tone),
         Command::Completions(args) => completions::run(args, Cli::command()),
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::capture::{Source, TrackerArgs};
-use super::{Error, Exit, Tone};
+use super::{Error, Exit, Tone, state};
 use crate::replay::{Record, Replayer, json, text};
 
 const EXAMPLES: &str = "\
@@ -16,6 +16,8 @@ Examples:
   conntruth replay web.pcap --format jsonl       one JSON object a packet
   conntruth replay web.pcap --set tcp_loose=0    with another configuration
   tcpdump -w - | conntruth replay -              from standard input
+  conntruth replay a.pcap --save-state a.json    keep the tracker as it is at the end
+  conntruth replay b.pcap --load-state a.json    ... and go on from there
 
 Packets enter at PREROUTING and are confirmed at POSTROUTING, as on a forwarding box; the captured time stamps \
 drive the clock. Where they run backwards the clock stands still, and packets without one come at the time of the \
@@ -37,6 +39,12 @@ pub(super) struct Args {
     /// Append the table left at the end.
     #[arg(long)]
     table: bool,
+    /// Keep the whole tracker, as it is at the end, in this file.
+    #[arg(long, value_name = "FILE")]
+    save_state: Option<PathBuf>,
+    /// Go on with a tracker that was kept; its clock stands where it was.
+    #[arg(long, value_name = "FILE")]
+    load_state: Option<PathBuf>,
     #[command(flatten)]
     tracker: TrackerArgs,
 }
@@ -53,7 +61,13 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let mut replayer = args.tracker.replayer(tone)?;
+    let mut replayer = match &args.load_state {
+        Some(path) => {
+            let resumed = args.tracker.resume(&state::load(path)?, tone);
+            resumed.map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        None => args.tracker.replayer(tone)?,
+    };
     let mut source = Source::open(&args.capture)?;
     // Only text has colours to be taken out of it.
     let (mut printer, out): (_, Box<dyn Write>) = match args.format {
@@ -75,6 +89,9 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     }
     out.flush()?;
     source.tell(replayer.tally(), tone)?;
+    if let Some(path) = &args.save_state {
+        state::keep(path, &replayer.save())?;
+    }
     if args.format == Format::Text {
         close(args, &replayer, tone);
     }
@@ -107,7 +124,12 @@ fn close(args: &Args, replayer: &Replayer, tone: &Tone) {
     let packets = count(replayer.tally().packets as usize, "packet");
     let left = count(replayer.engine().conns().count(), "connection");
     let (version, profile) = (env!("CARGO_PKG_VERSION"), args.tracker.profile().name);
-    let table = if args.table { " --table" } else { "" };
+    let mut table = String::from(if args.table { " --table" } else { "" });
+    for (flag, path) in [("--load-state", &args.load_state), ("--save-state", &args.save_state)] {
+        if let Some(path) = path {
+            table.push_str(&format!(" {flag} {}", shell_word(&path.to_string_lossy())));
+        }
+    }
     tone.note(format_args!(
         "{packets}, {left} left; conntruth {version}, {profile}; repeat: conntruth replay {}{}{table}",
         shell_word(&args.capture.to_string_lossy()),

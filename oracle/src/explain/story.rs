@@ -73,7 +73,7 @@ pub fn explain_plan(
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
                 let outcome = target.go_on(release)?;
-                (Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }, arrival, own)
+                (Walk::from(outcome), arrival, own)
             }
         };
         let engine = target.engine();

@@ -5,8 +5,8 @@
 //! and what listeners were told. [`json`] and [`text`] write records. Nothing here reads files or arguments.
 
 use conntruth_engine::{
-    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason,
-    SysctlError, Time, Verdict,
+    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason, State,
+    StateError, SysctlError, Time, Verdict,
 };
 use conntruth_sim::Clock;
 use conntruth_sim::capture::{Captured, Family};
@@ -77,6 +77,31 @@ impl Replayer {
         }
     }
 
+    /// A tracker that goes on where one was saved.
+    ///
+    /// # Errors
+    /// When the state cannot be restored.
+    pub fn resume(state: &State) -> Result<Replayer, StateError> {
+        let mut engine = Engine::restore(state)?;
+        engine.listen();
+        let mut replayer = Replayer::new(engine.profile());
+        replayer.engine = engine;
+        let _ = replayer.clock.advance_to(state.now().as_nanos());
+        replayer.hide_events(i64::from(state.sysctls().get(Knob::Events)));
+        Ok(replayer)
+    }
+
+    /// All that the tracker holds.
+    pub fn save(&self) -> State {
+        if !self.hides_events {
+            return self.engine.save();
+        }
+        let mut engine = self.engine.clone();
+        // It is a value that can be set: it was.
+        let _ = engine.set(Knob::Events, 0);
+        engine.save()
+    }
+
     /// Sets a sysctl.
     ///
     /// # Errors
@@ -84,10 +109,17 @@ impl Replayer {
     pub fn set(&mut self, name: &str, value: i64) -> Result<(), SysctlError> {
         let knob = self.engine.set_by_name(name, value)?;
         if knob == Knob::Events {
-            self.hides_events = value == 0;
-            self.engine.set(knob, 1)?;
+            self.hide_events(value);
         }
         Ok(())
+    }
+
+    fn hide_events(&mut self, setting: i64) {
+        self.hides_events = setting == 0;
+        if self.hides_events {
+            // It is a value that can be set.
+            let _ = self.engine.set(Knob::Events, 1);
+        }
     }
 
     /// Feeds a packet to the tracker. `None` for one that is not IP: it is skipped and counted.

@@ -467,6 +467,7 @@ impl Planner {
             fate,
             notrack: built.notrack,
             zone: built.zone,
+            mark: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod batch;
 mod ends;
 mod entry;
 pub mod exec;
+mod fates;
 mod host;
 pub mod known;
 #[cfg(target_os = "linux")]
@@ -184,6 +185,20 @@ pub struct Abilities {
     pub zones: bool,
     /// Packets of its own host, at OUTPUT and INPUT.
     pub own_host: bool,
+    /// What becomes of a scenario's rules.
+    pub rules: Rules,
+    /// Marks of connections, which rules set.
+    pub marks: bool,
+}
+
+/// What a target does with a scenario's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rules {
+    /// It has them itself, in nftables' words.
+    Own,
+    /// It has none: the reference takes each packet through them, and the target is told what they do to it.
+    Told,
 }
 
 /// How a target lets time pass.
@@ -319,6 +334,8 @@ pub struct Arrival {
     pub notrack: bool,
     /// The zone that a rule in `raw` puts it into.
     pub zone: u16,
+    /// The mark that a rule gives its connection, for targets without rules of their own.
+    pub mark: Option<u32>,
 }
 
 /// Which hooks a packet passes.

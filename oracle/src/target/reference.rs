@@ -11,11 +11,11 @@ use conntruth_engine::{
 use super::host;
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Sent, Setting, Shows, Sight, Target, Why,
+    Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Reference {
     profile: &'static Profile,
     engine: Engine,
@@ -44,7 +44,8 @@ impl Reference {
         &mut self.engine
     }
 
-    fn events(&mut self) -> Vec<Happening> {
+    /// What it has told its listeners since it was asked last.
+    pub(super) fn happened(&mut self) -> Vec<Happening> {
         let hz = self.profile.hz;
         std::iter::from_fn(|| self.engine.poll_event()).map(|event| happening(&event, hz)).collect()
     }
@@ -74,7 +75,7 @@ impl Reference {
     pub fn pass(&mut self, arrival: &Arrival) -> Walk {
         self.walk(arrival).unwrap_or_else(|| {
             let outcome = self.track(arrival);
-            Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }
+            Walk::from(outcome)
         })
     }
 
@@ -85,6 +86,9 @@ impl Reference {
             Path::Output | Path::Loopback => Hook::Output,
         };
         let passage = self.engine.handle(arrival.at, hook, &packet);
+        if let Some(mark) = arrival.mark {
+            self.engine.mark(&passage, mark);
+        }
         match arrival.fate {
             Fate::Passes => self.engine.confirm(arrival.at, passage),
             Fate::Dropped => self.engine.discard(passage),
@@ -141,7 +145,7 @@ impl Reference {
     }
 
     fn observed(&mut self, outcome: Outcome) -> Observation {
-        let events = self.events();
+        let events = self.happened();
         let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
         Observation {
             class: outcome.class,
@@ -174,6 +178,8 @@ impl Target for Reference {
                 nat: false,
                 zones: true,
                 own_host: true,
+                rules: Rules::Own,
+                marks: true,
             },
         }
     }
@@ -219,7 +225,7 @@ impl Target for Reference {
 
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
-        Ok(self.events())
+        Ok(self.happened())
     }
 
     fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {

@@ -5,6 +5,7 @@ mod build;
 mod contract;
 mod golden;
 mod properties;
+mod state;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket};
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpOption, TcpPacket};
 
 /// Protocol numbers.
 pub mod protocol {
@@ -80,6 +80,8 @@ pub struct TcpHead {
     pub data: usize,
     /// The window as it stands there, not scaled.
     pub window: u16,
+    /// A SYN's window scale; 0 where it has none, and on every other segment.
+    pub scale: u8,
 }
 
 impl TcpHead {
@@ -209,8 +211,21 @@ impl Header {
             flags,
             data,
             window: segment.window_len(),
+            scale: if flags & TcpHead::SYN != 0 { scale(segment.options()) } else { 0 },
         })
     }
+}
+
+/// The window scale among these options, at most 14 (RFC 7323, section 2.3).
+fn scale(mut options: &[u8]) -> u8 {
+    while let Ok((rest, option)) = TcpOption::parse(options) {
+        match option {
+            TcpOption::WindowScale(shift) => return shift.min(14),
+            TcpOption::EndOfList => break,
+            _ => options = rest,
+        }
+    }
+    0
 }
 
 /// Where a packet is going, without a look at the rest.

@@ -10,6 +10,8 @@
 mod segment;
 mod window;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, ProtoState, Rules, Segment as Packet};
 use crate::behaviour::Switches;
 use crate::conn::Conn;
@@ -25,7 +27,7 @@ use segment::{Header, flag};
 use window::Window;
 
 /// What is remembered of a connection.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tcp {
     sides: [TcpSide; 2],
     state: TcpState,
@@ -67,6 +69,11 @@ impl TcpSide {
 }
 
 impl Tcp {
+    /// Whether its windows can be scaled as it says.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sides.iter().all(|side| side.td_scale < 32) && self.last_wscale < 32
+    }
+
     pub(super) fn info(&self) -> ProtoInfo {
         ProtoInfo::Tcp { state: self.state, sides: self.sides }
     }

@@ -5,7 +5,7 @@ use similar::TextDiff;
 
 use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
 use crate::language::ast::{Action, Located, Name, Span};
-use crate::target::{Ask, Entry, Happening, Shows, Target};
+use crate::target::{Abilities, Ask, Entry, Happening, Rules, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
@@ -19,7 +19,7 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         return Ok(Found { mismatches: Vec::new(), until: step.at, hidden: false });
     };
     let mut until = step.at;
-    if let Some(what) = hidden(check.itself(), &world.identity.abilities.shows) {
+    if let Some(what) = hidden(check.itself(), &world.identity.abilities) {
         return Ok(Found { mismatches: vec![Mismatch::unseen(span, what)], until, hidden: true });
     }
     let mismatches = match check.itself() {
@@ -77,11 +77,13 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 }
 
 /// What a check is about, where the target does not show that.
-fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
+fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
+    let shows = &abilities.shows;
     let (is_shown, what) = match check {
-        Check::For { .. } | Check::Counter { .. } => (true, ""),
+        Check::For { .. } => (true, ""),
         // Hosts are asked where they are; here is only what they sent.
         Check::Host(_) => (false, "what hosts know: they act only where it answers step by step"),
+        Check::Counter { .. } => (abilities.rules == Rules::Own, "what rules count"),
         Check::Table(_)
         | Check::Entry(_)
         | Check::NoEntry { .. }

@@ -116,6 +116,7 @@ impl Bridge {
             fate: if is_stopped { Fate::Dropped } else { Fate::Passes },
             notrack: false,
             zone: 0,
+            mark: None,
             bytes,
         };
         if let Some(said) = said {

@@ -36,7 +36,7 @@ use pipe::{Answer, Request};
 
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Happening, Identity, Observation, Passing,
-    Reasons, Refusal, Setting, Shows, Sight, Target,
+    Reasons, Refusal, Rules, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -99,6 +99,8 @@ impl Linux {
                     nat: false,
                     zones: true,
                     own_host: true,
+                    rules: Rules::Own,
+                    marks: true,
                 },
             },
             patience,

@@ -45,6 +45,10 @@ pub(super) struct Conn {
     acked: u32,
     /// The last acknowledgement that it took.
     last_ack: Option<(u32, u16)>,
+    /// The other side's window scale.
+    scale: u8,
+    /// One past the last sequence number that the other side takes.
+    send_edge: Option<u32>,
     /// When to remind smoltcp of what is outstanding, and how often that was done already.
     reminder: Option<u64>,
     reminders: u32,
@@ -151,6 +155,8 @@ impl Conn {
             sent_end: 0,
             acked: 0,
             last_ack: None,
+            scale: 0,
+            send_edge: None,
             reminder: None,
             reminders: 0,
             peer_end: 0,
@@ -187,15 +193,24 @@ impl Conn {
         if head.end.wrapping_sub(self.peer_end) as i32 > 0 || self.is_opening() {
             self.peer_end = head.end;
         }
+        if head.flags & TcpHead::SYN != 0 {
+            self.scale = head.scale;
+        }
         if head.flags & TcpHead::ACK != 0 {
-            self.last_ack = Some((head.ack, head.window));
+            let is_old = self.last_ack.is_some_and(|(ack, _)| (head.ack.wrapping_sub(ack) as i32) < 0);
+            if !is_old {
+                let scale = if head.flags & TcpHead::SYN != 0 { 0 } else { self.scale };
+                self.send_edge = Some(head.ack.wrapping_add(u32::from(head.window) << scale));
+                self.last_ack = Some((head.ack, head.window));
+            }
         }
         self.reminders = 0;
     }
 
     /// A packet that it sends. smoltcp numbers an acknowledgement without data by where its retransmission stands, which a
     /// receiver that has all of that already takes for an old one; then two sides that send at once can wait for each
-    /// other for ever. It is numbered by what was sent last (RFC 9293, section 3.10.7.4: SND.NXT).
+    /// other for ever. It is numbered by what was sent last (RFC 9293, section 3.10.7.4: SND.NXT), or where the window of the other
+    /// side has shrunk below that, by the window's end: beyond it nothing is taken, not even an acknowledgement.
     pub(super) fn see_sent(&mut self, packet: &mut [u8]) {
         let transport = if self.local.is_ipv4() { 20 } else { 40 };
         let Ok(mut segment) = TcpPacket::new_checked(&mut packet[transport..]) else { return };
@@ -213,9 +228,20 @@ impl Conn {
             if !is_probe {
                 self.sent_end = end;
             }
-        } else if end == seq && end != self.sent_end && !segment.rst() {
-            segment.set_seq_number(TcpSeqNumber(self.sent_end as i32));
-            segment.fill_checksum(&self.local.ip().into(), &self.remote.ip().into());
+        } else if end == seq && !segment.rst() {
+            let number = self.acceptable();
+            if seq != number {
+                segment.set_seq_number(TcpSeqNumber(number as i32));
+                segment.fill_checksum(&self.local.ip().into(), &self.remote.ip().into());
+            }
+        }
+    }
+
+    /// The number of a segment without data: after all that was sent, inside the other side's window.
+    fn acceptable(&self) -> u32 {
+        match self.send_edge {
+            Some(edge) if (self.sent_end.wrapping_sub(edge) as i32) > 0 => edge,
+            _ => self.sent_end,
         }
     }
 

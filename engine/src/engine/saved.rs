@@ -1,0 +1,60 @@
+//! An engine as a [`State`], and back.
+
+use super::Engine;
+use crate::defrag::SavedDefrag;
+use crate::profile::Profile;
+use crate::proto::Rules;
+use crate::state::{State, StateError};
+use crate::table::SavedTable;
+use crate::time::{Ticks, Time};
+
+impl Engine {
+    /// All that it holds, as a value.
+    pub fn save(&self) -> State {
+        // Whoever adds a field decides here whether it is kept.
+        let Engine { rules, now, tick_ends: _, table, defrag, listening, events, due: _ } = self;
+        State {
+            version: State::VERSION,
+            profile: rules.profile.name.to_owned(),
+            hz: rules.profile.hz,
+            now: *now,
+            sysctls: rules.sysctls.clone(),
+            listening: *listening,
+            table: SavedTable::of(table),
+            defrag: SavedDefrag::of(defrag),
+            events: events.clone(),
+        }
+    }
+
+    /// An engine that goes on where one was saved.
+    ///
+    /// # Errors
+    /// When its profile is none of [`Profile::ALL`], or its parts do not fit together.
+    pub fn restore(state: &State) -> Result<Engine, StateError> {
+        let profile = Profile::find(&state.profile);
+        Engine::restore_as(state, profile.ok_or_else(|| StateError::Profile(state.profile.clone()))?)
+    }
+
+    /// The same under a profile of one's own; its name is not compared.
+    ///
+    /// # Errors
+    /// When the profile has another clock, or the state's parts do not fit together.
+    pub fn restore_as(state: &State, profile: &'static Profile) -> Result<Engine, StateError> {
+        if profile.hz != state.hz {
+            return Err(StateError::Clock { profile: profile.hz, state: state.hz });
+        }
+        let ticks = Ticks::new(profile.hz);
+        let tick = ticks.at(state.now);
+        Ok(Engine {
+            rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
+            now: state.now,
+            // The present tick begins anew: nothing more comes due in it.
+            tick_ends: Time::ZERO,
+            table: state.table.restore(tick).map_err(StateError::Broken)?,
+            defrag: state.defrag.restore(ticks, tick).map_err(StateError::Broken)?,
+            listening: state.listening,
+            events: state.events.clone(),
+            due: Vec::new(),
+        })
+    }
+}
