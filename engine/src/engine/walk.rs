@@ -182,7 +182,7 @@ impl Engine {
             };
             if hook == Hook::Forward {
                 if travel.lost && oif.is_empty() {
-                    return (self.end(&travel), Verdict::Drop, None);
+                    return (self.end(travel), Verdict::Drop, None);
                 }
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
                 travel.passing.view.hops = travel.passing.view.hops.saturating_sub(1);

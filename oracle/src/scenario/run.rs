@@ -189,6 +189,13 @@ impl Plan {
         Verdict::Passed
     }
 
+    /// How many packets came to the tracker.
+    pub fn passed(&self, record: &Record) -> usize {
+        let came = |step: &Move, seen: &Seen| matches!(step.act, Act::Packet(_)) && seen.packet.is_some();
+        let seen = self.moves.iter().zip(&record.seen);
+        seen.map(|(step, seen)| seen.passed.len() + usize::from(came(step, seen))).sum()
+    }
+
     /// Why this plan is not for a target, before it is run.
     pub fn refuses(&self, identity: &Identity) -> Option<Verdict> {
         if let Some(not_yet) = self.not_yet() {
@@ -289,11 +296,6 @@ impl Record {
         }
         self.seen.push(seen);
         Ok(())
-    }
-
-    /// How many packets came to the tracker from hosts that act.
-    pub fn passed(&self) -> usize {
-        self.seen.iter().map(|seen| seen.passed.len()).sum()
     }
 
     /// Compares the claim about a packet, if there is one.

@@ -219,8 +219,7 @@ impl Ended {
 
     /// How many packets came to the tracker.
     pub fn packets(&self) -> usize {
-        let acted = self.record.as_ref().filter(|_| self.plan.has_hosts());
-        acted.map_or(self.plan.packets(), Record::passed)
+        self.record.as_ref().map_or(self.plan.packets(), |record| self.plan.passed(record))
     }
 
     /// What is wrong with it, in full.
