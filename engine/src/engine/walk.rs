@@ -58,7 +58,7 @@ pub struct Journey<'a> {
     pub iif: &'a str,
     /// The interface it leaves by; empty where it is for the host.
     pub oif: &'a str,
-    /// Something behind the rules drops it, before it is confirmed.
+    /// Something behind the rules drops it, before it is confirmed; routing does where it leaves by no interface.
     pub lost: bool,
 }
 
@@ -295,6 +295,9 @@ impl Engine {
             passed += 1;
             travel.hook = hook;
             if hook == Hook::Forward {
+                if travel.lost && oif.is_empty() {
+                    return (self.end(travel), Verdict::Drop, None);
+                }
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
                 travel.hops = travel.hops.saturating_sub(1);
             }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub(crate) moves: Vec<Move>,
     pub(crate) talks: Talks,
     pub(crate) tick: u64,
+    /// Its hosts have acted: it is the packets that they sent.
+    pub(super) is_tape: bool,
 }
 
 /// One thing that happens to the tracker, with the line that says so.
@@ -89,6 +91,9 @@ pub(crate) enum Act {
     /// Time passes up to here.
     Wait,
 }
+
+/// The number of a packet that no claim is about, though its step has some.
+pub(crate) const UNCLAIMED: usize = usize::MAX;
 
 /// A packet of the plan.
 #[derive(Clone, Debug)]
@@ -149,11 +154,17 @@ impl Plan {
         let planner = Planner::of(story, family, Lane::FIRST, hz, true)?;
         let config = config(story);
         let Planner { talks, moves, tick, .. } = planner;
-        let plan = Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick };
+        let mut plan =
+            Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick, is_tape: false };
         if plan.has_hosts() {
-            plan.try_world()?;
+            plan.config.routes = plan.try_world()?;
         }
         Ok(plan)
+    }
+
+    /// The plan once its hosts have acted, and this is what they sent.
+    pub(super) fn with_tape(self, moves: Vec<Move>) -> Plan {
+        Plan { moves, is_tape: true, ..self }
     }
 
     /// The file it comes from.

@@ -23,7 +23,7 @@ pub(super) struct Side {
 }
 
 /// All of them. The networks of many worlds lie beside those that scenarios name.
-pub(super) const SIDES: [Side; 2] = [
+pub(super) const SIDES: [Side; 3] = [
     Side {
         name: "inside",
         addresses: [(v4(10, 0, 0, 254), 24), (v6(0xfd00, 0xa, 0xfe), 64)],
@@ -34,6 +34,7 @@ pub(super) const SIDES: [Side; 2] = [
         addresses: [(v4(10, 0, 1, 254), 24), (v6(0xfd00, 0xb, 0xfe), 64)],
         routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 0, 0, 0), 16), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
     },
+    Side { name: "dmz", addresses: [(v4(10, 0, 2, 254), 24), (v6(0xfd00, 0xc, 0xfe), 64)], routes: &[] },
 ];
 
 /// The interfaces as rules know them. `strays`: hosts that live elsewhere than their network.

@@ -255,7 +255,7 @@ impl Kernel {
     /// # Errors
     /// When a socket does not take one.
     pub(super) fn inject(&mut self, injections: &[Injection<'_>]) -> io::Result<()> {
-        for side in 0..2 {
+        for side in 0..self.network.ends.len() {
             let frames: Vec<Vec<u8>> = injections
                 .iter()
                 .filter(|injection| injection.entrance == Entrance::Cable(side))

@@ -20,6 +20,7 @@ use super::ctnetlink::{self, Told};
 use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
 use super::rules::{self, Note, Tag};
+use crate::target::host::SIDES;
 use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
 use crate::target::{ends, whose};
 
@@ -828,14 +829,13 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
     }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
-        (_, Some("inside")) => Entrance::Cable(0),
-        (_, Some("outside")) => Entrance::Cable(1),
-        (_, other) => {
-            return Err(Refusal::Unsupported(format!(
-                "there is no interface {}",
-                other.unwrap_or("without a name")
-            )));
-        }
+        (_, other) => match SIDES.iter().position(|side| Some(side.name) == other) {
+            Some(cable) => Entrance::Cable(cable),
+            None => {
+                let name = other.unwrap_or("without a name");
+                return Err(Refusal::Unsupported(format!("there is no interface {name}")));
+            }
+        },
     };
     let mut tag = Tag::default().with_zone(arrival.zone);
     if arrival.notrack {
