@@ -295,8 +295,9 @@ impl Engine {
             passed += 1;
             travel.hook = hook;
             if hook == Hook::Forward {
-                if travel.lost && oif.is_empty() {
-                    return (self.end(travel), Verdict::Drop, None);
+                if travel.lost && travel.oif.is_empty() {
+                    travel.treatment.dropped = true;
+                    return Some((self.end(travel), None));
                 }
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
                 travel.hops = travel.hops.saturating_sub(1);
