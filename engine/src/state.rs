@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::defrag::SavedDefrag;
 use crate::event::Event;
 use crate::expect::ExpectTable;
+use crate::nat::Draws;
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::Sysctls;
 use crate::table::SavedTable;
@@ -65,6 +66,7 @@ pub struct State {
     #[serde(default)]
     pub(crate) expected: ExpectTable,
     pub(crate) events: VecDeque<Event>,
+    pub(crate) draws: Draws,
 }
 
 /// Why a state cannot be restored.

@@ -2,6 +2,7 @@
 //! master's child, and expectations end.
 
 use super::Engine;
+use super::walk::{Ending, Travel};
 use crate::conn::{Extra, Master};
 use crate::event::{Changes, Event, EventKind};
 use crate::expect::{ExpectSnapshot, Expectation, Refused, SourceMask};
@@ -97,6 +98,18 @@ impl Engine {
             self.forget(slot);
         }
         false
+    }
+
+    /// The same for a packet on its way through the hooks. Says how it ended, if it did.
+    pub(super) fn be_read(&mut self, travel: &mut Travel<'_>) -> Option<Ending> {
+        let mut outcome = travel.outcome?;
+        let slot = self.attached(&outcome)?;
+        if !self.table.conn(slot).status.has(Status::HELPER) {
+            return None;
+        }
+        let goes_on = self.help(slot, &travel.datagram(), &mut outcome);
+        travel.outcome = Some(outcome);
+        if goes_on { None } else { Some((outcome, None)) }
     }
 
     /// Expects what was announced.

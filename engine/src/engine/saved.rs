@@ -12,8 +12,20 @@ impl Engine {
     /// All that it holds, as a value.
     pub fn save(&self) -> State {
         // Whoever adds a field decides here whether it is kept.
-        let Engine { rules, now, tick_ends: _, table, defrag, expected, whole: _, listening, events, due: _ } =
-            self;
+        let Engine {
+            rules,
+            now,
+            tick_ends: _,
+            table,
+            defrag,
+            expected,
+            whole: _,
+            listening,
+            events,
+            due: _,
+            draws,
+            ended: _,
+        } = self;
         State {
             version: State::VERSION,
             profile: rules.profile.name.to_owned(),
@@ -25,6 +37,7 @@ impl Engine {
             defrag: SavedDefrag::of(defrag),
             expected: expected.clone(),
             events: events.clone(),
+            draws: draws.clone(),
         }
     }
 
@@ -61,6 +74,8 @@ impl Engine {
             listening: state.listening,
             events: state.events.clone(),
             due: Vec::new(),
+            draws: state.draws.clone(),
+            ended: None,
         })
     }
 }

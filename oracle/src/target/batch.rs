@@ -4,6 +4,7 @@
 use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::translated::Translated;
 use super::{Arrival, Config, Entry, Expected, Happening, Refusal, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
@@ -39,6 +40,9 @@ pub struct Sight {
     pub verdict: Verdict,
     /// What rules sent in return.
     pub sent: Vec<Sent>,
+    /// The packet as it left, where translation has changed it.
+    #[serde(default)]
+    pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
     /// What a helper made of it, or that it was expected, where the target says.
@@ -56,13 +60,30 @@ impl Reading {
     pub(super) fn world<T: Target + ?Sized>(
         self,
         target: &mut T,
+        batch: &Batch,
         arrivals: &[Arrival],
-        has_helpers: bool,
+    ) -> Result<Vec<Sight>, Refusal> {
+        self.world_prepared(target, batch, arrivals, &mut |_, _| {})
+    }
+
+    /// The same, where something is told to the target before each packet, which is known by its number.
+    pub(super) fn world_prepared<T: Target + ?Sized>(
+        self,
+        target: &mut T,
+        batch: &Batch,
+        arrivals: &[Arrival],
+        prepare: &mut dyn FnMut(&mut T, usize),
     ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
-        for (index, arrival) in arrivals.iter().enumerate() {
+        let has_helpers = !batch.config.rules.helpers().is_empty();
+        let mut translated = Translated::new(&batch.config.routes);
+        for (index, story) in arrivals.iter().enumerate() {
+            let turned = translated.turned(story);
+            let arrival = turned.as_ref().unwrap_or(story);
             let mut events = target.advance(arrival.at)?;
+            prepare(target, index);
             let observation = target.packet(arrival)?;
+            translated.saw(story, arrival, &observation);
             events.extend(observation.events);
             let is_read = match self {
                 Reading::Each => true,
@@ -73,6 +94,7 @@ impl Reading {
                 class: observation.class,
                 verdict: observation.verdict,
                 sent: observation.sent,
+                left: observation.left,
                 why: observation.why,
                 help: observation.help,
                 events,
@@ -91,8 +113,7 @@ pub(super) fn one_by_one<T: Target + ?Sized>(
 ) -> Result<Vec<Vec<Sight>>, Refusal> {
     let world = |arrivals: &Vec<Arrival>| {
         target.begin(&batch.config)?;
-        let has_helpers = !batch.config.rules.helpers().is_empty();
-        let sights = batch.reading.world(target, arrivals, has_helpers)?;
+        let sights = batch.reading.world(target, batch, arrivals)?;
         target.end();
         Ok(sights)
     };

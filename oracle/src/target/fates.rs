@@ -103,6 +103,7 @@ impl Told {
             verdict: Verdict::Drop,
             by: None,
             sent: Vec::new(),
+            left: None,
             attached: false,
             why: None,
             help: None,

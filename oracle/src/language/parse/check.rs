@@ -38,6 +38,7 @@ pub(super) const CHECKS: &[&str] = &[
     "believe",
     "took",
     "answered",
+    "resolved",
     "found",
     "hops",
     "sockets",

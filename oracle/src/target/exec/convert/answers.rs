@@ -37,6 +37,7 @@ pub(in crate::target::exec) fn observation(
         destroyed: seen.destroyed && entry.is_some(),
         by: seen.by,
         sent: seen.sent.into_iter().map(sent).collect(),
+        left: None,
         entry,
         events: events(seen.events, shows, known)?,
     })
