@@ -71,6 +71,13 @@ pub(super) struct Injection<'a> {
 /// Setting it up took longer than this: something is wrong with it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is to be removed: of the same moment an expectation first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Expected,
+    Entry,
+}
+
 impl Kernel {
     /// Makes the namespace, with this process in it.
     ///
@@ -217,6 +224,11 @@ impl Kernel {
     /// Whether packets may be translated.
     pub(super) fn translates(&self) -> bool {
         self.rules.translates()
+    }
+
+    /// Whether those assign helpers.
+    pub(super) fn has_helpers(&self) -> bool {
+        !self.rules.helpers().is_empty()
     }
 
     /// Whether a scenario's rules are loaded.
@@ -449,14 +461,17 @@ impl Kernel {
         self.requests.ask(&messages, |_| {})
     }
 
-    /// Removes entries, in this order.
+    /// Removes entries and expectations, in this order.
     ///
     /// # Errors
     /// When the kernel refuses; that an entry is gone is no error.
-    pub(super) fn remove<'a>(&mut self, entries: impl Iterator<Item = (&'a Tuple, u16)>) -> io::Result<()> {
+    pub(super) fn remove(&mut self, gone: impl Iterator<Item = (What, Tuple, u16)>) -> io::Result<()> {
         let mut messages = Messages::default();
-        for (tuple, zone) in entries {
-            ctnetlink::push_delete(&mut messages, tuple, zone);
+        for (what, tuple, zone) in gone {
+            match what {
+                What::Expected => ctnetlink::push_delete_expected(&mut messages, &tuple, zone),
+                What::Entry => ctnetlink::push_delete(&mut messages, &tuple, zone),
+            }
             if messages.len() == ROOM {
                 self.requests.ask(&messages, |_| {})?;
                 messages.clear();
