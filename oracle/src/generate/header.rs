@@ -146,6 +146,8 @@ fn least_length(body: &Body) -> u32 {
     let of = |payload: &Option<Payload>| match payload {
         Some(Payload::Length(length)) => *length,
         Some(Payload::Bytes(bytes)) => bytes.len() as u32,
+        // An address has one letter at least.
+        Some(Payload::Text(pieces)) => pieces.len() as u32,
         None => 0,
     };
     match body {
