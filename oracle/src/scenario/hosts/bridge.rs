@@ -7,17 +7,17 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use conntruth_engine::{Class, Time, Verdict};
 use conntruth_sim::middlebox::{Edge, Middlebox, fit, forward};
-use conntruth_sim::packet::{Header, protocol};
+use conntruth_sim::packet::Header;
 use conntruth_sim::topology::Site;
 
 use crate::middlebox::Gathering;
-use crate::packet::internet_checksum;
 use crate::target::{Arrival, Fate, Observation, Path, Refusal, Target};
+
+use super::numbers::complete;
 
 /// What lies between the world and the target.
 #[derive(Debug, Default)]
@@ -184,21 +184,7 @@ impl Bridge {
 
 /// A TCP segment with its checksum made right: a kernel leaves that to the device, and shows the packet before.
 fn completed(header: &Header, mut bytes: Vec<u8>) -> Vec<u8> {
-    if header.protocol != protocol::TCP || header.fragment.is_some() {
-        return bytes;
-    }
-    let (start, end) = (header.transport, header.end);
-    let Some(field) = bytes.get_mut(start + 16..start + 18) else { return bytes };
-    field.fill(0);
-    let octets = |address: IpAddr| match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    };
-    let length = ((end - start) as u32).to_be_bytes();
-    let pseudo = [0, 0, 0, protocol::TCP];
-    let (src, dst) = (octets(header.src), octets(header.dst));
-    let sum = internet_checksum(&[&src, &dst, &length, &pseudo, &bytes[start..end]]);
-    bytes[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
+    complete(header, &mut bytes);
     bytes
 }
 

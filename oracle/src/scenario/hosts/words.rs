@@ -1,6 +1,5 @@
 //! Packets of real stacks in words, and which flow they belong to.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use conntruth_engine::{Addr, Family, Tuple};
@@ -13,6 +12,7 @@ use super::super::places::family_of;
 use super::super::plan::Plan;
 use super::super::stack::Stack;
 use super::super::talks::number;
+use super::numbers::Numbers;
 
 /// The flow of a packet, and which way it goes along it.
 pub(super) fn talk_of(plan: &Plan, header: &Header, bytes: &[u8]) -> Option<(usize, Way)> {
@@ -75,18 +75,14 @@ pub(super) fn same_but_hops(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// A packet in the language's notation, sequence numbers relative to the first that was seen.
-pub(super) fn packet(
-    bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>,
-    header: Option<&Header>,
-    bytes: &[u8],
-) -> String {
+pub(super) fn packet(numbers: &mut Numbers, header: Option<&Header>, bytes: &[u8]) -> String {
     let Some(header) = header else { return format!("malformed ({})", bytes.len()) };
     if header.fragment.is_some_and(|slice| slice.offset > 0) {
         return format!("fragment ({})", header.payload(bytes).len());
     }
     match header.protocol {
         protocol::TCP => match header.tcp(bytes) {
-            Some(head) => segment(bases, header, &head),
+            Some(head) => segment(numbers, header, &head),
             None => format!("tcp ({})", header.payload(bytes).len()),
         },
         protocol::UDP => format!("udp ({})", header.payload(bytes).len().saturating_sub(8)),
@@ -95,21 +91,18 @@ pub(super) fn packet(
     }
 }
 
-fn segment(bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>, header: &Header, head: &TcpHead) -> String {
+fn segment(numbers: &mut Numbers, header: &Header, head: &TcpHead) -> String {
     let (src, dst) = header.ends(head.ports);
-    if head.flags & TcpHead::SYN != 0 {
-        bases.insert((src, dst), head.seq);
-    }
-    let base = *bases.entry((src, dst)).or_insert(head.seq);
+    numbers.saw(src, dst, head);
     let mut text: String =
         TCP_FLAGS.iter().filter(|(_, bit)| head.flags & bit != 0).map(|(letter, _)| *letter).collect();
     if text.is_empty() {
         text.push('-');
     }
-    let seq = i64::from(head.seq.wrapping_sub(base) as i32);
+    let seq = numbers.relative((src, dst), head.seq);
     text.push_str(&format!(" {seq}:{}({})", seq + head.data as i64, head.data));
     if head.flags & TcpHead::ACK != 0 {
-        let ack = bases.get(&(dst, src)).map_or(0, |&base| i64::from(head.ack.wrapping_sub(base) as i32));
+        let ack = numbers.relative((dst, src), head.ack);
         text.push_str(&format!(" ack {ack}"));
     }
     format!("{text} win {}", head.window)
