@@ -4,8 +4,9 @@ use conntruth_engine::Time;
 
 use crate::language::ast::claim::{Check, ClassWord, Named};
 use crate::language::ast::{Action, Span};
+use crate::target::translated::Translated;
 use crate::target::{
-    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Target,
+    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Rules, Target,
 };
 
 use super::claims::{self, Mismatch, Silence};
@@ -84,6 +85,8 @@ pub(crate) struct World<'a> {
     pub classes: Vec<Vec<(ClassWord, bool)>>,
     /// Events that no `events` check has read.
     pub events: Vec<Happening>,
+    /// The ends with which packets left.
+    pub translated: Translated,
 }
 
 impl Plan {
@@ -204,6 +207,20 @@ impl Plan {
         if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
             return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
         }
+        let helpers = self.config.rules.helpers();
+        if let Some(helper) =
+            helpers.iter().find(|helper| !identity.abilities.helpers.iter().any(|name| name == helper.name()))
+        {
+            return Some(Verdict::Unsupported(format!(
+                "{} has no helper for {}",
+                identity.name,
+                helper.name()
+            )));
+        }
+        let translates = identity.abilities.nat && identity.abilities.rules == Rules::Own;
+        if self.config.rules.translates() && !translates {
+            return Some(Verdict::Unsupported(format!("{} translates no addresses", identity.name)));
+        }
         let profiles = &self.story().profiles;
         if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
             let names: Vec<&str> = profiles.iter().map(|profile| profile.value.as_str()).collect();
@@ -265,9 +282,14 @@ impl Record {
         let mut seen = Seen { before, ..Seen::default() };
         match &step.act {
             Act::Packet(sent) => {
-                let observation = target.packet(&sent.arrival)?;
+                let turned = world.translated.turned(&sent.arrival);
+                let arrival = turned.as_ref().unwrap_or(&sent.arrival);
+                let observation = target.packet(arrival)?;
+                if world.plan.config.rules.translates() {
+                    world.translated.saw(&sent.arrival, arrival, &observation);
+                }
                 world.saw(step, &observation);
-                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                let result = self.compare(world, target, step, arrival, sent.index, &observation)?;
                 self.fail(index, result);
                 seen.packet = Some(observation);
             }
@@ -378,6 +400,7 @@ impl<'a> World<'a> {
             states: vec![Vec::new(); flows],
             classes: vec![Vec::new(); flows],
             events: Vec::new(),
+            translated: Translated::new(&plan.config.routes),
         }
     }
 

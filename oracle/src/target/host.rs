@@ -57,6 +57,45 @@ pub(super) fn interfaces(strays: &[(IpAddr, String)]) -> Vec<Interface> {
     SIDES.iter().map(side).collect()
 }
 
+/// Where an address is reached: the host's own interface, or the host itself.
+pub(crate) enum Reached {
+    Here,
+    By(String),
+    /// Nowhere.
+    Not,
+}
+
+/// Where an address is reached.
+pub(crate) fn reach(address: IpAddr, strays: &[(IpAddr, String)]) -> Reached {
+    if SIDES.iter().any(|side| side.addresses.iter().any(|(own, _)| *own == address)) || address.is_loopback()
+    {
+        return Reached::Here;
+    }
+    if let Some((_, name)) = strays.iter().find(|(host, _)| *host == address) {
+        return Reached::By(name.clone());
+    }
+    let networks = SIDES.iter().flat_map(|side| {
+        let all = side.addresses.iter().chain(side.routes);
+        all.map(move |(network, length)| (side.name, *network, *length))
+    });
+    let fits = networks.filter(|(_, network, length)| is_within(address, *network, *length));
+    fits.max_by_key(|(.., length)| *length).map_or(Reached::Not, |(name, ..)| Reached::By(name.to_owned()))
+}
+
+fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let differ = address.to_bits() ^ network.to_bits();
+            differ.checked_shr(32 - u32::from(length)).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let differ = address.to_bits() ^ network.to_bits();
+            differ.checked_shr(128 - u32::from(length)).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}
+
 fn located(address: IpAddr) -> (Family, Addr) {
     let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
     (family, address.into())
