@@ -38,6 +38,8 @@ pub(super) struct Bridge {
     gathering: Gathering,
     /// Names for datagrams that are cut on the way out.
     ident: u32,
+    /// Whether rules may translate a packet's destination.
+    translates: bool,
 }
 
 /// A packet that went by the target.
@@ -74,6 +76,11 @@ impl Middlebox for LetterBox {
 }
 
 impl Bridge {
+    /// A bridge to a target that translates destinations, or does not.
+    pub(super) fn new(translates: bool) -> Bridge {
+        Bridge { translates, ..Bridge::default() }
+    }
+
     /// The box to be put into the world.
     pub(super) fn letter_box(&self) -> LetterBox {
         LetterBox(Rc::clone(&self.letters))
@@ -107,7 +114,8 @@ impl Bridge {
             _ => None,
         };
         let to = way.as_ref().map_or(Some(other_side(&site, from)), |way| way.to);
-        let is_stopped = way.as_ref().is_some_and(|way| way.to.is_none());
+        // Where destinations are translated its way is known only behind that.
+        let is_stopped = !self.translates && way.as_ref().is_some_and(|way| way.to.is_none());
         let mut arrival = Arrival {
             at: Time(now),
             path: path(from, to),
@@ -130,12 +138,19 @@ impl Bridge {
         let observation = target.packet(&arrival)?;
         self.answer(&site, &observation);
         let mut passed = false;
+        let left = observation.left.as_deref().and_then(|left| Some((left, Header::read(left)?)));
+        let way = match &left {
+            Some((bytes, header)) => Some(Way::find(&site, from, header, bytes)),
+            None => way,
+        };
         if let (Some(header), Some(way)) = (&header, way)
             && observation.class != Class::Discarded
         {
             let verdict = if arrival.fate == Fate::Dropped { Verdict::Drop } else { observation.verdict };
             let pieces = self.gathering.gather(arrival.bytes.clone(), header, verdict, observation.class);
             passed = verdict == Verdict::Accept && !pieces.is_empty();
+            // What is translated leaves as a whole, and is cut again as the next link needs it.
+            let pieces = left.map_or(pieces, |(bytes, _)| vec![bytes.to_vec()]);
             match (way.to, way.error) {
                 (Some(edge), _) if passed => self.leave(&site, from, edge, pieces),
                 (None, Some(error)) if observation.by.is_none() => {

@@ -34,11 +34,12 @@ use crate::language::ast::claim::{Check, Claims};
 use crate::language::ast::host::{Cable, CableWord};
 use crate::language::ast::packet::{Body, Way};
 use crate::language::ast::{Action, Span};
-use crate::target::{Arrival, Observation, Refusal, Target};
+use crate::target::{Arrival, Entry, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch};
 use super::plan::{Act, Move, Plan, Sent, deadline};
 use super::run::{Record, Seen, World};
+use super::talks::Talk;
 
 use bridge::Bridge;
 use cast::Cast;
@@ -93,6 +94,11 @@ impl Plan {
         !self.is_tape && !self.story().stack.is_empty()
     }
 
+    /// Whether its rules may translate a packet's destination.
+    fn translates(&self) -> bool {
+        self.story().rules.iter().any(|rule| rule.value.to_string().starts_with("nat "))
+    }
+
     /// Whether a world can be made of the heading; the hosts that the tracker reaches by another interface than their
     /// addresses say.
     pub(super) fn try_world(&self) -> Result<Vec<(IpAddr, String)>, Box<Message>> {
@@ -131,7 +137,7 @@ impl Plan {
             record.refused(0, super::plan::heading(self.script()), refusal);
             return (record, Aftermath::default());
         }
-        let bridge = Bridge::default();
+        let bridge = Bridge::new(self.translates());
         if let Err(error) = net.install(net::BOX, Box::new(bridge.letter_box())) {
             record.fails(0, Span::default(), error.to_string());
         }
@@ -162,6 +168,12 @@ impl Plan {
         let aftermath = Aftermath { chain: net.chain().clone(), events, time: net.now() };
         (record, aftermath)
     }
+}
+
+/// Whether an entry began as a flow does, from its left side: by what its packets were before they were translated, or after.
+fn begins(entry: &Entry, talk: &Talk) -> bool {
+    let tuple = talk.tuple();
+    entry.original == tuple || entry.reply.invert() == Some(tuple)
 }
 
 /// Why a step could not be made.
@@ -330,7 +342,8 @@ impl<'p> Live<'p, '_> {
         let entry = observation.entry.as_ref().filter(|_| observation.attached)?;
         let Class::Tracked(info) = observation.class else { return None };
         let talk = (0..self.plan.talks.talks.len()).find(|at| claims::is_of(entry, self.plan.talk(*at)))?;
-        let way = if info.direction() == Direction::Original { Way::Forth } else { Way::Back };
+        let is_first = info.direction() == Direction::Original;
+        let way = if is_first == begins(entry, self.plan.talk(talk)) { Way::Forth } else { Way::Back };
         let is_about = matches!(info, CtInfo::Related | CtInfo::RelatedReply);
         (!is_about).then_some((talk, way))
     }
@@ -339,13 +352,14 @@ impl<'p> Live<'p, '_> {
     fn translated(&mut self, passed: &Passed) {
         let (Some(talk), Some(entry)) = (passed.talk, &passed.observation.entry) else { return };
         // Where the other side began it, or a tracker has picked it up from there, nothing is translated.
-        if entry.original != self.plan.talk(talk).tuple() {
+        if !begins(entry, self.plan.talk(talk)) {
             return;
         }
+        let near = words::ends_of(&entry.original);
         let Some(far) = words::ends_of(&entry.reply) else { return };
         let places = &self.plan.talks.places;
         let name = || places.name_of(far.0.ip()).map_or_else(|| far.0.ip().to_string(), str::to_owned);
-        self.cast.translated(talk, far, name);
+        self.cast.translated(talk, near, far, name);
     }
 
     /// A packet with who sent it to whom, in words.
@@ -356,11 +370,13 @@ impl<'p> Live<'p, '_> {
         let header = Header::read(&arrival.bytes);
         let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
         let found = found.or_else(|| self.by_entry(&observation));
-        let reception = self.reception(&arrival.bytes);
+        let reception = self.reception(observation.left.as_deref().unwrap_or(&arrival.bytes));
         let (from, to) = header
             .as_ref()
             .map_or((String::new(), String::new()), |header| (name(header.src), name(header.dst)));
-        let text = words::packet(&mut self.numbers, header.as_ref(), &arrival.bytes);
+        // However translated, it is numbered by the ends that its flow has.
+        let ends = found.and_then(|(talk, way)| words::ends_along(self.plan.talk(talk), way));
+        let text = words::packet(&mut self.numbers, ends, header.as_ref(), &arrival.bytes);
         let (talk, way) = found.map_or((None, Way::Forth), |(talk, way)| (Some(talk), way));
         Passed { arrival, observation, passed, from, to, text, talk, way, reception }
     }

@@ -11,7 +11,7 @@ use crate::language::words::TCP_FLAGS;
 use super::super::places::family_of;
 use super::super::plan::Plan;
 use super::super::stack::Stack;
-use super::super::talks::number;
+use super::super::talks::{Talk, number};
 use super::numbers::Numbers;
 
 /// The flow of a packet, and which way it goes along it.
@@ -48,6 +48,12 @@ pub(super) fn ends_of(tuple: &Tuple) -> Option<(SocketAddr, SocketAddr)> {
     has_ports.then(|| (end(tuple.src, tuple.src_id), end(tuple.dst, tuple.dst_id)))
 }
 
+/// Sender and receiver of a packet that goes along a flow with ports.
+pub(super) fn ends_along(talk: &Talk, way: Way) -> Option<(SocketAddr, SocketAddr)> {
+    let (from, to) = ends_of(&talk.tuple())?;
+    Some(if way == Way::Forth { (from, to) } else { (to, from) })
+}
+
 /// Whether a packet is an echo request rather than a reply, and its identifier.
 fn echo(header: &Header, bytes: &[u8]) -> Option<(bool, u16)> {
     let payload = header.payload(bytes);
@@ -75,14 +81,19 @@ pub(super) fn same_but_hops(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// A packet in the language's notation, sequence numbers relative to the first that was seen.
-pub(super) fn packet(numbers: &mut Numbers, header: Option<&Header>, bytes: &[u8]) -> String {
+pub(super) fn packet(
+    numbers: &mut Numbers,
+    ends: Option<(SocketAddr, SocketAddr)>,
+    header: Option<&Header>,
+    bytes: &[u8],
+) -> String {
     let Some(header) = header else { return format!("malformed ({})", bytes.len()) };
     if header.fragment.is_some_and(|slice| slice.offset > 0) {
         return format!("fragment ({})", header.payload(bytes).len());
     }
     match header.protocol {
         protocol::TCP => match header.tcp(bytes) {
-            Some(head) => segment(numbers, header, &head),
+            Some(head) => segment(numbers, ends.unwrap_or(header.ends(head.ports)), &head),
             None => format!("tcp ({})", header.payload(bytes).len()),
         },
         protocol::UDP => format!("udp ({})", header.payload(bytes).len().saturating_sub(8)),
@@ -91,8 +102,7 @@ pub(super) fn packet(numbers: &mut Numbers, header: Option<&Header>, bytes: &[u8
     }
 }
 
-fn segment(numbers: &mut Numbers, header: &Header, head: &TcpHead) -> String {
-    let (src, dst) = header.ends(head.ports);
+fn segment(numbers: &mut Numbers, (src, dst): (SocketAddr, SocketAddr), head: &TcpHead) -> String {
     numbers.saw(src, dst, head);
     let mut text: String =
         TCP_FLAGS.iter().filter(|(_, bit)| head.flags & bit != 0).map(|(letter, _)| *letter).collect();
