@@ -11,6 +11,7 @@
 
 mod choices;
 mod datagram;
+mod dialogue;
 mod header;
 mod icmp;
 mod rules;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Counter, Knob, RuleSet, Tuple};
+use conntruth_engine::{Counter, EventKind, Knob, RuleSet, Tuple};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto, setsockopt,
     socket, sockopt,
@@ -352,9 +352,9 @@ impl Kernel {
         let port = self.requests.port();
         self.events.drain(|reply| {
             let told = ctnetlink::event(reply);
-            if let Some(told) =
-                told.filter(|told| told.port != port || told.kind == conntruth_engine::EventKind::Destroy)
-            {
+            if let Some(told) = told.filter(|told| {
+                told.port != port || matches!(told.kind, EventKind::Destroy | EventKind::ExpectDestroy)
+            }) {
                 each(told);
             }
         })?;
