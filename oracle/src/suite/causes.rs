@@ -161,6 +161,7 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         sent: Vec::new(),
         events: Vec::new(),
         entries: Some(entries),
+        broken: None,
     }
 }
 

@@ -18,12 +18,12 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Counter, Profile, Time};
+use conntruth_engine::{Counter, Knob, Profile, Time};
 
 use super::fates::Fates;
 use super::{
-    Arrival, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
-    Release, Rules, Setting, Target,
+    Arrival, Batch, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played,
+    Refusal, Release, Rules, Setting, Sight, Target, batch,
 };
 use convert::Known;
 use process::{Process, shown};
@@ -263,7 +263,7 @@ impl Exec {
     /// What is missing for a configuration, as far as the adapter has said.
     fn lacks(&self, setting: &Setting) -> Option<Refusal> {
         let settings = self.settings.as_ref()?;
-        let is_there = settings.iter().any(|name| name.trim_start_matches("nf_conntrack_") == setting.name);
+        let is_there = settings.iter().any(|name| *name == setting.name || is_knob(name, &setting.name));
         (!is_there).then(|| {
             Refusal::Unsupported(format!("{} has no setting `{}`", self.identity.name, setting.name))
         })
@@ -461,6 +461,10 @@ impl Target for Exec {
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
+        if !self.identity.abilities.shows.table {
+            // Nobody looks at it.
+            return Ok(Vec::new());
+        }
         let answer = self.ask(&Request::Table(wire::Bare {}))?;
         self.listed(answer)
     }
@@ -479,12 +483,19 @@ impl Target for Exec {
         self.counted(answer)
     }
 
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        batch::played(self, batch)
+    }
+
     fn is_played(&self) -> bool {
         // Whoever waits in real time must be asked step by step.
         self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
     }
 
     fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        if !self.is_played() {
+            return Ok(plays.iter().map(|play| play.ask(self)).collect());
+        }
         let mut played: Vec<Played> = Vec::with_capacity(plays.len());
         while played.len() < plays.len() {
             match self.wake() {
@@ -531,6 +542,11 @@ impl wire::Hello {
             marks: false,
         }
     }
+}
+
+/// Whether both are names of one sysctl, written out or not.
+fn is_knob(one: &str, other: &str) -> bool {
+    Knob::find(one).is_some_and(|knob| Knob::find(other) == Some(knob))
 }
 
 fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {

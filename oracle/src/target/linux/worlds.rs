@@ -681,6 +681,7 @@ impl World {
             why: self.said.take(),
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
+            broken: None,
         }
     }
 }
