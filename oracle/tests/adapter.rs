@@ -254,6 +254,34 @@ fn the_reference_without_rules_passes_those_about_rules() {
     }
 }
 
+/// A clock that runs by itself is waited for, one that can be put forward is put forward, one that stands still says so.
+#[test]
+fn clocks_that_run_by_themselves() {
+    let folder = Folder::new("clocks");
+    let text = "set udp_timeout 2\nflow udp client:1 > server:2\n\
+                +0  > (1)  = new 2s\n+1s  < (1)  = established reply 2s\n+1s  entry 1s\nexpires 1s\n";
+    let short = folder.file("short.ct", text);
+    let long = folder
+        .file("long.ct", "flow tcp client:1 > server:2\nopened\n+1h > .  = established 5d\nexpires 5d\n");
+    let run = |time: &str, file: &Path, more: &[&str]| {
+        let target = format!("exec:'{CONNTRUTH}' serve --time {time} --takes worlds");
+        let arguments = ["run", file.to_str().unwrap(), "--target", &target, "--validate"];
+        conntruth(&[&arguments, more].concat())
+    };
+    #[allow(clippy::disallowed_methods)] // Real time is what is measured.
+    let started = std::time::Instant::now();
+    run("real", &short, &[]).ends(0).says("1 passed");
+    assert!(started.elapsed().as_secs_f64() > 3.9, "nobody waited: {:?}", started.elapsed());
+    run("real", &long, &["--patience", "2s"]).ends(3).says(" s of real time at once, and --patience is 2 s");
+    run("age", &short, &[]).ends(0).says("1 passed");
+    run("age", &long, &[]).ends(0).says("1 passed");
+    run("none", &short, &[]).ends(3).says("reference cannot let time pass, and this needs 1 s of it");
+    // Wrong by more than the clock runs on meanwhile is wrong.
+    let wrong = folder.file("wrong.ct", &text.replace("entry 1s", "entry 3s"));
+    run("real", &wrong, &[]).ends(1).says("expected 3s, got ");
+    run("age", &wrong, &[]).ends(1).says("expected 3s, got ");
+}
+
 /// What a target does not show is not compared; a scenario of which nothing is seen is not green.
 #[test]
 fn a_target_is_judged_by_what_it_shows() {

@@ -189,6 +189,8 @@ pub struct Abilities {
     pub rules: Rules,
     /// Marks of connections, which rules set.
     pub marks: bool,
+    /// How far from its exact moment the end of an entry may be seen.
+    pub slack: Time,
 }
 
 /// What a target does with a scenario's rules.

@@ -180,6 +180,7 @@ impl Target for Reference {
                 own_host: true,
                 rules: Rules::Own,
                 marks: true,
+                slack: Time::ZERO,
             },
         }
     }

@@ -4,6 +4,7 @@
 //! other side. The program is not trusted: what it does wrong is a result of the scenario in which it did so, and the
 //! next scenario gets a fresh process.
 
+mod clocked;
 mod convert;
 pub mod manual;
 mod process;
@@ -30,6 +31,7 @@ use process::{Process, shown};
 use schema::{Checker, Says};
 use wire::{Answer, Request};
 
+pub use clocked::Clocked;
 pub use schema::schema;
 pub use serve::{Null, Style, serve};
 
@@ -74,6 +76,8 @@ pub struct Exec {
     /// The scenario's time, as it was last told.
     now: Time,
     begun: Option<Instant>,
+    /// The longest that it has been late in this world.
+    late: Time,
     talk: Vec<String>,
     first: Arc<OnceLock<String>>,
 }
@@ -113,6 +117,7 @@ impl Exec {
             fates: None,
             now: Time::ZERO,
             begun: None,
+            late: Time::ZERO,
             talk: Vec::new(),
             first: Arc::new(OnceLock::new()),
         };
@@ -306,11 +311,13 @@ impl Exec {
                 )));
             }
             Passing::Real => {
-                let wait = Duration::from_nanos(to.as_nanos()).saturating_sub(self.elapsed());
+                // What was late before ends late: it is waited for.
+                let until = Duration::from_nanos(to.plus(self.late).as_nanos());
+                let wait = until.saturating_sub(self.elapsed());
                 if wait > self.patience {
                     return Err(Refusal::Unsupported(format!(
                         "it needs {} s of real time at once, and --patience is {} s",
-                        wait.as_secs(),
+                        wait.as_secs_f64().ceil(),
                         self.patience.as_secs_f64()
                     )));
                 }
@@ -333,6 +340,7 @@ impl Exec {
             Passing::Age => Time(elapsed),
             Passing::Real => Time(elapsed.saturating_sub(self.now.as_nanos())),
         };
+        self.late = self.late.max(self.known.lag);
     }
 
     /// A process, where there is none.
@@ -343,7 +351,7 @@ impl Exec {
     /// A fresh world of ours.
     fn fresh(&mut self, begun: Instant) {
         self.known = Known::default();
-        self.now = Time::ZERO;
+        (self.now, self.late) = (Time::ZERO, Time::ZERO);
         let is_virtual = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
         self.begun = (!is_virtual).then_some(begun);
     }
@@ -488,8 +496,9 @@ impl Target for Exec {
     }
 
     fn is_played(&self) -> bool {
-        // Whoever waits in real time must be asked step by step.
-        self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
+        // Whoever has a clock of its own must be asked step by step.
+        let is_told = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
+        self.takes == wire::Takes::Worlds && is_told
     }
 
     fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {

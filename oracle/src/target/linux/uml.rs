@@ -88,6 +88,7 @@ impl Uml {
                     own_host: true,
                     rules: Rules::Own,
                     marks: true,
+                    slack: Time::ZERO,
                 },
             },
             kernel,

@@ -194,6 +194,7 @@ fn identity(version: &str) -> Identity {
             own_host: false,
             rules: Rules::Told,
             marks: false,
+            slack: Time::ZERO,
         },
     }
 }

@@ -81,5 +81,9 @@ pub(super) fn abilities(hello: &wire::Hello) -> ours::Abilities {
         own_host: hello.own_host,
         rules: if hello.rules { ours::Rules::Own } else { ours::Rules::Told },
         marks: hello.marks,
+        slack: match hello.time {
+            wire::Clock::Virtual | wire::Clock::None => Time::ZERO,
+            wire::Clock::Real | wire::Clock::Age => Time::from_secs(1),
+        },
     }
 }
