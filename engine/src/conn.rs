@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Changes;
+use crate::nat::adjust::Adjust;
 use crate::outcome::ConnId;
 use crate::proto::{ProtoState, Rules};
 use crate::snapshot::{ConnSnapshot, Counter};
@@ -45,6 +46,10 @@ pub(crate) struct Extra {
     pub counters: Option<[Counter; 2]>,
     pub timestamps: Option<Stamps>,
     pub master: Option<ConnId>,
+    /// The interface whose address a masqueraded connection has.
+    pub masquerade: Option<Box<str>>,
+    /// What the sequence numbers of both directions are moved by.
+    pub adjust: Option<[Adjust; 2]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +141,25 @@ impl Conn {
         }
         self.note(Changes::PROTOINFO);
         self.renew(rules.now, rules.timeout(Knob::TcpClose))
+    }
+
+    /// A segment of a direction that begins at `seq` has grown or shrunk by so much: what follows is moved, and the
+    /// tracker reckons with it.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_seqadj.c `nf_ct_seqadj_set`.
+    #[allow(dead_code, reason = "for helpers that change payloads")]
+    pub fn moved(&mut self, direction: Direction, seq: u32, offset: i32) {
+        if offset != 0 {
+            let both = self.extra.get_or_insert_default().adjust.get_or_insert_default();
+            both[direction as usize].note(seq, offset);
+            self.status.insert(Status::SEQ_ADJUST);
+        }
+    }
+
+    /// By how much the numbers of a direction's sender have been moved at `seq`.
+    pub fn offset(&self, direction: Direction, seq: u32) -> i32 {
+        let both = self.extra.as_deref().and_then(|extra| extra.adjust.as_ref());
+        both.map_or(0, |both| both[direction as usize].offset(seq))
     }
 
     /// Ticks left at `now`.

@@ -9,6 +9,7 @@
 
 mod saved;
 mod tracking;
+mod translate;
 mod walk;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defrag::Defrag;
 use crate::event::Event;
+use crate::nat::Draws;
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
@@ -26,7 +28,9 @@ use crate::snapshot::ConnSnapshot;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
+use crate::tuple::Tuple;
 use tracking::Way;
+use translate::Ended;
 pub use walk::{Answer, Journey, Route, Treatment, Walk};
 
 /// A connection tracker.
@@ -63,6 +67,10 @@ pub struct Engine {
     events: VecDeque<Event>,
     /// Kept so that expiry allocates nothing.
     due: Vec<u32>,
+    /// Where translation chooses at random.
+    draws: Draws,
+    /// The connection that the packet at hand has ended, and still carries.
+    ended: Option<Ended>,
 }
 
 /// Packets read ahead by [`Engine::forward_batch`].
@@ -88,8 +96,8 @@ impl Engine {
         Engine::with_seed(profile, 0)
     }
 
-    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, nothing
-    /// else does.
+    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, and which
+    /// port translation takes where it chooses at random; nothing else does.
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
         let ticks = Ticks::new(profile.hz);
         Engine {
@@ -101,6 +109,8 @@ impl Engine {
             listening: false,
             events: VecDeque::new(),
             due: Vec::new(),
+            draws: Draws::new(seed),
+            ended: None,
         }
     }
 
@@ -134,6 +144,12 @@ impl Engine {
     /// before that never makes any.
     pub fn listen(&mut self) {
         self.listening = true;
+    }
+
+    /// Where translation chooses at random from now on, it chooses what makes this the tuple of answers, if that is one of
+    /// those that it may choose. So another tracker's choices can be followed, and judged.
+    pub fn prefer(&mut self, reply: Option<Tuple>) {
+        self.draws.want(reply);
     }
 
     /// The latest moment it was told of.

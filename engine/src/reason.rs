@@ -238,6 +238,20 @@ reasons! {
     "clash-resolved" ClashResolved {} "an identical entry was confirmed first; the packet joins it",
         "linux 6.18 net/netfilter/nf_conntrack_core.c nf_ct_resolve_clash";
 
+    // --- translation -----------------------------------------------------------------------------------------
+    /// Of a packet that is to be translated there must be as much of the transport header as holds what is changed.
+    "nat-header" NatHeader {} "what is to be translated does not lie in the packet: dropped",
+        "linux 6.18 net/netfilter/nf_nat_proto.c l4proto_manip_pkt";
+    /// Where there is translation an ICMP error must be intact, and no redirect about a connection that is translated.
+    "nat-error" NatError {} "this ICMP error is damaged, or cannot be translated: dropped",
+        "linux 6.18 net/netfilter/nf_nat_proto.c nf_nat_icmp_reply_translation";
+    /// `masquerade` and `redirect` need an address of the interface, and what is translated a way to go.
+    "nat-no-address" NatNoAddress {} "the interface has no address to translate to: dropped",
+        "linux 6.18 net/netfilter/nf_nat_masquerade.c nf_nat_masquerade_ipv4";
+    /// A masqueraded connection that leaves by another interface ends: its answers would not come back.
+    "nat-interface" NatInterface {} "masqueraded for another interface: the connection ends, the packet is dropped",
+        "linux 6.18 net/netfilter/nf_nat_core.c nf_nat_oif_changed";
+
     // --- TCP -------------------------------------------------------------------------------------------------
     /// A TCP header takes 20 bytes.
     "tcp-truncated" TcpTruncated { length: u32 } "{length} bytes are no TCP header, which takes 20", TCP;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::defrag::SavedDefrag;
 use crate::event::Event;
+use crate::nat::Draws;
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::Sysctls;
 use crate::table::SavedTable;
@@ -62,6 +63,7 @@ pub struct State {
     pub(crate) table: SavedTable,
     pub(crate) defrag: SavedDefrag,
     pub(crate) events: VecDeque<Event>,
+    pub(crate) draws: Draws,
 }
 
 /// Why a state cannot be restored.

@@ -12,7 +12,8 @@ impl Engine {
     /// All that it holds, as a value.
     pub fn save(&self) -> State {
         // Whoever adds a field decides here whether it is kept.
-        let Engine { rules, now, tick_ends: _, table, defrag, listening, events, due: _ } = self;
+        let Engine { rules, now, tick_ends: _, table, defrag, listening, events, due: _, draws, ended: _ } =
+            self;
         State {
             version: State::VERSION,
             profile: rules.profile.name.to_owned(),
@@ -23,6 +24,7 @@ impl Engine {
             table: SavedTable::of(table),
             defrag: SavedDefrag::of(defrag),
             events: events.clone(),
+            draws: draws.clone(),
         }
     }
 
@@ -55,6 +57,8 @@ impl Engine {
             listening: state.listening,
             events: state.events.clone(),
             due: Vec::new(),
+            draws: state.draws.clone(),
+            ended: None,
         })
     }
 }

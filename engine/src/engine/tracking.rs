@@ -211,6 +211,7 @@ impl Engine {
             Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
             Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());
+                self.keep_ended(slot);
                 return self.destroy(slot, self.now);
             }
             Decision::Reopen => {
@@ -285,7 +286,7 @@ impl Engine {
         let counters = self.rules.sysctls.is_on(Knob::Acct).then(|| [Counter::default(); 2]);
         let timestamps = self.rules.sysctls.is_on(Knob::Timestamp).then(Stamps::default);
         (counters.is_some() || timestamps.is_some())
-            .then(|| Box::new(Extra { counters, timestamps, master: None }))
+            .then(|| Box::new(Extra { counters, timestamps, ..Extra::default() }))
     }
 
     /// The table is full: of a few neighbouring buckets, the first that holds any loses all its entries that are not
@@ -300,7 +301,9 @@ impl Engine {
             let bucket = (first + step) % buckets;
             let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).collect();
             victims.retain(|&slot| !self.table.conn(slot).status.has(Status::ASSURED));
+            // One that is translated lies in two places.
             victims.sort_unstable();
+            victims.dedup();
             if !victims.is_empty() {
                 for slot in victims {
                     self.destroy(slot, self.now);
@@ -367,10 +370,14 @@ impl Engine {
         }
     }
 
-    /// A confirmed connection that holds this one's tuples.
+    /// A confirmed connection that holds one of this one's tuples: a translated one's second is not looked up before.
     fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         let conn = self.table.conn(slot);
-        self.table.find(hash, &conn.tuples[0], conn.zone).map(|found| found.slot)
+        let found = self.table.find(hash, &conn.tuples[0], conn.zone).or_else(|| {
+            let other = self.table.other_hash_of(slot, hash)?;
+            self.table.find(other, &conn.tuples[1], conn.zone)
+        });
+        found.map(|found| found.slot)
     }
 
     /// Two packets of one new flow were tracked before the first was confirmed.

@@ -2,7 +2,7 @@
 //!
 //! Source: linux 6.18 net/netfilter/nf_tables_core.c `nft_do_chain`.
 
-use super::statement::{Match, Policy, Source, Statement, Target, Test, With};
+use super::statement::{Match, Policy, Source, Statement, Target, Test, Translation, With};
 use super::view::View;
 use super::words::Field;
 use super::{Chain, Rule};
@@ -57,6 +57,8 @@ pub(crate) enum Verdict {
     /// By which rule, in its words.
     Drop(String),
     Reject(With, String),
+    /// To what a rule translates it, and then it goes on.
+    Translate(Translation, String),
 }
 
 /// Runs a chain over a packet. A rule that compares something that is not there ends there.
@@ -84,6 +86,12 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
                 Statement::Accept => return Verdict::Accept,
                 Statement::Drop => return Verdict::Drop(rule.to_string()),
                 Statement::Reject(with) => return Verdict::Reject(*with, rule.to_string()),
+                Statement::Translate(translation) => {
+                    let is_for = |family| family == passing.view.datagram.family;
+                    if translation.family.is_none_or(is_for) {
+                        return Verdict::Translate(*translation, rule.to_string());
+                    }
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::run::{Style, located};
 use super::{Error, Exit, Tone};
 use crate::paint::{Paint, Role};
-use crate::scenario::{Aftermath, Keep, Plan, Record, Verdict, diagnose, mermaid, sequence};
+use crate::scenario::{Aftermath, Keep, Plan, Record, Verdict, diagnose};
 use crate::suite::{File, Suite};
 use crate::target::Target;
 
@@ -27,6 +27,7 @@ pub(super) fn run(
 ) -> Result<Exit, Error> {
     let identity = target.identity();
     let plans = Suite::plans(files, identity.hz).map_err(|error| located(error, tone))?;
+    let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.taken_by(target)).collect();
     let paint = Paint::new(tone.colors_stdout());
     let mut out = anstream::stdout().lock();
     let (mut passed, mut failed, mut nanos) = (0, 0, 0_u64);
@@ -43,13 +44,11 @@ pub(super) fn run(
         let keep = Keep { events: look.twice, captures: folder.as_deref() };
         let (record, aftermath) = once(plan, target, keep);
         nanos = nanos.saturating_add(record.time.as_nanos());
-        match look.trace {
-            Some(Style::Text) => {
+        if let Some(style) = look.trace {
+            if style == Style::Text {
                 writeln!(out, "{}", paint.over(Role::Good, &plan.id.to_string()))?;
-                writeln!(out, "{}", sequence(plan, &record, paint))?;
             }
-            Some(Style::Mermaid) => writeln!(out, "%% {}\n{}", plan.id, mermaid(plan, &record))?,
-            None => {}
+            writeln!(out, "{}", style.draw(plan, &record, paint))?;
         }
         let mut is_fine = match plan.verdict(&record) {
             Verdict::Passed => true,

@@ -44,6 +44,8 @@ pub fn explain_plan(
     profile: &'static Profile,
     only: Option<u64>,
 ) -> Result<u64, Stopped> {
+    // What hosts did is known once they have acted.
+    let plan = &plan.clone().taped(profile);
     let mut target = Reference::new(profile);
     target.begin(plan.config())?;
     let mut explainer = Explainer::default();

@@ -159,6 +159,7 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         verdict: seen.verdict,
         why,
         sent: Vec::new(),
+        left: None,
         events: Vec::new(),
         entries: Some(entries),
         broken: None,
@@ -246,7 +247,7 @@ fn grounds(cause: &Cause, worlds: &[(usize, Traced, Record)], suite: &Suite) -> 
         cause: cause.to_string(),
         slug: cause.rule.clone(),
         worlds: sorted.iter().map(|(index, ..)| plan(*index).id.to_string()).collect(),
-        packets: ended.plan.packets(),
+        packets: ended.packets(),
         packet: steps
             .iter()
             .find(|step| step.line == line)

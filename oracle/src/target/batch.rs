@@ -4,6 +4,7 @@
 use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::translated::Translated;
 use super::{Arrival, Ask, Config, Entry, Happening, Play, Played, Refusal, Said, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
@@ -39,6 +40,9 @@ pub struct Sight {
     pub verdict: Verdict,
     /// What rules sent in return.
     pub sent: Vec<Sent>,
+    /// The packet as it left, where translation has changed it.
+    #[serde(default)]
+    pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
     /// What its listeners were told since the packet before, in order.
@@ -56,6 +60,7 @@ impl Sight {
             class: Class::Discarded,
             verdict: Verdict::Drop,
             sent: Vec::new(),
+            left: None,
             why: None,
             events: Vec::new(),
             entries: None,
@@ -78,18 +83,36 @@ impl Reading {
     pub(super) fn world<T: Target + ?Sized>(
         self,
         target: &mut T,
+        batch: &Batch,
         arrivals: &[Arrival],
     ) -> Result<Vec<Sight>, Refusal> {
+        self.world_prepared(target, batch, arrivals, &mut |_, _| {})
+    }
+
+    /// The same, where something is told to the target before each packet, which is known by its number.
+    pub(super) fn world_prepared<T: Target + ?Sized>(
+        self,
+        target: &mut T,
+        batch: &Batch,
+        arrivals: &[Arrival],
+        prepare: &mut dyn FnMut(&mut T, usize),
+    ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
-        for (index, arrival) in arrivals.iter().enumerate() {
+        let mut translated = Translated::new(&batch.config.routes);
+        for (index, story) in arrivals.iter().enumerate() {
+            let turned = translated.turned(story);
+            let arrival = turned.as_ref().unwrap_or(story);
             let mut events = target.advance(arrival.at)?;
+            prepare(target, index);
             let observation = target.packet(arrival)?;
+            translated.saw(story, arrival, &observation);
             events.extend(observation.events);
             let is_read = self.after(index, arrivals.len());
             sights.push(Sight {
                 class: observation.class,
                 verdict: observation.verdict,
                 sent: observation.sent,
+                left: observation.left,
                 why: observation.why,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },
@@ -107,7 +130,7 @@ pub(super) fn one_by_one<T: Target + ?Sized>(
 ) -> Result<Vec<Vec<Sight>>, Refusal> {
     let world = |arrivals: &Vec<Arrival>| {
         target.begin(&batch.config)?;
-        let sights = batch.reading.world(target, arrivals)?;
+        let sights = batch.reading.world(target, batch, arrivals)?;
         target.end();
         Ok(sights)
     };
@@ -146,6 +169,7 @@ fn sights(played: Played, packets: usize) -> Vec<Sight> {
                     class: seen.class,
                     verdict: seen.verdict,
                     sent: seen.sent,
+                    left: seen.left,
                     why: seen.why,
                     events,
                     entries: None,

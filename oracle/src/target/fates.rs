@@ -41,6 +41,10 @@ impl Fates {
         if config.rules.is_empty() {
             return Ok(None);
         }
+        if config.rules.translates() {
+            let what = "a target without rules of its own cannot be told how they translate";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         let mut reference = Reference::new(profile);
         // A setting that the reference does not take, the target may: it says so itself.
         let settings = Vec::new();
@@ -103,6 +107,7 @@ impl Told {
             verdict: Verdict::Drop,
             by: None,
             sent: Vec::new(),
+            left: None,
             attached: false,
             why: None,
             entry: None,

@@ -21,7 +21,7 @@ mod mortal;
 pub mod ovs;
 mod play;
 mod reference;
-#[cfg(target_os = "linux")]
+pub(crate) mod translated;
 mod whose;
 pub(crate) mod words;
 
@@ -105,6 +105,15 @@ pub trait Target {
     /// When the worlds cannot be made as asked for, or the target breaks.
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
         batch::one_by_one(self, batch)
+    }
+
+    /// As [`Target::batch`]; where it chooses at random it chooses what another target has chosen in the same worlds, if it
+    /// may.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn batch_like(&mut self, batch: &Batch, _other: &[Vec<Sight>]) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.batch(batch)
     }
 
     /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
@@ -338,6 +347,10 @@ pub struct Arrival {
     pub zone: u16,
     /// The mark that a rule gives its connection, for targets without rules of their own.
     pub mark: Option<u32>,
+    /// It answers others of its world, or quotes one: its ends follow from those with which they left, where they were
+    /// translated.
+    #[serde(default)]
+    pub follows: bool,
 }
 
 /// Which hooks a packet passes.
@@ -391,6 +404,9 @@ pub struct Observation {
     pub sent: Vec<Sent>,
     /// Whether the packet is attached to `entry`.
     pub attached: bool,
+    /// The packet as it left, where translation has changed it, with the hop limit with which it came.
+    #[serde(default)]
+    pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
     /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use conntruth_engine::{
     Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
-    Packet, Passage, Profile, Route, Status, Time, Verdict, Walk,
+    Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
 use super::host;
+use super::whose;
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
     Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
@@ -153,6 +154,7 @@ impl Reference {
             attached: outcome.attached,
             by: None,
             sent: Vec::new(),
+            left: None,
             why: Some(Why::Reason(outcome.reason)),
             entry,
             destroyed,
@@ -175,7 +177,7 @@ impl Target for Reference {
                 protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                 sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
                 helpers: Vec::new(),
-                nat: false,
+                nat: true,
                 zones: true,
                 own_host: true,
                 rules: Rules::Own,
@@ -216,7 +218,13 @@ impl Target for Reference {
             verdict: answer.verdict,
         });
         let observed = self.observed(walk.outcome);
-        Ok(Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), ..observed })
+        Ok(Observation {
+            verdict: walk.verdict,
+            by: walk.by,
+            sent: sent.collect(),
+            left: walk.left,
+            ..observed
+        })
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
@@ -242,14 +250,38 @@ impl Target for Reference {
             self.engine.clone_from(&fresh);
             self.known.clear();
             self.waiting.clear();
-            batch.reading.world(self, arrivals)
+            batch.reading.world(self, batch, arrivals)
         };
         batch.worlds.iter().map(world).collect()
+    }
+
+    fn batch_like(&mut self, batch: &Batch, other: &[Vec<Sight>]) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.begin(&batch.config)?;
+        let (fresh, firewall) = (self.engine.clone(), self.firewall.clone());
+        let mut all = Vec::with_capacity(batch.worlds.len());
+        for (arrivals, sights) in batch.worlds.iter().zip(other) {
+            self.engine.clone_from(&fresh);
+            self.firewall.clone_from(&firewall);
+            self.known.clear();
+            self.waiting.clear();
+            let mut prepare = |target: &mut Reference, index: usize| {
+                target.engine.prefer(sights.get(index).and_then(|sight| chosen(sight, &arrivals[index])));
+            };
+            all.push(batch.reading.world_prepared(self, batch, arrivals, &mut prepare)?);
+        }
+        Ok(all)
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         Ok(self.engine.conns().map(|conn| self.entry(&conn)).collect())
     }
+}
+
+/// The tuple of answers that a packet has led to: that of the entry which it has made.
+fn chosen(sight: &Sight, arrival: &Arrival) -> Option<Tuple> {
+    let tuple = whose::tuple(&arrival.bytes)?;
+    let made = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
+    made.filter(|entry| entry.original == tuple).map(|entry| entry.reply).next_back()
 }
 
 fn happening(event: &Event, hz: u32) -> Happening {

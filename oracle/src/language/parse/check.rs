@@ -23,7 +23,7 @@ pub(super) type Body<'b> = &'b mut dyn FnMut() -> Parse<Lines>;
 /// The words that begin a check.
 pub(super) const CHECKS: &[&str] = &[
     "table", "entry", "no", "count", "counter", "states", "classes", "events", "expires", "believe", "took",
-    "answered", "found", "hops", "sockets", "disagree",
+    "answered", "resolved", "found", "hops", "sockets", "disagree",
 ];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.

@@ -89,8 +89,8 @@ pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
 
 /// Whether a line that begins with this word stands at the margin, for `fmt`.
 pub(super) fn is_left_word(word: &str) -> bool {
-    let is_later =
-        later::line(word).is_some() || matches!(word, "stack" | "router" | "route" | "limit" | "link");
+    let is_later = later::line(word).is_some()
+        || matches!(word, "stack" | "network" | "router" | "route" | "limit" | "link");
     HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || matches!(word, "each" | "for")
 }
 

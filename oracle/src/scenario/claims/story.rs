@@ -23,7 +23,6 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         return Ok(Found { mismatches: vec![Mismatch::unseen(span, what)], until, hidden: true });
     }
     let mismatches = match check.itself() {
-        // Hosts are asked where they are.
         Check::For { .. } | Check::Host(_) => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
@@ -81,7 +80,9 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
     let shows = &abilities.shows;
     let (is_shown, what) = match check {
-        Check::For { .. } | Check::Host(_) => (true, ""),
+        Check::For { .. } => (true, ""),
+        // Hosts are asked where they are; here is only what they sent.
+        Check::Host(_) => (false, "what hosts know: they act only where it answers step by step"),
         Check::Counter { .. } => (abilities.rules == Rules::Own, "what rules count"),
         Check::Table(_)
         | Check::Entry(_)

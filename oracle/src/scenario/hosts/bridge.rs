@@ -117,6 +117,7 @@ impl Bridge {
             notrack: false,
             zone: 0,
             mark: None,
+            follows: false,
             bytes,
         };
         if let Some(said) = said {
@@ -137,7 +138,7 @@ impl Bridge {
             passed = verdict == Verdict::Accept && !pieces.is_empty();
             match (way.to, way.error) {
                 (Some(edge), _) if passed => self.leave(&site, from, edge, pieces),
-                (None, Some(error)) if observation.verdict == Verdict::Accept => {
+                (None, Some(error)) if observation.by.is_none() => {
                     self.letters.borrow_mut().incoming.push_front((Edge::Local, error));
                 }
                 _ => {}

@@ -11,13 +11,17 @@
 
 mod bridge;
 mod cast;
+mod deeds;
 mod judge;
 mod net;
+mod steps;
+mod tape;
 mod words;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Class, CtInfo, Direction, Time};
 use conntruth_sim::capture::Recorder;
 use conntruth_sim::host::TcpState;
 use conntruth_sim::link::Fault;
@@ -27,9 +31,9 @@ use conntruth_sim::{Chain, World as Net};
 
 use crate::language::Message;
 use crate::language::ast::claim::{Check, Claims};
-use crate::language::ast::host::{Cable, CableWord, Goal, Run};
+use crate::language::ast::host::{Cable, CableWord};
 use crate::language::ast::packet::Way;
-use crate::language::ast::{Action, Name, Span};
+use crate::language::ast::{Action, Span};
 use crate::target::{Arrival, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch};
@@ -37,7 +41,7 @@ use super::plan::{Act, Move, Plan, Sent, deadline};
 use super::run::{Record, Seen, World};
 
 use bridge::Bridge;
-use cast::{Cast, Kind, Part};
+use cast::Cast;
 
 /// How long a step with claims waits for its packets.
 const PATIENCE: u64 = 600 * 1_000_000_000;
@@ -86,30 +90,27 @@ pub struct Keep<'a> {
 impl Plan {
     /// Whether hosts act in it.
     pub fn has_hosts(&self) -> bool {
-        !self.story().stack.is_empty()
+        !self.is_tape && !self.story().stack.is_empty()
     }
 
-    /// Whether a world can be made of the heading.
-    pub(super) fn try_world(&self) -> Result<(), Box<Message>> {
+    /// Whether a world can be made of the heading; the hosts that the tracker reaches by another interface than their
+    /// addresses say.
+    pub(super) fn try_world(&self) -> Result<Vec<(IpAddr, String)>, Box<Message>> {
         let net = net::world(self.story(), &self.talks.places)?;
         for step in &self.story().steps {
-            if let Action::Cable(cable) = &step.action {
-                net::port(&net, cable)?;
+            match &step.action {
+                Action::Cable(cable) => drop(net::port(&net, cable)?),
+                Action::Deed(deed) => net::reaches(&net, &self.talks.places, deed, step.action_span)?,
+                _ => {}
             }
         }
-        Ok(())
+        Ok(net::strays(&net, &self.talks.places))
     }
 
     /// Runs a plan with hosts in a fresh world of `target`.
     pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
         let identity = target.identity();
         let mut record = Record::new(self, &identity);
-        if target.is_played() {
-            let what =
-                format!("{} is not asked step by step, so it cannot stand between hosts", identity.name);
-            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
-            return (record, Aftermath::default());
-        }
         let mut net = match net::world(self.story(), &self.talks.places) {
             Ok(net) => net,
             Err(message) => {
@@ -217,13 +218,16 @@ impl<'p> Live<'p, '_> {
                 nominal = deadline(step.at, after.value.nanos(plan.tick), plan.tick).as_nanos();
             }
             let at = self.net.now().saturating_add(after);
-            let made = self.pass(after).and_then(|()| self.step(index, step));
+            let waited = self.pass(after);
+            let lead = self.passed.len();
+            let made = waited.and_then(|()| self.step(index, step));
             let passed = std::mem::take(&mut self.passed);
             let before = std::mem::take(&mut self.before);
             if let Some(seen) = self.record.seen.get_mut(index) {
-                (seen.passed, seen.before, seen.at) = (passed, before, Some(Time(at)));
+                (seen.passed, seen.lead, seen.before, seen.at) = (passed, lead, before, Some(Time(at)));
             } else {
-                self.record.seen.push(Seen { before, passed, at: Some(Time(at)), ..Seen::default() });
+                let at = Some(Time(at));
+                self.record.seen.push(Seen { before, passed, lead, at, ..Seen::default() });
             }
             self.record.time = Time(self.net.now());
             if let Err(stopped) = made {
@@ -316,8 +320,32 @@ impl<'p> Live<'p, '_> {
         let Some(handed) = self.bridge.hand_over(self.target, like)? else { return Ok(false) };
         let passed = self.told(handed);
         self.world.noted(passed.talk, true, &passed.observation);
+        self.translated(&passed);
         self.passed.push(passed);
         Ok(true)
+    }
+
+    /// The flow of a packet whose addresses are translated, by the entry that it carries.
+    fn by_entry(&self, observation: &Observation) -> Option<(usize, Way)> {
+        let entry = observation.entry.as_ref().filter(|_| observation.attached)?;
+        let Class::Tracked(info) = observation.class else { return None };
+        let talk = (0..self.plan.talks.talks.len()).find(|at| claims::is_of(entry, self.plan.talk(*at)))?;
+        let way = if info.direction() == Direction::Original { Way::Forth } else { Way::Back };
+        let is_about = matches!(info, CtInfo::Related | CtInfo::RelatedReply);
+        (!is_about).then_some((talk, way))
+    }
+
+    /// The other side of a connection may know it by other addresses: the tracker says which.
+    fn translated(&mut self, passed: &Passed) {
+        let (Some(talk), Some(entry)) = (passed.talk, &passed.observation.entry) else { return };
+        // Where the other side began it, or a tracker has picked it up from there, nothing is translated.
+        if entry.original != self.plan.talk(talk).tuple() {
+            return;
+        }
+        let Some(far) = words::ends_of(&entry.reply) else { return };
+        let places = &self.plan.talks.places;
+        let name = || places.name_of(far.0.ip()).map_or_else(|| far.0.ip().to_string(), str::to_owned);
+        self.cast.translated(talk, far, name);
     }
 
     /// A packet with who sent it to whom, in words.
@@ -327,6 +355,7 @@ impl<'p> Live<'p, '_> {
         let name = |address| places.name_of(address).map_or_else(|| address.to_string(), str::to_owned);
         let header = Header::read(&arrival.bytes);
         let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
+        let found = found.or_else(|| self.by_entry(&observation));
         let wanted = header.as_ref().and_then(|header| self.is_wanted(header, &arrival.bytes));
         let (from, to) = header
             .as_ref()
@@ -357,8 +386,7 @@ impl<'p> Live<'p, '_> {
             (Act::Set(setting), _) => Ok(self.target.set(setting)?),
             (Act::Check, _) => self.check(index, step),
             (Act::Live, Action::Deed(deed)) => {
-                let talk = deed.flow.map(|flow| plan.talk(flow));
-                let done = self.cast.act(&mut self.net, &plan.talks.places, talk, deed);
+                let done = self.cast.act(&mut self.net, plan, deed);
                 done.map_err(Stopped::Wrong)?;
                 match claims {
                     Some(claims) => self.claimed(index, step, claims, 0),
@@ -437,87 +465,5 @@ impl<'p> Live<'p, '_> {
             Err(silence) => self.record.silent(span, silence)?,
         }
         Ok(())
-    }
-
-    fn run(&mut self, index: usize, span: Span, run: &Run) -> Result<(), Stopped> {
-        match run {
-            Run::For(length) => self.pass(length.nanos(self.plan.tick)),
-            Run::Quiet => {
-                while self.bridge.has_mail() || self.net.next_at().is_some() {
-                    let until = self.net.next_at().unwrap_or(self.net.now());
-                    self.run_to(until, |_| false)?;
-                }
-                Ok(())
-            }
-            Run::Until(name, goal) => {
-                let part = self.cast.part(Some(name)).map_err(Stopped::Wrong)?.clone();
-                loop {
-                    if self.has_come(&part, *goal) {
-                        return Ok(());
-                    }
-                    let Some(next) = self.net.next_at() else { break };
-                    if self.run_to(next, |live| live.has_come(&part, *goal))? {
-                        return Ok(());
-                    }
-                }
-                let got = "nothing more is going to happen";
-                self.record
-                    .fail(index, vec![Mismatch::new(span, format!("`{}` to be {goal}", name.value), got)]);
-                Ok(())
-            }
-        }
-    }
-
-    fn has_come(&self, part: &Part, goal: Goal) -> bool {
-        let talked =
-            (part.kind == Kind::Tcp).then(|| self.cast.talked(&self.net, part, &part.host)).flatten();
-        let summary = self.net.summary(part.app);
-        match goal {
-            Goal::Open => talked.is_some_and(|talked| talked.opened.is_some()),
-            Goal::Closed if part.kind == Kind::Tcp => {
-                talked.is_some_and(|talked| talked.ended.is_some()) || summary.trouble.is_some()
-            }
-            Goal::Gone => {
-                [&part.host, &part.peer.0].iter().all(|host| cast::socket(&self.net, host, part).is_none())
-            }
-            Goal::Closed | Goal::Done => summary.is_done,
-        }
-    }
-
-    fn cable(&mut self, cable: &Cable) -> Result<(), Stopped> {
-        let port = net::port(&self.net, cable).map_err(|message| Stopped::Wrong(message.title))?;
-        let now = self.net.now();
-        for word in &cable.words {
-            match word {
-                CableWord::Fault(fault) => {
-                    let added = self.net.add_fault(port, fault.clone());
-                    added.map_err(|error| Stopped::Wrong(error.to_string()))?;
-                }
-                CableWord::Cut(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, true),
-                CableWord::Restore(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, false),
-                _ => {
-                    let what =
-                        "a cable is what it is: latency, bandwidth and MTU are said before the first step";
-                    return Err(Stopped::Wrong(what.to_owned()));
-                }
-            }
-        }
-        self.pass(0)
-    }
-
-    fn offload(&mut self, flow: Option<&Name>) -> Result<(), Stopped> {
-        let wrong = |error: conntruth_sim::topology::TopologyError| Stopped::Wrong(error.to_string());
-        let Some(flow) = flow else { return self.net.end_offload(net::BOX).map_err(wrong) };
-        let at =
-            self.plan.talks.find(Some(flow), flow.span).map_err(|message| Stopped::Wrong(message.title))?;
-        let talk = self.plan.talk(at);
-        let ends = [0, 1].map(|side| std::net::SocketAddr::new(talk.spots[side].address, talk.ports[side]));
-        let passes = move |_: u64, bytes: &[u8]| {
-            let Some(header) = Header::read(bytes) else { return false };
-            let Some(ports) = header.ports(bytes) else { return false };
-            let (src, dst) = header.ends(ports);
-            [src, dst] == ends || [dst, src] == ends
-        };
-        self.net.offload(net::BOX, passes).map_err(wrong)
     }
 }

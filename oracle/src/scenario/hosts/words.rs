@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use conntruth_engine::Family;
+use conntruth_engine::{Addr, Family, Tuple};
 use conntruth_sim::packet::{Header, TcpHead, protocol, read_icmp_error};
 
 use crate::language::ast::packet::Way;
@@ -39,6 +39,13 @@ pub(super) fn talk_of(plan: &Plan, header: &Header, bytes: &[u8]) -> Option<(usi
         }
         ((header.src, header.dst, ends) == (far, near, [dport, sport])).then_some((index, Way::Back))
     })
+}
+
+/// Both ends of a direction of a connection with ports.
+pub(super) fn ends_of(tuple: &Tuple) -> Option<(SocketAddr, SocketAddr)> {
+    let has_ports = matches!(tuple.protocol, protocol::TCP | protocol::UDP);
+    let end = |address: Addr, port: u16| SocketAddr::new(address.ip(tuple.family), port);
+    has_ports.then(|| (end(tuple.src, tuple.src_id), end(tuple.dst, tuple.dst_id)))
 }
 
 /// Whether a packet is an echo request rather than a reply, and its identifier.

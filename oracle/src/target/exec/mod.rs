@@ -276,6 +276,17 @@ impl Exec {
 
     /// What is missing for a world.
     fn misses(&self, config: &Config) -> Option<Refusal> {
+        let abilities = &self.identity.abilities;
+        if config.rules.translates() && abilities.rules == Rules::Own {
+            let name = &self.identity.name;
+            if !abilities.nat {
+                return Some(Refusal::Unsupported(format!("{name} has no address translation")));
+            }
+            if self.is_played() {
+                let what = "what answers a translated packet depends on how it left";
+                return Some(Refusal::Unsupported(format!("{what}, and {name} takes whole worlds")));
+            }
+        }
         config.settings.iter().find_map(|setting| self.lacks(setting))
     }
 

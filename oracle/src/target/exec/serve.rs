@@ -202,6 +202,7 @@ impl Target for Null {
             attached: false,
             by: None,
             sent: Vec::new(),
+            left: None,
             why: None,
             entry: None,
             destroyed: false,

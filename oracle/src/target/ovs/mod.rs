@@ -280,6 +280,7 @@ impl Ovs {
             verdict: Verdict::Accept,
             by: None,
             sent: Vec::new(),
+            left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
             entry,
@@ -293,7 +294,8 @@ impl Ovs {
 fn frame(arrival: &Arrival) -> Result<rules::Frame<'_>, Refusal> {
     let port = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Forward, Some("inside")) => rules::PORTS[0],
-        (Path::Forward, Some("outside")) => rules::PORTS[1],
+        // By which of them it comes is nothing to its tracker.
+        (Path::Forward, Some("outside" | "dmz")) => rules::PORTS[1],
         (Path::Forward, other) => {
             let name = other.unwrap_or("without a name");
             return Err(Refusal::Unsupported(format!("there is no interface {name}")));

@@ -82,6 +82,7 @@ pub(in crate::target::exec) fn arrival(packet: wire::Packet) -> ours::Arrival {
         notrack: packet.notrack,
         zone: packet.zone,
         mark: packet.mark,
+        follows: false,
     }
 }
 
