@@ -5,7 +5,9 @@ use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::translated::Translated;
-use super::{Arrival, Ask, Config, Entry, Happening, Play, Played, Refusal, Said, Sent, Target, Why};
+use super::{
+    Arrival, Ask, Config, Entry, Expected, Happening, Play, Played, Refusal, Said, Sent, Target, Why,
+};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +47,14 @@ pub struct Sight {
     pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What a helper made of it, or that it was expected, where the target says.
+    pub help: Option<conntruth_engine::Reason>,
     /// What its listeners were told since the packet before, in order.
     pub events: Vec<Happening>,
     /// All entries of its world after the packet, oldest first; none where they were not read.
     pub entries: Option<Vec<Entry>>,
+    /// All that its world expects after the packet; none where that was not read, or no rule assigns a helper.
+    pub expected: Option<Vec<Expected>>,
     /// How the target broke at this packet, if it did: then nothing else here is true, and there is no other packet.
     pub broken: Option<String>,
 }
@@ -64,6 +70,8 @@ impl Sight {
             why: None,
             events: Vec::new(),
             entries: None,
+            expected: None,
+            help: None,
             broken: Some(how),
         }
     }
@@ -98,6 +106,7 @@ impl Reading {
         prepare: &mut dyn FnMut(&mut T, usize),
     ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
+        let has_helpers = !batch.config.rules.helpers().is_empty();
         let mut translated = Translated::new(&batch.config.routes);
         for (index, story) in arrivals.iter().enumerate() {
             let turned = translated.turned(story);
@@ -114,8 +123,10 @@ impl Reading {
                 sent: observation.sent,
                 left: observation.left,
                 why: observation.why,
+                help: observation.help,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },
+                expected: if is_read && has_helpers { Some(target.expectations()?) } else { None },
                 broken: None,
             });
         }
@@ -147,10 +158,12 @@ pub(super) fn played<T: Target + ?Sized>(target: &mut T, batch: &Batch) -> Resul
 
 fn play(batch: &Batch, arrivals: &[Arrival]) -> Play {
     let mut asks = Vec::with_capacity(arrivals.len() * 3);
+    let has_helpers = !batch.config.rules.helpers().is_empty();
     for (index, arrival) in arrivals.iter().enumerate() {
         asks.extend([Ask::Advance(arrival.at), Ask::Packet(arrival.clone())]);
         if batch.reading.after(index, arrivals.len()) {
             asks.push(Ask::Table);
+            asks.extend(has_helpers.then_some(Ask::Expectations));
         }
     }
     Play { config: batch.config.clone(), asks }
@@ -171,8 +184,10 @@ fn sights(played: Played, packets: usize) -> Vec<Sight> {
                     sent: seen.sent,
                     left: seen.left,
                     why: seen.why,
+                    help: seen.help,
                     events,
                     entries: None,
+                    expected: None,
                     broken: None,
                 });
             }
@@ -186,7 +201,12 @@ fn sights(played: Played, packets: usize) -> Vec<Sight> {
                 sights.push(Sight::broken(how));
                 break;
             }
-            Said::Done | Said::Expected(_) | Said::Counted(_) => {}
+            Said::Expected(expected) => {
+                if let Some(sight) = sights.last_mut() {
+                    sight.expected = Some(expected);
+                }
+            }
+            Said::Done | Said::Counted(_) => {}
         }
     }
     sights

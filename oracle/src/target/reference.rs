@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
-    Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
+    Outcome, Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
 use super::host;
 use super::whose;
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Fate, Happening, Identity, Observation,
+    Passing, Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -86,9 +86,12 @@ impl Reference {
             Path::Forward | Path::Input => Hook::Prerouting,
             Path::Output | Path::Loopback => Hook::Output,
         };
-        let passage = self.engine.handle(arrival.at, hook, &packet);
+        let mut passage = self.engine.handle(arrival.at, hook, &packet);
         if let Some(mark) = arrival.mark {
             self.engine.mark(&passage, mark);
+        }
+        if let Some(helper) = arrival.helper.as_deref().and_then(Helper::find) {
+            self.engine.assist(&mut passage, &packet, helper);
         }
         match arrival.fate {
             Fate::Passes => self.engine.confirm(arrival.at, passage),
@@ -156,6 +159,7 @@ impl Reference {
             sent: Vec::new(),
             left: None,
             why: Some(Why::Reason(outcome.reason)),
+            help: outcome.help,
             entry,
             destroyed,
             events,
@@ -176,7 +180,7 @@ impl Target for Reference {
                 shows: Shows::ALL,
                 protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                 sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
-                helpers: Vec::new(),
+                helpers: Helper::ALL.iter().map(|helper| helper.name.to_owned()).collect(),
                 nat: true,
                 zones: true,
                 own_host: true,
@@ -237,6 +241,11 @@ impl Target for Reference {
         Ok(self.happened())
     }
 
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        let (now, hz) = (self.engine.now(), self.profile.hz);
+        Ok(self.engine.expectations().map(|expected| Expected::seen(&expected, now, hz)).collect())
+    }
+
     fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
         let counters = self.firewall.iter().flat_map(Firewall::counters);
         Ok(counters.map(|(name, counter)| (name.to_owned(), counter)).collect())
@@ -290,5 +299,6 @@ fn happening(event: &Event, hz: u32) -> Happening {
         kind: event.kind,
         changes: event.changes.names().map(Cow::Borrowed).collect(),
         entry: Entry::seen(&event.conn, event.at, hz),
+        expected: event.expected.as_ref().map(|expected| Box::new(Expected::seen(expected, event.at, hz))),
     }
 }

@@ -117,6 +117,7 @@ impl Bridge {
             notrack: false,
             zone: 0,
             mark: None,
+            helper: None,
             follows: false,
             bytes,
         };

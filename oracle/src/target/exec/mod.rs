@@ -19,7 +19,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Counter, Knob, Profile, Time};
+use conntruth_engine::{Counter, Helper, Knob, Profile, Time};
 
 use super::fates::Fates;
 use super::{
@@ -277,6 +277,11 @@ impl Exec {
     /// What is missing for a world.
     fn misses(&self, config: &Config) -> Option<Refusal> {
         let abilities = &self.identity.abilities;
+        let has = |helper: &Helper| abilities.helpers.iter().any(|name| *name == helper.name());
+        if let Some(helper) = config.rules.helpers().into_iter().find(|helper| !has(helper)) {
+            let (name, helper) = (&self.identity.name, helper.name());
+            return Some(Refusal::Unsupported(format!("{name} has no helper `{helper}`")));
+        }
         if config.rules.translates() && abilities.rules == Rules::Own {
             let name = &self.identity.name;
             if !abilities.nat {

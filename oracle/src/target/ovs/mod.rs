@@ -252,6 +252,10 @@ impl Ovs {
             let what = "a connection gets its mark when it is committed here, and rules may change it later";
             return Err(Refusal::Unsupported(what.to_owned()));
         }
+        if arrival.helper.is_some() {
+            let what = "a helper is not assigned to a connection but named when it is committed, which is not tried here";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         self.pass(arrival.at)?;
         self.knobs.allow_zone(&mut self.control, arrival.zone)?;
         let frame = frame(arrival)?;
@@ -283,6 +287,7 @@ impl Ovs {
             left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
+            help: None,
             entry,
             destroyed,
             events: Vec::new(),
