@@ -145,6 +145,11 @@ fn heard(
     mistakes: &mut Vec<Message>,
 ) {
     let Some(port) = to.port else { return };
+    // Who answers behind a translation is not said by the address.
+    let translates = |rule: &str| rule.starts_with("nat prerouting") || rule.starts_with("nat output");
+    if story.rules.iter().any(|rule| translates(&rule.value.to_string())) {
+        return;
+    }
     let named;
     let name = match &to.host {
         HostRef::Name(name) => name,
