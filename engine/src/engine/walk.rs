@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::tracking::{Arrived, Way, is_verified, unattached};
 use crate::event::EventKind;
+use crate::helper::Helper;
 use crate::outcome::{Class, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::{Checksum, Packet};
 use crate::reason::Reason;
@@ -98,6 +99,8 @@ pub struct Treatment {
     pub zone: u16,
     /// The mark that its connection took.
     pub mark: Option<u32>,
+    /// The helper that it was assigned.
+    pub helper: Option<Helper>,
     /// It was ended by a rule, or behind the rules, before it could be confirmed.
     pub dropped: bool,
     /// What a rule sent in return has changed a connection: a TCP reset closes that of the packet it answers, and what
@@ -514,6 +517,7 @@ impl Engine {
             && let Some(slot) = self.attached(&outcome)
         {
             self.assign(slot, helper);
+            travel.treatment.helper = Some(helper);
         }
     }
 

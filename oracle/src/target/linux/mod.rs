@@ -111,6 +111,7 @@ impl Linux {
                     own_host: true,
                     rules: Rules::Own,
                     marks: true,
+                    slack: Time::ZERO,
                 },
             },
             patience,

@@ -144,6 +144,7 @@ pub(in crate::target::exec) fn seen(seen: ours::Observation) -> wire::Seen {
             ours::Why::Said(words) => words,
         }),
         by: seen.by,
+        left: seen.left.map(wire::Hex),
         sent: seen
             .sent
             .into_iter()
