@@ -154,7 +154,6 @@ pub(in crate::target::exec) fn seen(seen: ours::Observation) -> wire::Seen {
                 verdict: our_verdict(sent.verdict),
             })
             .collect(),
-        left: seen.left.map(wire::Hex),
         events: our_events(seen.events),
     }
 }
