@@ -28,7 +28,7 @@ impl Engine {
         travel: &mut Travel<'_>,
         outcome: &mut Outcome,
     ) -> bool {
-        let announced = match self.read(slot, &travel.datagram(), outcome) {
+        let announced = match self.let_read(slot, &travel.datagram(), outcome) {
             Advice::Nothing => return true,
             Advice::Pass(reason) => {
                 outcome.help = Some(reason);

@@ -69,7 +69,7 @@ impl Engine {
     /// Source: linux 6.18 net/netfilter/nf_conntrack_proto.c `nf_confirm`.
     #[cold]
     pub(super) fn help(&mut self, slot: u32, datagram: &Datagram<'_>, outcome: &mut Outcome) -> bool {
-        match self.read(slot, datagram, outcome) {
+        match self.let_read(slot, datagram, outcome) {
             Advice::Nothing => true,
             Advice::Pass(reason) => {
                 outcome.help = Some(reason);
@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// What a connection's helper makes of a packet.
-    pub(super) fn read(&mut self, slot: u32, datagram: &Datagram<'_>, outcome: &Outcome) -> Advice {
+    pub(super) fn let_read(&mut self, slot: u32, datagram: &Datagram<'_>, outcome: &Outcome) -> Advice {
         let Class::Tracked(info) = outcome.class else { return Advice::Nothing };
         let Ok(part) = ip::transport(datagram) else { return Advice::Nothing };
         let loose = self.rules.sysctls.is_on(Knob::FtpLoose);

@@ -153,6 +153,8 @@ pub struct Allowed {
     pub clock: Clock,
     /// Whether settings may be other than the defaults.
     pub settings: bool,
+    /// Those that may, where not all.
+    pub knobs: Option<Vec<Knob>>,
     /// Whether every batch has rules, where it may.
     pub rules: bool,
 }
@@ -164,6 +166,7 @@ impl Default for Allowed {
             features: Features::ALL,
             clock: Clock::Free,
             settings: true,
+            knobs: None,
             rules: false,
         }
     }
@@ -191,7 +194,9 @@ impl Setup {
         let read = dialogues > 0 && (plain == 0 || choices.below(6) == 5);
         let is_possible = allowed.clock != Clock::Still && !ageable(allowed, read).is_empty();
         let timed = is_possible && choices.below(often) == 0;
-        let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        let mut settings =
+            if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        settings.retain(|setting| allowed.knobs.as_ref().is_none_or(|all| all.contains(&setting.knob.value)));
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
         let rules = match (read, ruled) {
             (true, _) => dialogue::assigning(choices, allowed.protocols),

@@ -220,7 +220,7 @@ impl Talks {
     /// When a host is unknown or has no address of the family.
     fn spelled<'p>(&mut self, said: &'p Packet, span: Span) -> Result<Cow<'p, Packet>, Box<Message>> {
         let mut packet = Cow::Borrowed(said);
-        if !said.body.has_addresses() {
+        if said.body.pieces().is_empty() {
             return Ok(packet);
         }
         let family = self.family(said, span)?;

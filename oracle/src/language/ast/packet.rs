@@ -126,8 +126,8 @@ pub enum Body {
 }
 
 impl Body {
-    /// Whether it carries a text with addresses in it.
-    pub fn has_addresses(&self) -> bool {
+    /// The parts of a text with addresses in it, where it carries one.
+    pub fn pieces(&self) -> &[Piece] {
         let payload = match self {
             Body::Tcp(tcp) => &tcp.payload,
             Body::Udp(udp) | Body::UdpLite(udp) => &udp.payload,
@@ -136,7 +136,10 @@ impl Body {
             Body::Other { payload, .. } => payload,
             Body::Sctp(_) | Body::Raw(_) | Body::Again(_) => &None,
         };
-        matches!(payload, Some(Payload::Text(_)))
+        match payload {
+            Some(Payload::Text(pieces)) => pieces,
+            _ => &[],
+        }
     }
 
     /// What it carries, where it carries one thing; none where the rest of it is all there is.

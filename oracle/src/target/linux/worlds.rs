@@ -801,6 +801,7 @@ impl World {
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
             expected: (read && has_helpers).then(|| self.expectations(jiffies)),
+            broken: None,
         }
     }
 }
