@@ -250,6 +250,7 @@ impl Engine {
     pub fn walk(&mut self, now: Time, firewall: &mut Firewall, journey: &Journey<'_>) -> Walk {
         self.handle_timeouts(now);
         self.ended = None;
+        firewall.set_now(now);
         let mut sent = Vec::new();
         let way = Way::Into(journey.route.hooks()[0]);
         let whole: Vec<u8>;
