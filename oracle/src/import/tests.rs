@@ -133,7 +133,7 @@ fn other_protocols_and_errors_have_words() {
             ],
         ),
         (
-            "family 6\nflow tcp client:1 > server:2\nA: > S\nserver > client icmp too-big rest 1280 quote A\n",
+            "family 6\nflow tcp client:1 > server:2\nA: > S\nserver > client icmp unreachable too-big rest 1280 quote A\n",
             &["rest 1280 quote ([fd00:a::1]:1 > [fd00:b::1]:2 tcp ", "related"],
         ),
     ];
