@@ -286,7 +286,7 @@ impl Writer<'_, '_, '_> {
     }
 
     /// Something that should not stand in a line.
-    fn mistake(&mut self, pieces: &mut Vec<Piece>) {
+    fn mistake(&mut self, pieces: &mut [Piece]) {
         if pieces.is_empty() {
             return;
         }

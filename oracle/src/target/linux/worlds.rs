@@ -106,6 +106,9 @@ struct World {
     left: Option<Vec<u8>>,
 }
 
+/// What ends at a moment: entries by the requests that read them, expectations by tuple and zone.
+type Stop = (Vec<Vec<u8>>, Vec<(Tuple, u16)>);
+
 /// A timeout that was set, by a packet or by us.
 #[derive(Clone, Copy)]
 struct Set {
@@ -527,7 +530,7 @@ impl Worlds {
     /// Sleeps until worlds are at their moments. Each entry that ends on the way is looked for when it does: a kernel
     /// notices only then, or when it collects.
     fn sleep(&mut self, later: &[(usize, Time)]) -> io::Result<()> {
-        let mut stops: BTreeMap<Instant, (Vec<Vec<u8>>, Vec<(Tuple, u16)>)> = BTreeMap::new();
+        let mut stops: BTreeMap<Instant, Stop> = BTreeMap::new();
         let mut last = None;
         for (world, to) in later {
             let world = &self.worlds[*world];
