@@ -229,8 +229,7 @@ impl Run {
             while under_way.len() > left {
                 if let Some((work, sights, judge)) = under_way.pop_front() {
                     let target = self.judges[judge].sights()?;
-                    let sights =
-                        sights.unwrap_or_else(|| self.reference.batch_like(&work.batch, &target));
+                    let sights = sights.unwrap_or_else(|| self.reference.batch_like(&work.batch, &target));
                     self.take(&work, &sights?, &target)?;
                     tell(&self.sum);
                     if !self.fresh.is_empty() {

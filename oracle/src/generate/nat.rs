@@ -41,13 +41,8 @@ const MATCHES: &[&str] = &[
 ];
 
 /// What a rule does beside.
-const STEPS: &[(u8, &str)] = &[
-    (12, ""),
-    (2, "counter name c"),
-    (1, "ct mark set 1"),
-    (1, "meta mark set 4"),
-    (1, "counter"),
-];
+const STEPS: &[(u8, &str)] =
+    &[(12, ""), (2, "counter name c"), (1, "ct mark set 1"), (1, "meta mark set 4"), (1, "counter")];
 
 /// Addresses to translate to: hosts, the tracker's own, and some that nobody has; ranges small and large.
 #[rustfmt::skip]
@@ -74,13 +69,8 @@ const PORTS: [&str; 12] = [
     "0-5",
 ];
 
-const FLAGS: &[(u8, &str)] = &[
-    (8, ""),
-    (2, "random"),
-    (2, "fully-random"),
-    (3, "persistent"),
-    (1, "random, persistent"),
-];
+const FLAGS: &[(u8, &str)] =
+    &[(8, ""), (2, "random"), (2, "fully-random"), (3, "persistent"), (1, "random, persistent")];
 
 /// Some rules, `nat`'s first.
 pub(super) fn rules(choices: &mut Choices<'_, '_>) -> Vec<Rule> {

@@ -316,12 +316,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     (story, known)
 }
 
-fn flow(
-    choices: &mut Choices<'_, '_>,
-    speaks: Speaks,
-    flow_name: Option<Name>,
-    translates: bool,
-) -> Flow {
+fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>, translates: bool) -> Flow {
     const LOW: [u16; 6] = [80, 53, 443, 1, 65_535, 40_000];
     const HIGH: [u16; 6] = [40_000, 40_000, 50_000, 1025, 80, 0];
     let (inside, outside) =

@@ -3,6 +3,7 @@
 use super::claim;
 use super::cursor::{Cursor, is_name, parse_address, parse_number};
 use super::host::{HOST_CHECKS, host_check};
+use super::leaving;
 use super::names::Names;
 use super::once;
 use super::packet::{protocol, protocol_words};
@@ -23,7 +24,7 @@ pub(super) type Body<'b> = &'b mut dyn FnMut() -> Parse<Lines>;
 /// The words that begin a check.
 pub(super) const CHECKS: &[&str] = &[
     "table", "entry", "no", "count", "counter", "states", "classes", "events", "expires", "believe", "took",
-    "answered", "resolved", "found", "hops", "sockets", "disagree",
+    "answered", "resolved", "found", "hops", "sockets", "disagree", "distinct", "same",
 ];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.
@@ -41,6 +42,7 @@ pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Bo
         }
         "count" => Check::Count(cursor.number("the count of entries", 0..=u64::from(u32::MAX))?),
         "counter" => counter(cursor)?,
+        "distinct" | "same" => leaving::alike(cursor, names, word == "same")?,
         "states" => {
             let flow = optional_flow(cursor, names)?;
             Check::States { flow, pattern: sequence(cursor, body, "states", state)? }

@@ -5,8 +5,7 @@ use super::cursor::{Cursor, is_name};
 use super::names::Names;
 
 /// Lines by their first word.
-const LINES: &[(&str, &str, u8)] =
-    &[("helper", "helpers", 5), ("expectations", "expectations", 5), ("distinct", "address translation", 5)];
+const LINES: &[(&str, &str, u8)] = &[("helper", "helpers", 5), ("expectations", "expectations", 5)];
 
 /// What a line that begins with `word` is, and whose.
 pub(super) fn line(word: &str) -> Option<(&'static str, u8)> {

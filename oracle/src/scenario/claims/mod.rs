@@ -2,6 +2,7 @@
 //! what it got, and what should stand there instead.
 
 mod entry;
+mod leaving;
 mod packet;
 mod story;
 mod words;

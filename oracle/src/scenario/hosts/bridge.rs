@@ -136,6 +136,11 @@ impl Bridge {
             let verdict = if arrival.fate == Fate::Dropped { Verdict::Drop } else { observation.verdict };
             let pieces = self.gathering.gather(arrival.bytes.clone(), header, verdict, observation.class);
             passed = verdict == Verdict::Accept && !pieces.is_empty();
+            // Translated it is for somebody else, and whole again.
+            let (way, pieces) = match observation.left.clone().filter(|_| passed) {
+                Some(left) => (translated(&site, from, &left).unwrap_or(way), vec![left]),
+                None => (way, pieces),
+            };
             match (way.to, way.error) {
                 (Some(edge), _) if passed => self.leave(&site, from, edge, pieces),
                 (None, Some(error)) if observation.by.is_none() => {
@@ -227,6 +232,11 @@ impl Way {
             },
         }
     }
+}
+
+/// Where a packet goes that has been translated.
+fn translated(site: &Site, from: Edge, left: &[u8]) -> Option<Way> {
+    Header::read(left).map(|header| Way::find(site, from, &header, left))
 }
 
 /// Where a packet that cannot be read would have gone.
