@@ -234,7 +234,7 @@ impl<'a> Travel<'a> {
     /// The bytes as they are now, where they are not those with which it began.
     fn left(self) -> Option<Vec<u8>> {
         match self.bytes {
-            Cow::Owned(bytes) => Some(bytes),
+            Cow::Owned(bytes) => (bytes != self.header.bytes).then_some(bytes),
             Cow::Borrowed(_) => None,
         }
     }

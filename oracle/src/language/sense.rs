@@ -1,5 +1,7 @@
 //! Sense in stories with hosts that act: who is a stack, who listens, what cannot be where real stacks answer.
 
+use conntruth_engine::{Hook, Rule, Table};
+
 use super::ast::claim::Check;
 use super::ast::host::{HostCheck, Service, Term, Verb};
 use super::ast::packet::{Endpoint, HostRef, Packet, Path, Stop};
@@ -145,6 +147,13 @@ fn heard(
     mistakes: &mut Vec<Message>,
 ) {
     let Some(port) = to.port else { return };
+    // Where destinations are translated somebody else may hear.
+    let translates = |rule: &Rule| {
+        rule.table == Table::Nat && matches!(rule.hook, Hook::Prerouting | Hook::Output)
+    };
+    if story.rules.iter().any(|rule| translates(&rule.value)) {
+        return;
+    }
     let named;
     let name = match &to.host {
         HostRef::Name(name) => name,
