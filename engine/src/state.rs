@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::defrag::SavedDefrag;
 use crate::event::Event;
+use crate::expect::ExpectTable;
 use crate::nat::Draws;
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::Sysctls;
@@ -62,6 +63,8 @@ pub struct State {
     pub(crate) listening: bool,
     pub(crate) table: SavedTable,
     pub(crate) defrag: SavedDefrag,
+    #[serde(default)]
+    pub(crate) expected: ExpectTable,
     pub(crate) events: VecDeque<Event>,
     pub(crate) draws: Draws,
 }

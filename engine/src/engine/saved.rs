@@ -12,8 +12,20 @@ impl Engine {
     /// All that it holds, as a value.
     pub fn save(&self) -> State {
         // Whoever adds a field decides here whether it is kept.
-        let Engine { rules, now, tick_ends: _, table, defrag, listening, events, due: _, draws, ended: _ } =
-            self;
+        let Engine {
+            rules,
+            now,
+            tick_ends: _,
+            table,
+            defrag,
+            expected,
+            whole: _,
+            listening,
+            events,
+            due: _,
+            draws,
+            ended: _,
+        } = self;
         State {
             version: State::VERSION,
             profile: rules.profile.name.to_owned(),
@@ -23,6 +35,7 @@ impl Engine {
             listening: *listening,
             table: SavedTable::of(table),
             defrag: SavedDefrag::of(defrag),
+            expected: expected.clone(),
             events: events.clone(),
             draws: draws.clone(),
         }
@@ -47,13 +60,17 @@ impl Engine {
         }
         let ticks = Ticks::new(profile.hz);
         let tick = ticks.at(state.now);
+        let table = state.table.restore(tick).map_err(StateError::Broken)?;
+        let expected = state.expected.restore(&table);
         Ok(Engine {
             rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
             now: state.now,
             // The present tick begins anew: nothing more comes due in it.
             tick_ends: Time::ZERO,
-            table: state.table.restore(tick).map_err(StateError::Broken)?,
+            table,
             defrag: state.defrag.restore(ticks, tick).map_err(StateError::Broken)?,
+            expected,
+            whole: None,
             listening: state.listening,
             events: state.events.clone(),
             due: Vec::new(),

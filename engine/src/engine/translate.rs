@@ -119,7 +119,7 @@ impl Engine {
         travel: &mut Travel<'_>,
     ) -> Option<Ending> {
         let verdict = travel.run(firewall, Table::Nat, hook);
-        self.take_mark(travel);
+        self.take_changes(travel);
         match verdict {
             ChainVerdict::Accept => {}
             ChainVerdict::Drop(by) | ChainVerdict::Reject(_, by) => {

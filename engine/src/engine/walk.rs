@@ -338,7 +338,7 @@ impl Engine {
             return Some((self.end(travel), None));
         }
         if matches!(hook, Hook::Input | Hook::Postrouting) {
-            if let Some(ending) = self.adjust(travel) {
+            if let Some(ending) = self.be_read(travel).or_else(|| self.adjust(travel)) {
                 return Some(ending);
             }
             let mut outcome = travel.outcome.unwrap_or(Outcome::NONE);
@@ -346,7 +346,7 @@ impl Engine {
             if !travel.is_answer
                 || self.attached(&outcome).is_some_and(|slot| self.table.conn(slot).is_confirmed())
             {
-                self.leave(&mut outcome);
+                self.leave(&mut outcome, None);
             }
             travel.outcome = Some(outcome);
             travel.seen = self.sighted(&outcome);
@@ -367,7 +367,7 @@ impl Engine {
         sent: &mut Vec<Answer>,
     ) -> Option<Ending> {
         let verdict = travel.run(firewall, table, hook);
-        self.take_mark(travel);
+        self.take_changes(travel);
         let by = match verdict {
             ChainVerdict::Accept | ChainVerdict::Translate(..) => return None,
             ChainVerdict::Drop(by) => by,
@@ -457,8 +457,21 @@ impl Engine {
             let ticks = if conn.is_confirmed() { conn.ticks_left(self.rules.now) } else { 0 };
             let left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
             let (status, mark, zone) = (conn.status.0, conn.mark, conn.zone);
-            let is_marked = false;
-            return Sighted::Conn(ConnView { state, direction, status, mark, is_marked, zone, left_ms });
+            let (is_marked, helper) = (false, None);
+            let master = conn.master().and_then(|master| master.helper);
+            let tuple = Some(conn.tuples[0]);
+            return Sighted::Conn(ConnView {
+                state,
+                direction,
+                status,
+                mark,
+                is_marked,
+                zone,
+                left_ms,
+                tuple,
+                helper,
+                master,
+            });
         }
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
@@ -470,11 +483,25 @@ impl Engine {
             status.insert(Status::SEEN_REPLY);
         }
         let status = status.0;
-        Sighted::Conn(ConnView { state, direction, status, mark, is_marked: false, zone, left_ms: 0 })
+        let tuple = last.map(|conn| conn.original);
+        let master = last.and_then(|conn| conn.master_helper);
+        let (is_marked, left_ms, helper) = (false, 0, None);
+        Sighted::Conn(ConnView {
+            state,
+            direction,
+            status,
+            mark,
+            is_marked,
+            zone,
+            left_ms,
+            tuple,
+            helper,
+            master,
+        })
     }
 
-    /// A rule may have changed the connection's mark.
-    pub(super) fn take_mark(&mut self, travel: &mut Travel<'_>) {
+    /// A rule may have changed the connection's mark, or assigned a helper.
+    pub(super) fn take_changes(&mut self, travel: &mut Travel<'_>) {
         let (Sighted::Conn(seen), Some(outcome)) = (&mut travel.seen, travel.outcome) else { return };
         if std::mem::take(&mut seen.is_marked)
             && let Some(slot) = self.attached(&outcome)
@@ -482,13 +509,18 @@ impl Engine {
             self.table.conn_mut(slot).set_mark(seen.mark);
             travel.treatment.mark = Some(seen.mark);
         }
+        if let Some(helper) = seen.helper.take()
+            && let Some(slot) = self.attached(&outcome)
+        {
+            self.assign(slot, helper);
+        }
     }
 
     /// A rule ends the packet. Before the tracker has seen it nobody can say what it was.
     pub(super) fn end(&mut self, travel: &Travel<'_>) -> Outcome {
         match travel.outcome {
             Some(outcome) if travel.is_answer => outcome,
-            Some(outcome) => self.discard(super::Passage(outcome)),
+            Some(outcome) => self.discard(super::Passage { outcome, bytes: None }),
             None => unattached(Class::Discarded, Verdict::Drop, Reason::RawDrop {}),
         }
     }

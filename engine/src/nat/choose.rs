@@ -300,7 +300,7 @@ impl Search<'_> {
     }
 
     fn master(&self) -> Option<crate::outcome::ConnId> {
-        self.conn.extra.as_deref().and_then(|extra| extra.master)
+        self.conn.master().map(|master| master.id)
     }
 
     /// Where a search starts: anywhere, or where it finds what is wanted.

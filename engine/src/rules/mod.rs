@@ -9,7 +9,7 @@
 //! rule sees of a packet, `evaluate` runs a chain over it, and `reject` builds the packets that `reject` sends. Nothing
 //! here knows the tracker: what a rule sees of a connection is copied in, and the mark it sets copied out.
 //!
-//! What belongs to helpers and labels is read, and [`Rule::unsupported`] says so.
+//! What belongs to labels is read, and [`Rule::unsupported`] says so.
 
 mod evaluate;
 mod read;
@@ -23,14 +23,15 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::helper::Helper;
 use crate::outcome::Hook;
 use crate::snapshot::Counter;
-use crate::tuple::{Addr, Family};
+use crate::tuple::{Addr, Family, protocol};
 
 pub(crate) use evaluate::{ConnView, Passing, Sighted, Verdict as ChainVerdict};
 pub use read::RuleError;
 pub(crate) use reject::answer;
-use statement::NFT_COUNTER;
+use statement::{NFT_COUNTER, NFT_HELPER};
 pub use statement::{Policy, Rule, Table};
 pub(crate) use statement::{Translation, Translator, With};
 pub(crate) use view::View;
@@ -67,6 +68,7 @@ impl RuleSet {
         "filter forward ct expiration 10s-1m30s accept",
         "filter forward ct expiration > 1d accept",
         "filter forward ct helper \"ftp\" accept",
+        "mangle prerouting tcp dport 21 ct helper set \"ftp\"",
         "filter forward meta mark <= 7 accept",
         "filter forward meta l4proto { tcp, udp, 99 } accept",
         "filter forward meta nfproto ipv6 accept",
@@ -149,6 +151,14 @@ impl RuleSet {
         names
     }
 
+    /// The helpers that rules assign, each once.
+    pub fn helpers(&self) -> Vec<Helper> {
+        let mut helpers: Vec<Helper> = self.rules.iter().flat_map(Rule::helpers).collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
+    }
+
     /// The zones that rules put packets into, each once.
     pub fn zones(&self) -> Vec<u16> {
         let mut zones: Vec<u16> = self.rules.iter().filter_map(Rule::zone).collect();
@@ -176,6 +186,11 @@ impl RuleSet {
         let mut text = format!("table inet {table} {{\n");
         for counter in self.counters() {
             let _ = writeln!(text, "counter {NFT_COUNTER}{counter} {{ }}");
+        }
+        for helper in self.helpers() {
+            let name = helper.name();
+            let protocol = if helper.info().protocols.contains(&protocol::TCP) { "tcp" } else { "udp" };
+            let _ = writeln!(text, "ct helper {NFT_HELPER}{name} {{ type \"{name}\" protocol {protocol}; }}");
         }
         for hook in Hook::ALL {
             for kind in Table::ALL {

@@ -16,6 +16,7 @@ use super::words::{
     FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, IP_PROTOCOL, IP6_NEXTHDR, LATER, POLICIES,
     STATEMENTS, TABLES, TRANSLATORS,
 };
+use crate::helper::Helper;
 use crate::outcome::Hook;
 use crate::tuple::Family;
 use cursor::{Cursor, tokens};
@@ -197,19 +198,34 @@ fn set(cursor: &mut Cursor<'_>, field: Field, start: usize) -> Read<Statement> {
             };
             Ok(Statement::Set(target, source))
         }
-        Field::CtHelper => {
-            cursor.quoted("the helper's name in quotes")?;
-            Ok(Statement::Later("helpers"))
-        }
+        Field::CtHelper => helper(cursor),
         _ => {
             let place = start..cursor.before().end;
             Err(error(
                 "this cannot be set",
                 place,
-                "`ct mark set`, `meta mark set` or `ct zone set`".to_owned(),
+                "`ct mark set`, `meta mark set`, `ct zone set` or `ct helper set`".to_owned(),
             ))
         }
     }
+}
+
+/// `"ftp"`: what it names is the helper itself; nftables has an object of its own for each, which is made where the rule
+/// is loaded.
+fn helper(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let known = || Helper::ALL.iter().map(|info| info.name);
+    let list = known().map(|name| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", ");
+    let expected = format!("the helper's name in quotes: {list}");
+    let name = cursor.quoted(&expected)?;
+    if let Some(helper) = Helper::find(&name) {
+        return Ok(Statement::SetHelper(helper));
+    }
+    if Helper::LATER.contains(&&*name) {
+        return Ok(Statement::Later("this helper"));
+    }
+    let nearest = cursor::nearest(&name, known());
+    let title = format!("there is no helper `{name}`");
+    Err(Box::new(RuleError { nearest, ..*error(title, cursor.before(), list) }))
 }
 
 /// `meta mark`, `ct mark` as a value.
@@ -253,6 +269,11 @@ fn check_place(statement: &Statement, table: Table, hook: Hook, place: &Range<us
             let title = format!("in `{}` it is too late: the tracker has seen the packet", table.word());
             Err(error(title, place.clone(), "it in `raw prerouting` or `raw output`".to_owned()))
         }
+        Statement::SetHelper(_) if table == Table::Raw => Err(error(
+            "in `raw` it is too early: there is no connection yet that could have a helper",
+            place.clone(),
+            "it in `mangle prerouting`, or behind that".to_owned(),
+        )),
         Statement::Reject(_) if hook == Hook::Postrouting => Err(error(
             "nothing can be rejected in `postrouting`",
             place.clone(),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::words::Field;
+use crate::helper::Helper;
 use crate::nat::Range;
 use crate::outcome::Hook;
 use crate::tuple::Family;
@@ -112,6 +113,8 @@ pub(crate) enum Statement {
     Log,
     /// `ct mark set 5`
     Set(Target, Source),
+    /// `ct helper set "ftp"`
+    SetHelper(Helper),
     /// `notrack`
     Notrack,
     /// `accept`
@@ -260,6 +263,14 @@ impl Rule {
         })
     }
 
+    /// The helpers that it assigns.
+    pub fn helpers(&self) -> impl Iterator<Item = Helper> {
+        self.statements().filter_map(|statement| match statement {
+            Statement::SetHelper(helper) => Some(*helper),
+            _ => None,
+        })
+    }
+
     /// What this version reads in it and cannot apply.
     pub fn unsupported(&self) -> Option<&'static str> {
         self.statements().find_map(|statement| match statement {
@@ -274,6 +285,7 @@ impl Rule {
         let word = |(statement, text): &(Statement, String)| match statement {
             Statement::Log => format!("{text} group {log_group}"),
             Statement::Counter(Some(name)) => format!("counter name {NFT_COUNTER}{name}"),
+            Statement::SetHelper(helper) => format!("ct helper set \"{NFT_HELPER}{}\"", helper.name()),
             Statement::Translate(Translation { by, family: Some(family), .. }) => {
                 // In a table of both families `nft` wants to be told which.
                 let rest = text.strip_prefix(by.word()).unwrap_or_default().trim_start();
@@ -289,6 +301,8 @@ impl Rule {
 
 /// What stands before a counter's name in `nft`, which has many words that are no names.
 pub(super) const NFT_COUNTER: &str = "n_";
+/// What stands before a helper's name where `nft` has an object for it.
+pub(super) const NFT_HELPER: &str = "h_";
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

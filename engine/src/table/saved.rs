@@ -122,7 +122,9 @@ impl SavedTable {
             restored.number = conn.number;
             if let Some(extra) = restored.extra.as_deref_mut() {
                 let known = |id: ConnId| slots.get(&id.number()).map(|slot| ConnId::new(id.number(), *slot));
-                extra.master = extra.master.map(|id| known(id).unwrap_or(id));
+                if let Some(master) = &mut extra.master {
+                    master.id = known(master.id).unwrap_or(master.id);
+                }
             }
         }
         slab.last_number = self.last_number;

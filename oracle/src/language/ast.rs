@@ -13,7 +13,7 @@ pub mod packet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use conntruth_engine::{Family, Knob, Rule};
+use conntruth_engine::{Family, Helper, Knob, Rule};
 
 use claim::{Check, Claims, Qualified};
 use host::{Cable, Deed, Limit, Network, Route, Router, Run};
@@ -111,6 +111,8 @@ pub struct Story {
     pub flows: Vec<Flow>,
     /// `set` before the first step: the configuration.
     pub settings: Vec<Setting>,
+    /// `helper ftp tcp 21`: connections to a port have a helper.
+    pub helpers: Vec<HelperPort>,
     /// `rules` and its lines, in order.
     pub rules: Vec<Located<Rule>>,
     /// Lines of the heading that belong to a later issue (`helper`, `stack`, ...).
@@ -188,6 +190,17 @@ pub struct Flow {
     pub implied: bool,
     /// The whole line.
     pub span: Span,
+}
+
+/// `helper ftp tcp 21`: a rule assigns a helper to connections to this port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperPort {
+    /// Which helper.
+    pub helper: Located<Helper>,
+    /// TCP or UDP, as the helper has it.
+    pub protocol: Located<Protocol>,
+    /// The port.
+    pub port: Located<u16>,
 }
 
 /// `set tcp_loose 0`, `set tcp_timeout_established 1h`

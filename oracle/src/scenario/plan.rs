@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use conntruth_engine::{Family, RuleSet, Time};
+use conntruth_engine::{Family, Rule, RuleSet, Time};
 
 use crate::language::ast::claim::Check;
 use crate::language::ast::packet::{Body, Packet, Path, Quoted, Stop, Way};
-use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
+use crate::language::ast::{Action, HelperPort, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
 use crate::target::{Arrival, Config, Fate, Release, Setting};
 
@@ -261,8 +261,18 @@ pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Ve
 /// How the tracker is to be before a story's first step.
 pub fn config(story: &Story) -> Config {
     let mut rules = RuleSet::default();
+    story.helpers.iter().flat_map(assigning).for_each(|rule| rules.push(rule));
     story.rules.iter().for_each(|rule| rules.push(rule.value.clone()));
     Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story), rules }
+}
+
+/// The rules that assign a helper to connections to a port: of others, and of the tracker's own host.
+fn assigning(port: &HelperPort) -> impl Iterator<Item = Rule> {
+    let HelperPort { helper, protocol, port } = *port;
+    let (helper, protocol, port) = (helper.value.name(), protocol.value, port.value);
+    ["prerouting", "output"].into_iter().filter_map(move |hook| {
+        Rule::read(&format!("mangle {hook} {protocol} dport {port} ct helper set \"{helper}\"")).ok()
+    })
 }
 
 /// What a packet is sent in: itself, or its fragments.

@@ -207,6 +207,16 @@ impl Plan {
         if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
             return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
         }
+        let helpers = self.config.rules.helpers();
+        if let Some(helper) =
+            helpers.iter().find(|helper| !identity.abilities.helpers.iter().any(|name| name == helper.name()))
+        {
+            return Some(Verdict::Unsupported(format!(
+                "{} has no helper for {}",
+                identity.name,
+                helper.name()
+            )));
+        }
         let translates = identity.abilities.nat && identity.abilities.rules == Rules::Own;
         if self.config.rules.translates() && !translates {
             return Some(Verdict::Unsupported(format!("{} translates no addresses", identity.name)));

@@ -158,6 +158,8 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         class: seen.class,
         verdict: seen.verdict,
         why,
+        help: None,
+        expected: None,
         sent: Vec::new(),
         left: None,
         events: Vec::new(),

@@ -5,7 +5,7 @@ use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::translated::Translated;
-use super::{Arrival, Config, Entry, Happening, Refusal, Sent, Target, Why};
+use super::{Arrival, Config, Entry, Expected, Happening, Refusal, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +45,14 @@ pub struct Sight {
     pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What a helper made of it, or that it was expected, where the target says.
+    pub help: Option<conntruth_engine::Reason>,
     /// What its listeners were told since the packet before, in order.
     pub events: Vec<Happening>,
     /// All entries of its world after the packet, oldest first; none where they were not read.
     pub entries: Option<Vec<Entry>>,
+    /// All that its world expects after the packet; none where that was not read, or no rule assigns a helper.
+    pub expected: Option<Vec<Expected>>,
 }
 
 impl Reading {
@@ -71,6 +75,7 @@ impl Reading {
         prepare: &mut dyn FnMut(&mut T, usize, &Arrival),
     ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
+        let has_helpers = !batch.config.rules.helpers().is_empty();
         let mut translated = Translated::new(&batch.config.routes);
         for (index, story) in arrivals.iter().enumerate() {
             let turned = translated.turned(story);
@@ -91,8 +96,10 @@ impl Reading {
                 sent: observation.sent,
                 left: observation.left,
                 why: observation.why,
+                help: observation.help,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },
+                expected: if is_read && has_helpers { Some(target.expectations()?) } else { None },
             });
         }
         Ok(sights)

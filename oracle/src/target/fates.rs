@@ -106,6 +106,7 @@ impl Told {
             left: None,
             attached: false,
             why: None,
+            help: None,
             entry: None,
             destroyed: false,
             events: Vec::new(),

@@ -407,6 +407,9 @@ pub struct Observation {
     pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What the connection's helper made of it, or that it was expected, where the target says.
+    #[serde(default)]
+    pub help: Option<conntruth_engine::Reason>,
     /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.
     pub entry: Option<Entry>,
     /// The packet ended that entry.
@@ -445,8 +448,11 @@ pub struct Happening {
     pub kind: EventKind,
     /// What changed, by the kernel's names without `IPCT_`.
     pub changes: Vec<std::borrow::Cow<'static, str>>,
-    /// The entry as it then stood.
+    /// The entry as it then stood; of an expectation its master.
     pub entry: Entry,
+    /// The expectation that it is about, where it is about one.
+    #[serde(default)]
+    pub expected: Option<Box<Expected>>,
 }
 
 /// Why a target did not do as asked.

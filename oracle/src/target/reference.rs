@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
-    Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
+    Outcome, Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
 use super::host;
 use super::whose;
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Fate, Happening, Identity, Observation,
+    Passing, Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
@@ -156,6 +156,7 @@ impl Reference {
             sent: Vec::new(),
             left: None,
             why: Some(Why::Reason(outcome.reason)),
+            help: outcome.help,
             entry,
             destroyed,
             events,
@@ -176,7 +177,7 @@ impl Target for Reference {
                 shows: Shows::ALL,
                 protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                 sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
-                helpers: Vec::new(),
+                helpers: Helper::ALL.iter().map(|helper| helper.name.to_owned()).collect(),
                 nat: true,
                 zones: true,
                 own_host: true,
@@ -236,6 +237,11 @@ impl Target for Reference {
         Ok(self.happened())
     }
 
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        let (now, hz) = (self.engine.now(), self.profile.hz);
+        Ok(self.engine.expectations().map(|expected| Expected::seen(&expected, now, hz)).collect())
+    }
+
     fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
         let counters = self.firewall.iter().flat_map(Firewall::counters);
         Ok(counters.map(|(name, counter)| (name.to_owned(), counter)).collect())
@@ -289,5 +295,6 @@ fn happening(event: &Event, hz: u32) -> Happening {
         kind: event.kind,
         changes: event.changes.names().map(Cow::Borrowed).collect(),
         entry: Entry::seen(&event.conn, event.at, hz),
+        expected: event.expected.as_ref().map(|expected| Box::new(Expected::seen(expected, event.at, hz))),
     }
 }

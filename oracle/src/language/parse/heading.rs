@@ -1,15 +1,15 @@
 //! The heading: what a scenario is, and who takes part in it.
 
-use conntruth_engine::{Family, Knob, Profile, Rule, Unit};
+use conntruth_engine::{Family, Helper, Knob, Profile, Rule, Unit};
 
 use super::cursor::{Cursor, parse_address, parse_length, parse_number};
 use super::packet::{endpoint, has_ports, protocol, protocol_words};
 use super::{Reader, lines_below, new_name};
 use crate::language::ast::packet::Protocol;
-use crate::language::ast::{Flow, Host, Located, Name, Setting, Side};
+use crate::language::ast::{Flow, HelperPort, Host, Located, Name, Setting, Side};
 use crate::language::message::{Message, Parse};
 use crate::language::source::Line;
-use crate::language::words::{GRADES, nearest};
+use crate::language::words::{GRADES, PROTOCOLS, nearest};
 
 /// The words that begin a line of the heading.
 pub(in crate::language) const HEADINGS: &[&str] = &[
@@ -28,6 +28,7 @@ pub(in crate::language) const HEADINGS: &[&str] = &[
     "link",
     "limit",
     "rules",
+    "helper",
 ];
 
 const FAMILIES: &[(&str, Family)] = &[("4", Family::Ipv4), ("6", Family::Ipv6)];
@@ -50,6 +51,7 @@ impl Reader<'_> {
             "network" => self.network(cursor)?,
             "route" => self.route(cursor)?,
             "limit" => self.limit(cursor)?,
+            "helper" => self.helper(cursor)?,
             "link" => {
                 let cable = self.cable(cursor, line.span)?;
                 self.story.cables.push(cable);
@@ -182,6 +184,46 @@ impl Reader<'_> {
         }
         self.names.add_host(&name)?;
         self.story.hosts.push(Host { name, of, addresses, behind, side });
+        Ok(())
+    }
+
+    /// `helper ftp tcp 21`
+    fn helper(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        let known = || Helper::ALL.iter().map(|info| info.name);
+        let list = known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let name = cursor.word(&format!("a helper: {list}"))?;
+        let Some(helper) = Helper::find(&name.value) else {
+            if Helper::LATER.contains(&&*name.value) {
+                return Message::new(
+                    format!("there is no helper `{}` in this version", name.value),
+                    name.span,
+                )
+                .label(format!("expected one of {list}"))
+                .fail();
+            }
+            return Message::new(format!("there is no helper `{}`", name.value), name.span)
+                .label(format!("expected one of {list}"))
+                .did_you_mean(nearest(&name.value, known()))
+                .fail();
+        };
+        let speaks = |protocol: Protocol| {
+            let number = PROTOCOLS.iter().find(|row| row.1 == protocol).map_or(0, |row| row.2);
+            helper.info().protocols.contains(&number)
+        };
+        let words = PROTOCOLS.iter().filter(|row| speaks(row.1)).map(|row| format!("`{}`", row.0));
+        let words = words.collect::<Vec<_>>().join(" or ");
+        let Some(protocol) = protocol(cursor)? else {
+            return cursor.unexpected(&format!("what it speaks: {words}"), protocol_words()).fail();
+        };
+        if !speaks(protocol.value) {
+            return Message::new(format!("{} does not speak this", name.value), protocol.span)
+                .label(format!("expected {words}"))
+                .fail();
+        }
+        let port = cursor.number("the port", 0..=65_535)?;
+        let port = Located { value: port.value as u16, span: port.span };
+        let helper = Located { value: helper, span: name.span };
+        self.story.helpers.push(HelperPort { helper, protocol, port });
         Ok(())
     }
 

@@ -158,9 +158,10 @@ fn because(
     span: Span,
     seen: &Observation,
 ) -> Vec<Mismatch> {
-    let reason = match &seen.why {
-        Some(Why::Reason(reason)) => reason,
-        other => return in_words(slug, numbers, span, other.as_ref(), seen.class),
+    let reason = match (&seen.help, &seen.why) {
+        (Some(help), _) if help.slug() == slug.value => help,
+        (_, Some(Why::Reason(reason))) => reason,
+        (_, other) => return in_words(slug, numbers, span, other.as_ref(), seen.class),
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());

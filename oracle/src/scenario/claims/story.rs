@@ -42,6 +42,7 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
             wrong(packets, got.packets, "packets").into_iter().chain(of_bytes).collect()
         }
         Check::Alike { same, places } => leaving::alike(*same, places, &target.table()?, world)?,
+        Check::Expectations(block) => super::expect::listing(block, &target.expectations()?, world),
         Check::Count(count) => {
             let got = target.table()?.len() as u64;
             let found = (got != count.value)
@@ -86,6 +87,7 @@ fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
         Check::Host(_) => (false, "what hosts know: they act only where it answers step by step"),
         Check::Counter { .. } => (abilities.rules == Rules::Own, "what rules count"),
         Check::Table(_)
+        | Check::Expectations(_)
         | Check::Entry(_)
         | Check::NoEntry { .. }
         | Check::Count(_)
@@ -110,6 +112,7 @@ pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
             let before = Time(at.as_nanos().saturating_sub(tick));
             asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
         }
+        Check::Expectations(_) => asks.push(Ask::Expectations),
         Check::Counter { .. } => asks.push(Ask::Counters),
         Check::States { .. } | Check::Classes { .. } | Check::Events(_) | Check::Host(_) => {}
     }
@@ -175,7 +178,7 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
 }
 
 /// For each claim an entry that fits it, none twice: as many pairs as there can be.
-fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
+pub(super) fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
     fn place(claim: usize, fits: &[Vec<bool>], owner: &mut [Option<usize>], tried: &mut [bool]) -> bool {
         for entry in 0..owner.len() {
             if !fits[claim][entry] || std::mem::replace(&mut tried[entry], true) {
@@ -202,7 +205,7 @@ fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
 }
 
 /// A block that does not hold, with the difference line by line.
-fn block_mismatch<T>(
+pub(super) fn block_mismatch<T>(
     block: &Block<T>,
     expected: &[String],
     got: &[String],
@@ -223,7 +226,7 @@ fn block_mismatch<T>(
     Mismatch { detail: Some(detail), ..Mismatch::new(block.span, what, found).fix(fix) }
 }
 
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -303,7 +306,10 @@ fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool 
 
 fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {
     let holds = |line: &Located<EventLine>, event: &Happening| {
-        packet::is_event(&line.value.event, event) && entry::fits(&line.value.entry, &event.entry, world)
+        let expected = event.expected.as_deref();
+        packet::is_event(&line.value.event, event)
+            && entry::fits(&line.value.entry, &event.entry, world)
+            && expected.is_none_or(|expected| super::expect::fits(&line.value.expected, expected, world))
     };
     if block.lines.len() == events.len()
         && block.lines.iter().zip(events).all(|(line, event)| holds(line, event))
@@ -318,7 +324,13 @@ fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> 
         .enumerate()
         .map(|(index, event)| match block.lines.get(index).filter(|line| holds(line, event)) {
             Some(line) => written(line),
-            None => format!("{} {}", words::event(event), flow_and_state(event, world)),
+            None => {
+                let what = match &event.expected {
+                    Some(expected) => super::expect::brief(expected, world),
+                    None => flow_and_state(event, world),
+                };
+                format!("{} {what}", words::event(event))
+            }
         })
         .collect();
     vec![block_mismatch(

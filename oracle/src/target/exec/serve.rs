@@ -204,6 +204,7 @@ impl Target for Null {
             sent: Vec::new(),
             left: None,
             why: None,
+            help: None,
             entry: None,
             destroyed: false,
             events: Vec::new(),

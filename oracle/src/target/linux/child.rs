@@ -74,7 +74,7 @@ pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal>
 /// A packet of the only world, and the entry that it is about.
 pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
     let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
-    let Some(Sight { class, verdict, sent, left, why, events, entries }) = sight else {
+    let Some(Sight { class, verdict, sent, left, why, events, entries, .. }) = sight else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
     };
     let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
@@ -111,6 +111,7 @@ pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observati
         left,
         attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
         why,
+        help: None,
         destroyed: destroyed && entry.is_some(),
         entry,
         events,

@@ -95,7 +95,7 @@ impl Linux {
                     shows: Shows { reasons: Reasons::Invalid, windows: false, ..Shows::ALL },
                     protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                     sysctls: Vec::new(),
-                    helpers: Vec::new(),
+                    helpers: ["ftp", "irc", "tftp"].map(str::to_owned).to_vec(),
                     nat: true,
                     zones: true,
                     own_host: true,

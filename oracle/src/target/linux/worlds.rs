@@ -652,14 +652,14 @@ impl World {
                 let mut known = self.known.remove(index);
                 (known.deadline[1].min(self.now), known.hear(told.entry))
             }
-            // Of an entry of another time.
-            (_, None) => return,
+            // Of an entry of another time; what is expected is told elsewhere.
+            (_, None) | (EventKind::ExpectNew | EventKind::ExpectDestroy, _) => return,
         };
         // A jiffy may have begun between the packet that set it and the message that tells of it.
         let entry = Entry { left: Left { most: entry.left.least.plus(SECOND), ..entry.left }, ..entry };
         changes.extend((told.protoinfo && told.kind != EventKind::Destroy).then_some("protoinfo"));
         let changes = changes.into_iter().map(std::borrow::Cow::Borrowed).collect();
-        self.told.push(Happening { at, kind: told.kind, changes, entry });
+        self.told.push(Happening { at, kind: told.kind, changes, entry, expected: None });
     }
 
     /// Takes up a new entry.
@@ -718,8 +718,10 @@ impl World {
             sent: std::mem::take(&mut self.sent),
             left: self.left.take().and_then(|left| as_it_came(left, arrival, self.out)),
             why: self.said.take(),
+            help: None,
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
+            expected: None,
         }
     }
 }

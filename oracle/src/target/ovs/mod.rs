@@ -282,6 +282,7 @@ impl Ovs {
             left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
+            help: None,
             entry,
             destroyed,
             events: Vec::new(),

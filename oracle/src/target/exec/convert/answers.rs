@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use conntruth_engine as engine;
 use conntruth_engine::{CtInfo, Time};
 
-use super::entries::{entry, our_entry};
+use super::entries::{entry, expected, our_entry, our_expected};
 use super::{Known, Nonsense};
 use crate::target as ours;
 use crate::target::Shows;
@@ -33,6 +33,7 @@ pub(in crate::target::exec) fn observation(
         verdict: goes_on,
         attached: seen.attached.unwrap_or(entry.is_some()),
         why: seen.why.map(ours::Why::Said),
+        help: None,
         destroyed: seen.destroyed && entry.is_some(),
         by: seen.by,
         sent: seen.sent.into_iter().map(sent).collect(),
@@ -98,6 +99,7 @@ pub(in crate::target::exec) fn events(
     shows: &Shows,
     known: &mut Known,
 ) -> Result<Vec<ours::Happening>, Nonsense> {
+    let lag = known.lag;
     let happening = |event: wire::Event| {
         Ok(ours::Happening {
             at: Time(event.at_ns),
@@ -105,10 +107,16 @@ pub(in crate::target::exec) fn events(
                 wire::Kind::New => engine::EventKind::New,
                 wire::Kind::Update => engine::EventKind::Update,
                 wire::Kind::Destroy => engine::EventKind::Destroy,
+                wire::Kind::ExpectNew => engine::EventKind::ExpectNew,
+                wire::Kind::ExpectDestroy => engine::EventKind::ExpectDestroy,
             },
             changes: event.changes.into_iter().map(Cow::Owned).collect(),
             // An entry that has gone has no time left that one could show.
             entry: entry(event.entry, &Shows { timeout: false, ..*shows }, known)?,
+            expected: match event.expectation {
+                Some(expectation) => Some(Box::new(expected(expectation, lag)?)),
+                None => None,
+            },
         })
     };
     events.into_iter().map(happening).collect()
@@ -167,15 +175,21 @@ fn our_class(class: engine::Class) -> wire::Class {
 
 /// Events, for the wire.
 pub(in crate::target::exec) fn our_events(events: Vec<ours::Happening>) -> Vec<wire::Event> {
-    let event = |event: ours::Happening| wire::Event {
-        at_ns: event.at.as_nanos(),
-        kind: match event.kind {
+    let event = |event: ours::Happening| {
+        let kind = match event.kind {
             engine::EventKind::New => wire::Kind::New,
             engine::EventKind::Update => wire::Kind::Update,
             engine::EventKind::Destroy => wire::Kind::Destroy,
-        },
-        changes: event.changes.into_iter().map(Cow::into_owned).collect(),
-        entry: our_entry(&event.entry),
+            engine::EventKind::ExpectNew => wire::Kind::ExpectNew,
+            engine::EventKind::ExpectDestroy => wire::Kind::ExpectDestroy,
+        };
+        wire::Event {
+            at_ns: event.at.as_nanos(),
+            kind,
+            changes: event.changes.into_iter().map(Cow::into_owned).collect(),
+            entry: our_entry(&event.entry),
+            expectation: event.expected.map(|expected| our_expected(*expected)),
+        }
     };
     events.into_iter().map(event).collect()
 }

@@ -30,6 +30,7 @@ pub(super) fn entry(entry: wire::Entry, shows: &Shows, known: &mut Known) -> Res
         zone: entry.zone,
         helper: entry.helper.map(Cow::Owned),
         master: entry.master,
+        master_tuple: None,
         counters: entry.counters.map(|sides| [counter(sides.original), counter(sides.reply)]),
         lived: entry.lived_s,
         peers: match (entry.tcp, entry.sctp, entry.gre) {
@@ -133,19 +134,21 @@ pub(in crate::target::exec) fn expectations(
     list: wire::Expectations,
     lag: Time,
 ) -> Result<Vec<ours::Expected>, Nonsense> {
-    let one = |expected: wire::Expected| {
-        Ok(ours::Expected {
-            tuple: tuple(&expected.keys, expected.protocol)?,
-            mask: tuple(&expected.mask, expected.protocol)?,
-            master: tuple(&expected.master, expected.master_protocol)?,
-            left: left(expected.timeout_ns, None, expected.timeout_s, false, lag)?,
-            helper: Cow::Owned(expected.helper),
-            class: expected.class,
-            flags: expected.flags,
-            zone: expected.zone,
-        })
-    };
-    list.expectations.into_iter().map(one).collect()
+    list.expectations.into_iter().map(|one| expected(one, lag)).collect()
+}
+
+/// One of them.
+pub(super) fn expected(expected: wire::Expected, lag: Time) -> Result<ours::Expected, Nonsense> {
+    Ok(ours::Expected {
+        tuple: tuple(&expected.keys, expected.protocol)?,
+        mask: tuple(&expected.mask, expected.protocol)?,
+        master: tuple(&expected.master, expected.master_protocol)?,
+        left: left(expected.timeout_ns, None, expected.timeout_s, false, lag)?,
+        helper: Cow::Owned(expected.helper),
+        class: expected.class,
+        flags: expected.flags,
+        zone: expected.zone,
+    })
 }
 
 /// An entry, for the wire.
@@ -215,7 +218,12 @@ fn keys(tuple: &Tuple) -> wire::Keys {
 
 /// Expected connections, for the wire.
 pub(in crate::target::exec) fn our_expectations(list: Vec<ours::Expected>) -> wire::Expectations {
-    let one = |expected: ours::Expected| wire::Expected {
+    wire::Expectations { expectations: list.into_iter().map(our_expected).collect() }
+}
+
+/// One of them, for the wire.
+pub(super) fn our_expected(expected: ours::Expected) -> wire::Expected {
+    wire::Expected {
         protocol: expected.tuple.protocol,
         keys: keys(&expected.tuple),
         mask: keys(&Tuple { protocol: expected.tuple.protocol, ..expected.mask }),
@@ -227,6 +235,5 @@ pub(in crate::target::exec) fn our_expectations(list: Vec<ours::Expected>) -> wi
         class: expected.class,
         flags: expected.flags,
         zone: expected.zone,
-    };
-    wire::Expectations { expectations: list.into_iter().map(one).collect() }
+    }
 }

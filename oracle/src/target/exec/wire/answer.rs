@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Hex};
+use super::{Entry, Expected, Hex};
 
 /// What became of a packet. What the adapter does not show is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -129,13 +129,16 @@ pub struct Event {
     /// Of an update: what changed, by the kernel's names without `IPCT_`: `reply`, `assured`, `protoinfo`, ...
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// The entry as it then stood.
+    /// The entry as it then stood; of an expectation the entry that has announced it.
     pub entry: Entry,
+    /// Of a message about an expectation: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Expected>,
 }
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Confirmed.
     New,
@@ -143,6 +146,10 @@ pub enum Kind {
     Update,
     /// Removed, by a packet or by its age.
     Destroy,
+    /// A helper expects a connection from now on.
+    ExpectNew,
+    /// It is not expected any more: it has come, its time is up, or its master has ended.
+    ExpectDestroy,
 }
 
 /// All entries, oldest first.
