@@ -84,6 +84,14 @@ impl Engine {
     pub(super) fn arrive<'p>(&mut self, way: Way, packet: &Packet<'p>) -> Arrived<'p> {
         let datagram = match ip::receive(packet.bytes, packet.offload) {
             Ok(datagram) => datagram,
+            // Within the host itself the loopback address may be used.
+            // Source: linux 6.18 net/ipv6/ip6_input.c `ip6_rcv_core`.
+            Err(Reason::IpAddress {}) if way == Way::Into(Hook::Output) => {
+                match ip::reassembled(packet.bytes) {
+                    Some(datagram) => datagram,
+                    None => unreachable!("its addresses were read"),
+                }
+            }
             Err(reason) => return Arrived::Settled(unattached(Class::Discarded, Verdict::Drop, reason)),
         };
         if !datagram.is_fragment {

@@ -148,9 +148,8 @@ fn heard(
 ) {
     let Some(port) = to.port else { return };
     // Where destinations are translated somebody else may hear.
-    let translates = |rule: &Rule| {
-        rule.table == Table::Nat && matches!(rule.hook, Hook::Prerouting | Hook::Output)
-    };
+    let translates =
+        |rule: &Rule| rule.table == Table::Nat && matches!(rule.hook, Hook::Prerouting | Hook::Output);
     if story.rules.iter().any(|rule| translates(&rule.value)) {
         return;
     }

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{DEEPER, Words};
 use crate::language::ast::claim::{
-    AtPort, Block, Check, Claim, Claims, ClassWord, EntryClaim, EntryPlace, EventClaim, EventLine, ExpectClaim, Flags,
-    Key, KeyValue, Leaving, LeavingEnd, Named, Pattern, Timeout,
+    AtPort, Block, Check, Claim, Claims, ClassWord, EntryClaim, EntryPlace, EventClaim, EventLine,
+    ExpectClaim, Flags, Key, KeyValue, Leaving, LeavingEnd, Named, Pattern, Timeout,
 };
 use crate::language::ast::packet::{HostRef, Protocol};
 use crate::language::ast::{Located, Name};

@@ -2,8 +2,8 @@
 //! what it got, and what should stand there instead.
 
 mod entry;
-mod leaving;
 mod expect;
+mod leaving;
 mod packet;
 mod story;
 mod words;

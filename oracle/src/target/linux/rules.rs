@@ -264,7 +264,8 @@ pub(super) fn load() -> Result<(), Missing> {
 pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
     // What reaches the host has been confirmed: that is told behind it.
     let told = if rules.is_empty() { String::new() } else { log_whole(ARRIVED) };
-    let mut text = format!("flush chain inet conntruth_end end\nadd rule inet conntruth_end end {told} drop\n");
+    let mut text =
+        format!("flush chain inet conntruth_end end\nadd rule inet conntruth_end end {told} drop\n");
     for table in ["conntruth", SCENARIO] {
         text += &format!("table inet {table} {{ }}\ndelete table inet {table}\n");
     }
