@@ -1,7 +1,5 @@
 //! Sense in stories with hosts that act: who is a stack, who listens, what cannot be where real stacks answer.
 
-use conntruth_engine::{Hook, Rule, Table};
-
 use super::ast::claim::Check;
 use super::ast::host::{HostCheck, Service, Term, Verb};
 use super::ast::packet::{Endpoint, HostRef, Packet, Path, Stop};
@@ -147,10 +145,9 @@ fn heard(
     mistakes: &mut Vec<Message>,
 ) {
     let Some(port) = to.port else { return };
-    // Where destinations are translated somebody else may hear.
-    let translates =
-        |rule: &Rule| rule.table == Table::Nat && matches!(rule.hook, Hook::Prerouting | Hook::Output);
-    if story.rules.iter().any(|rule| translates(&rule.value)) {
+    // Who answers behind a translation is not said by the address.
+    let translates = |rule: &str| rule.starts_with("nat prerouting") || rule.starts_with("nat output");
+    if story.rules.iter().any(|rule| translates(&rule.value.to_string())) {
         return;
     }
     let named;

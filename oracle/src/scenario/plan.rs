@@ -478,6 +478,7 @@ impl Planner {
             notrack: built.notrack,
             zone: built.zone,
             mark: None,
+            helper: None,
             follows: follows(&step.action),
         }
     }

@@ -113,8 +113,9 @@ pub(crate) fn class_of(class: Class) -> (ClassWord, bool) {
 /// Whether an entry is that of a flow, whichever side began.
 pub(crate) fn is_of(entry: &Entry, talk: &Talk) -> bool {
     // An ICMP entry's keys are those of the query; of what nobody may ask there is no entry.
+    // Where addresses are translated, answers say what the first packet became.
     is_along(&entry.original, talk)
-        || is_along(&entry.reply, talk)
+        || has_tuple(&entry.reply, talk)
         || entry.original.is_icmp() && is_ping_of(entry, talk)
 }
 

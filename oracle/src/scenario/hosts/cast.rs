@@ -109,16 +109,17 @@ impl Cast {
         })
     }
 
-    /// The tracker knows a connection's other end by these addresses, its own first.
+    /// The tracker says how both sides of a connection know it, each its own end first.
     pub(super) fn translated(
         &mut self,
         talk: usize,
+        near: Option<(SocketAddr, SocketAddr)>,
         far: (SocketAddr, SocketAddr),
         name: impl FnOnce() -> String,
     ) {
         let Some(part) = self.parts.iter_mut().find(|part| part.talk == Some(talk)) else { return };
-        if part.ends.is_some() && part.far != Some(far) {
-            part.far = Some(far);
+        if part.ends.is_some() && (part.far != Some(far) || part.ends != near) {
+            (part.ends, part.far) = (near, Some(far));
             part.peer = (name(), far.0.port());
         }
     }

@@ -84,10 +84,12 @@ impl Cast {
         let address = |to: &HostRef| -> Result<IpAddr, Undone> {
             places.address(to).ok_or_else(|| format!("`{to}` has no address of this family"))
         };
-        let socket = |to: &Endpoint| -> Result<SocketAddr, Undone> {
-            Ok(SocketAddr::new(address(&to.host)?, to.port.unwrap_or(0)))
-        };
         let talk = deed.flow.map(|flow| plan.talk(flow));
+        // The tracker's own host is talked to by the address that faces whoever does.
+        let socket = |to: &Endpoint| -> Result<SocketAddr, Undone> {
+            let address = talk.map_or_else(|| address(&to.host), |talk| Ok(talk.spots[1].address))?;
+            Ok(SocketAddr::new(address, to.port.unwrap_or(0)))
+        };
         let own_port = talk.map(|talk| talk.ports[0]);
         let options = options(&deed.terms);
         let terms = Terms(&deed.terms);

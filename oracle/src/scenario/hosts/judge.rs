@@ -6,7 +6,7 @@ use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::scan::{Found, Scan};
 use conntruth_sim::app::traceroute::Traceroute;
 use conntruth_sim::app::{Tally, dns, ftp, tftp, udp};
-use conntruth_sim::host::TcpState;
+use conntruth_sim::host::{Reception, TcpState};
 
 use crate::language::ast::claim::Check;
 use crate::language::ast::host::{DISAGREEMENTS, HostCheck};
@@ -14,7 +14,7 @@ use crate::language::ast::{Action, Name, Span};
 use crate::target::Entry;
 
 use super::super::claims::{self, Mismatch, Silence, is_of};
-use super::super::plan::{Move, deadline};
+use super::super::plan::{Act, Move, deadline};
 use super::cast::{self, Kind, Part, Undone};
 use super::{Live, Passed, Stopped};
 
@@ -355,16 +355,18 @@ impl Live<'_, '_> {
             )
         };
         let both_live = sockets.iter().all(|socket| socket.is_some_and(|socket| is_live(socket.state)));
-        let last = self.last_of(talk);
-        if let Some(passed) = last {
+        let differs = |passed: &Passed| {
             let is_refused = passed.observation.class == Class::Invalid
                 || passed.observation.verdict == Verdict::Drop
                 || !passed.passed;
-            match (is_refused, passed.wanted) {
-                (true, Some(true)) => return Ok(DISAGREEMENTS[3]),
-                (false, Some(false)) if !is_opening(&passed.text) => return Ok(DISAGREEMENTS[4]),
-                _ => {}
+            match (is_refused, passed.reception) {
+                (true, Some(Reception::Takes)) => Some(DISAGREEMENTS[3]),
+                (false, Some(Reception::Refuses)) => Some(DISAGREEMENTS[4]),
+                _ => None,
             }
+        };
+        if let Some(how) = self.lately(talk).into_iter().find_map(differs) {
+            return Ok(how);
         }
         let none_live = sockets.iter().all(Option::is_none);
         let is_closing = |entry: &Entry| matches!(entry.state.as_deref(), Some("TIME_WAIT" | "CLOSE"));
@@ -375,20 +377,32 @@ impl Live<'_, '_> {
         })
     }
 
-    /// The last packet of a flow that came to the tracker.
-    fn last_of(&self, talk: usize) -> Option<&Passed> {
+    /// The packets of a flow that a claim about it looks at: those that have come since somebody did something, or where
+    /// time has passed since then, the last.
+    fn lately(&self, talk: usize) -> Vec<&Passed> {
         let is_of = |passed: &&Passed| passed.talk == Some(talk);
-        let earlier = self.record.seen.iter().rev().flat_map(|seen| seen.passed.iter().rev());
-        self.passed.iter().rev().chain(earlier).find(is_of)
+        let is_claim = |(step, _): &(&Move, &super::Seen)| matches!(step.act, Act::Check);
+        let done: Vec<_> = self.plan.moves.iter().zip(&self.record.seen).collect();
+        let claims = done.iter().rev().take_while(|step| is_claim(step)).count();
+        let acts = done.len().saturating_sub(1 + claims);
+        let runs = done.get(acts).is_some_and(|(step, _)| {
+            !matches!(self.plan.step(step).action, Action::Deed(_) | Action::Send { .. })
+        });
+        let all = done.iter().flat_map(|(_, seen)| &seen.passed).chain(&self.passed).filter(is_of);
+        let since = done.get(..acts).unwrap_or_default();
+        let before = since.iter().flat_map(|(_, seen)| &seen.passed).filter(is_of).count();
+        let lead = done.get(acts).map_or(0, |(_, seen)| {
+            seen.passed[..seen.lead.min(seen.passed.len())].iter().filter(is_of).count()
+        });
+        let all: Vec<&Passed> = all.collect();
+        match all.get(before + lead..).filter(|lately| !runs && !lately.is_empty()) {
+            Some(lately) => lately.to_vec(),
+            None => all.last().copied().into_iter().collect(),
+        }
     }
 }
 
 const SECOND: u64 = 1_000_000_000;
-
-/// Whether a segment opens a connection: there is no socket yet that could want it.
-fn is_opening(text: &str) -> bool {
-    text.starts_with("S ")
-}
 
 fn tally(bytes: &[u8]) -> Tally {
     let mut tally = Tally::default();

@@ -14,16 +14,16 @@ mod cast;
 mod deeds;
 mod judge;
 mod net;
+mod numbers;
 mod steps;
 mod tape;
 mod words;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use conntruth_engine::{Class, CtInfo, Direction, Time};
 use conntruth_sim::capture::Recorder;
-use conntruth_sim::host::TcpState;
+use conntruth_sim::host::Reception;
 use conntruth_sim::link::Fault;
 use conntruth_sim::packet::Header;
 use conntruth_sim::world::{PortId, RunError};
@@ -32,13 +32,14 @@ use conntruth_sim::{Chain, World as Net};
 use crate::language::Message;
 use crate::language::ast::claim::{Check, Claims};
 use crate::language::ast::host::{Cable, CableWord};
-use crate::language::ast::packet::Way;
+use crate::language::ast::packet::{Body, Way};
 use crate::language::ast::{Action, Span};
-use crate::target::{Arrival, Observation, Refusal, Target};
+use crate::target::{Arrival, Entry, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch};
 use super::plan::{Act, Move, Plan, Sent, deadline};
 use super::run::{Record, Seen, World};
+use super::talks::Talk;
 
 use bridge::Bridge;
 use cast::Cast;
@@ -63,8 +64,8 @@ pub(crate) struct Passed {
     /// The flow it belongs to, and which way along it.
     pub talk: Option<usize>,
     pub way: Way,
-    /// Whether the receiver had a socket for it, where it is TCP: he would have taken it.
-    pub wanted: Option<bool>,
+    /// What its receiver would make of it at that moment, where he is a real stack.
+    pub reception: Option<Reception>,
 }
 
 /// What a world with hosts leaves behind, beside its record.
@@ -93,6 +94,11 @@ impl Plan {
         !self.is_tape && !self.story().stack.is_empty()
     }
 
+    /// Whether its rules may translate a packet's destination.
+    fn translates(&self) -> bool {
+        self.story().rules.iter().any(|rule| rule.value.to_string().starts_with("nat "))
+    }
+
     /// Whether a world can be made of the heading; the hosts that the tracker reaches by another interface than their
     /// addresses say.
     pub(super) fn try_world(&self) -> Result<Vec<(IpAddr, String)>, Box<Message>> {
@@ -111,6 +117,11 @@ impl Plan {
     pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
         let identity = target.identity();
         let mut record = Record::new(self, &identity);
+        if self.translates() && !identity.abilities.nat {
+            let what = format!("{} does not show what translated packets become", identity.name);
+            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
+            return (record, Aftermath::default());
+        }
         let mut net = match net::world(self.story(), &self.talks.places) {
             Ok(net) => net,
             Err(message) => {
@@ -131,7 +142,7 @@ impl Plan {
             record.refused(0, super::plan::heading(self.script()), refusal);
             return (record, Aftermath::default());
         }
-        let bridge = Bridge::default();
+        let bridge = Bridge::new(self.translates());
         if let Err(error) = net.install(net::BOX, Box::new(bridge.letter_box())) {
             record.fails(0, Span::default(), error.to_string());
         }
@@ -146,7 +157,7 @@ impl Plan {
             sent: Vec::new(),
             passed: Vec::new(),
             before: Vec::new(),
-            bases: BTreeMap::new(),
+            numbers: numbers::Numbers::default(),
             record: &mut record,
         };
         live.story();
@@ -162,6 +173,12 @@ impl Plan {
         let aftermath = Aftermath { chain: net.chain().clone(), events, time: net.now() };
         (record, aftermath)
     }
+}
+
+/// Whether an entry began as a flow does, from its left side: by what its packets were before they were translated, or after.
+fn begins(entry: &Entry, talk: &Talk) -> bool {
+    let tuple = talk.tuple();
+    entry.original == tuple || entry.reply.invert() == Some(tuple)
 }
 
 /// Why a step could not be made.
@@ -200,8 +217,8 @@ struct Live<'p, 't> {
     passed: Vec<Passed>,
     /// What the target told before.
     before: Vec<crate::target::Happening>,
-    /// First sequence numbers, for telling packets.
-    bases: BTreeMap<(std::net::SocketAddr, std::net::SocketAddr), u32>,
+    /// What was sent on each connection, each way.
+    numbers: numbers::Numbers,
     record: &'t mut Record,
 }
 
@@ -330,7 +347,8 @@ impl<'p> Live<'p, '_> {
         let entry = observation.entry.as_ref().filter(|_| observation.attached)?;
         let Class::Tracked(info) = observation.class else { return None };
         let talk = (0..self.plan.talks.talks.len()).find(|at| claims::is_of(entry, self.plan.talk(*at)))?;
-        let way = if info.direction() == Direction::Original { Way::Forth } else { Way::Back };
+        let is_first = info.direction() == Direction::Original;
+        let way = if is_first == begins(entry, self.plan.talk(talk)) { Way::Forth } else { Way::Back };
         let is_about = matches!(info, CtInfo::Related | CtInfo::RelatedReply);
         (!is_about).then_some((talk, way))
     }
@@ -339,13 +357,14 @@ impl<'p> Live<'p, '_> {
     fn translated(&mut self, passed: &Passed) {
         let (Some(talk), Some(entry)) = (passed.talk, &passed.observation.entry) else { return };
         // Where the other side began it, or a tracker has picked it up from there, nothing is translated.
-        if entry.original != self.plan.talk(talk).tuple() {
+        if !begins(entry, self.plan.talk(talk)) {
             return;
         }
+        let near = words::ends_of(&entry.original);
         let Some(far) = words::ends_of(&entry.reply) else { return };
         let places = &self.plan.talks.places;
         let name = || places.name_of(far.0.ip()).map_or_else(|| far.0.ip().to_string(), str::to_owned);
-        self.cast.translated(talk, far, name);
+        self.cast.translated(talk, near, far, name);
     }
 
     /// A packet with who sent it to whom, in words.
@@ -356,25 +375,24 @@ impl<'p> Live<'p, '_> {
         let header = Header::read(&arrival.bytes);
         let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
         let found = found.or_else(|| self.by_entry(&observation));
-        let wanted = header.as_ref().and_then(|header| self.is_wanted(header, &arrival.bytes));
+        let reception = self.reception(observation.left.as_deref().unwrap_or(&arrival.bytes));
         let (from, to) = header
             .as_ref()
             .map_or((String::new(), String::new()), |header| (name(header.src), name(header.dst)));
-        let text = words::packet(&mut self.bases, header.as_ref(), &arrival.bytes);
+        // However translated, it is numbered by the ends that its flow has.
+        let ends = found.and_then(|(talk, way)| words::ends_along(self.plan.talk(talk), way));
+        let text = words::packet(&mut self.numbers, ends, header.as_ref(), &arrival.bytes);
         let (talk, way) = found.map_or((None, Way::Forth), |(talk, way)| (Some(talk), way));
-        Passed { arrival, observation, passed, from, to, text, talk, way, wanted }
+        Passed { arrival, observation, passed, from, to, text, talk, way, reception }
     }
 
-    /// Whether the receiver of a segment has a socket for it.
-    fn is_wanted(&self, header: &Header, bytes: &[u8]) -> Option<bool> {
-        let head = header.tcp(bytes)?;
-        let (src, dst) = header.ends(head.ports);
-        let host = self.plan.talks.places.name_of(dst.ip())?;
-        let node = self.net.node(host).ok()?;
-        let is_open = |socket: conntruth_sim::host::TcpSocket| {
-            socket.local == dst && socket.remote == src && socket.state != TcpState::Closed
-        };
-        Some(self.net.tcp_sockets(node).any(|(_, socket)| is_open(socket)))
+    /// What the host that a packet gets to would make of it: by its own window and state.
+    fn reception(&self, passed: &[u8]) -> Option<Reception> {
+        let header = Header::read(passed)?;
+        let host = self.plan.talks.places.name_of(header.dst)?;
+        let is_stack = host == net::BOX || self.plan.story().stack.iter().any(|name| name.value == host);
+        let node = self.net.node(host).ok().filter(|_| is_stack)?;
+        self.net.receives(node, passed)
     }
 
     fn step(&mut self, index: usize, step: &Move) -> Result<(), Stopped> {
@@ -420,8 +438,14 @@ impl<'p> Live<'p, '_> {
         let Some(port) = port else {
             return Err(Stopped::Wrong("nobody is there who could send this packet".to_owned()));
         };
-        self.sent.push(sent.arrival.clone());
-        self.net.play(port, sent.arrival.bytes.clone());
+        let mut arrival = sent.arrival.clone();
+        if let (Some(header), Action::Send { packet, .. }) = (&header, &self.plan.step(step).action)
+            && let Body::Tcp(said) = &packet.body
+        {
+            self.numbers.fill(said, header, &mut arrival.bytes);
+        }
+        self.net.play(port, arrival.bytes.clone());
+        self.sent.push(arrival);
         match claims {
             Some(claims) => self.claimed(index, step, claims, sent.index),
             None => self.pass(0),

@@ -726,6 +726,7 @@ impl World {
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
             expected: None,
+            broken: None,
         }
     }
 }
