@@ -109,8 +109,4 @@ pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[
         "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",
     ),
     ("nat-no-address", "every interface of the tracker's host has an address of each family, and a route"),
-    (
-        "nat-interface",
-        "routes do not change while a scenario runs, so a connection always leaves the same way",
-    ),
 ];
