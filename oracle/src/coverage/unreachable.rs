@@ -109,4 +109,5 @@ pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[
         "expect-already",
         "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",
     ),
+    ("nat-no-address", "every interface of the tracker's host has an address of each family, and a route"),
 ];

@@ -14,6 +14,7 @@ mod datagram;
 mod dialogue;
 mod header;
 mod icmp;
+mod nat;
 mod rules;
 mod scope;
 mod sctp;

@@ -4,7 +4,7 @@
 use conntruth_engine::{Knob, Rule, Unit};
 
 use super::dialogue::{self, READ};
-use super::{Choices, rules};
+use super::{Choices, nat, rules};
 use crate::language::ast::{Located, Setting, Span};
 
 macro_rules! set_of {
@@ -76,7 +76,14 @@ set_of! {
         Tftp "tftp",
         /// IRC with direct connections, with a helper.
         Irc "irc",
+        /// All of them, between few hosts and ports whose addresses are translated.
+        Nat "nat",
     }
+}
+
+impl Protocols {
+    /// What is not asked for by name: worlds that translate are alone in a tracker, and slow.
+    pub const USUAL: Protocols = Protocols::ALL.without(Speaks::Nat);
 }
 
 set_of! {
@@ -162,7 +169,7 @@ pub struct Allowed {
 impl Default for Allowed {
     fn default() -> Allowed {
         Allowed {
-            protocols: Protocols::ALL,
+            protocols: Protocols::USUAL,
             features: Features::ALL,
             clock: Clock::Free,
             settings: true,
@@ -181,6 +188,8 @@ pub struct Setup {
     pub rules: Vec<Rule>,
     /// Whether its worlds are dialogues that helpers read.
     pub read: bool,
+    /// Whether they translate addresses.
+    pub translates: bool,
     /// Whether time may pass: where it is made to by ageing it is slow, and most batches are better without.
     pub timed: bool,
 }
@@ -197,13 +206,19 @@ impl Setup {
         let mut settings =
             if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         settings.retain(|setting| allowed.knobs.as_ref().is_none_or(|all| all.contains(&setting.knob.value)));
+        let translates = allowed.protocols.has(Speaks::Nat)
+            && (allowed.protocols == nat::PROTOCOLS || choices.below(2) == 1);
+        if translates {
+            let (rules, timed) = (nat::rules(choices), false);
+            return Setup { settings, rules, read: false, translates, timed };
+        }
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
         let rules = match (read, ruled) {
             (true, _) => dialogue::assigning(choices, allowed.protocols),
             (false, true) => rules::rules(choices),
             (false, false) => Vec::new(),
         };
-        Setup { settings, rules, read, timed }
+        Setup { settings, rules, read, translates, timed }
     }
 }
 
@@ -222,6 +237,8 @@ pub struct Scope {
     pub rules: Vec<Rule>,
     /// Whether they are dialogues that helpers read.
     pub read: bool,
+    /// Whether they translate addresses.
+    pub translates: bool,
 }
 
 impl Scope {
@@ -236,10 +253,13 @@ impl Scope {
         if !setup.timed {
             features = features.without(Feature::Time);
         }
+        if setup.translates {
+            features = nat::features(features);
+        }
         // Where ageing takes its time, UDP may grow older than it is to be.
         let mut all =
             if setup.timed { ageable(allowed, setup.read) } else { allowed.protocols.iter().collect() };
-        all.retain(|speaks| READ.contains(speaks) == setup.read);
+        all.retain(|speaks| *speaks != Speaks::Nat && READ.contains(speaks) == setup.read);
         let mut protocols = Protocols::NONE;
         for protocol in &all {
             if whole || choices.below(2) > 0 {
@@ -256,6 +276,7 @@ impl Scope {
             settings: setup.settings.clone(),
             rules: setup.rules.clone(),
             read: setup.read,
+            translates: setup.translates,
         }
     }
 }
@@ -264,7 +285,8 @@ impl Scope {
 fn ageable(allowed: &Allowed, read: bool) -> Vec<Speaks> {
     let may_age =
         |speaks: &Speaks| allowed.clock == Clock::Free || !matches!(speaks, Speaks::Udp | Speaks::Tftp);
-    allowed.protocols.iter().filter(may_age).filter(|speaks| READ.contains(speaks) == read).collect()
+    let fits = |speaks: &Speaks| *speaks != Speaks::Nat && READ.contains(speaks) == read;
+    allowed.protocols.iter().filter(may_age).filter(fits).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.
