@@ -164,7 +164,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         seed: args.seed,
         cases: args.cases.or((!bounded).then_some(10_000)),
         duration: args.duration,
-        protocols: if args.protocol.is_empty() { Protocols::ALL } else { protocols },
+        protocols: if args.protocol.is_empty() { Protocols::USUAL } else { protocols },
         features: Features::ALL,
         rules: args.rules,
         depth: args.depth,
