@@ -151,7 +151,11 @@ fn allowed(options: &Options, clock: Clock, both: [&Identity; 2]) -> Allowed {
     let both_are = |is: &dyn Fn(&Abilities) -> bool| both.iter().all(|identity| is(&identity.abilities));
     let spoken = |speaks: &Speaks| {
         let name = Speaks::ALL.iter().find(|row| row.1 == *speaks).map_or("", |row| row.0);
-        both_are(&|abilities| abilities.has(name))
+        both_are(&|abilities| match speaks {
+            Speaks::Ftp | Speaks::Tftp | Speaks::Irc => abilities.helpers.iter().any(|helper| helper == name),
+            Speaks::Nat => abilities.nat,
+            _ => abilities.has(name),
+        })
     };
     let protocols = options.protocols.iter().filter(spoken);
     let needs: [(Feature, bool); 4] = [
