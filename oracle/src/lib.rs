@@ -11,6 +11,7 @@
 mod glance;
 mod paint;
 
+#[cfg(feature = "cli")]
 pub mod kernels;
 pub mod middlebox;
 pub mod packet;
@@ -22,16 +23,23 @@ pub mod suite;
 
 pub mod coverage;
 pub mod mutants;
+#[cfg(feature = "cli")]
 pub mod report;
 
 pub mod diff;
 pub mod generate;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 
 pub mod explain;
+#[cfg(feature = "cli")]
 pub mod export;
+#[cfg(feature = "cli")]
 pub mod import;
 pub mod replay;
 
+#[cfg(feature = "cli")]
 pub mod cli;
 
+pub use conntruth_engine as engine;
 pub use paint::{Paint, Role};

@@ -165,7 +165,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         cases: args.cases.or((!bounded).then_some(10_000)),
         duration: args.duration,
         protocols: if args.protocol.is_empty() { Protocols::ALL } else { protocols },
-        features: Features::ALL,
+        features: Features::PACKETS,
         rules: args.rules,
         depth: args.depth,
         shard: args.shard.unwrap_or(Shard { index: 0, of: 1 }),

@@ -25,6 +25,7 @@ pub use cause::{Cause, Finding};
 pub use compare::{Difference, Field, Mismatch, compare};
 pub use depth::{ALPHABETS, Alphabet};
 pub use normal::{NORMALISATIONS, Norm, Normal, Normalisation};
+pub(crate) use shrink::simpler_stories;
 pub use run::{Ended, Options, Progress, Shard, run};
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Default for Options {
             cases: Some(10_000),
             duration: None,
             protocols: Protocols::ALL,
-            features: Features::ALL,
+            features: Features::PACKETS,
             rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
