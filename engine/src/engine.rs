@@ -26,6 +26,7 @@ use crate::snapshot::ConnSnapshot;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
+use crate::tuple::{Direction, Tuple};
 use tracking::Way;
 pub use walk::{Answer, Journey, Route, Walk};
 
@@ -159,6 +160,17 @@ impl Engine {
     /// A connection by its name, while it is there.
     pub fn conn(&self, id: ConnId) -> Option<ConnSnapshot> {
         self.table.slot(id).map(|slot| self.snapshot(slot))
+    }
+
+    /// The confirmed connection that a packet with this tuple belongs to, and the direction in which it travels.
+    pub fn find(&self, tuple: &Tuple, zone: u16) -> Option<(ConnSnapshot, Direction)> {
+        let found = self.table.find(self.table.hash(tuple, zone), tuple, zone)?;
+        Some((self.snapshot(found.slot), found.direction))
+    }
+
+    /// Bytes that fragments which wait are counted as, IPv4's and IPv6's: what `ipfrag_high_thresh` and its like bound.
+    pub fn fragment_bytes(&self) -> [u64; 2] {
+        self.defrag.memory()
     }
 
     /// The confirmed connections, in the order of their creation.
