@@ -6,6 +6,9 @@
 //! them: [`suite`], what they reach: [`coverage`], how good they are: [`mutants`], and for those who look at a run later:
 //! [`report`]. Made from a seed: [`generate`], and held against another target: [`diff`]. A capture: [`replay`],
 //! [`explain`]. To others: [`export`], and from them: [`import`]. [`packet`] writes the bytes that scenarios send.
+//!
+//! For other crates: `strategy` (proptest) and `harness` (a test for each scenario), each behind a feature of its name; the
+//! program, and what only it needs, is behind `cli`, which is on unless `default-features = false`.
 #![deny(unsafe_code)]
 
 mod glance;
@@ -25,6 +28,9 @@ pub mod coverage;
 pub mod mutants;
 #[cfg(feature = "cli")]
 pub mod report;
+
+#[cfg(feature = "harness")]
+pub mod harness;
 
 pub mod diff;
 pub mod generate;

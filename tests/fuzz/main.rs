@@ -100,7 +100,9 @@ fn main() -> ExitCode {
 fn run(target: &Target) -> Result<(), String> {
     let thread = std::thread::Builder::new().name(target.name.to_owned()).spawn(target.run);
     let ended = thread.map_err(|error| error.to_string())?.join();
-    ended.map_err(|_| format!("{}: see above; an input that fails is kept in its folder `crashes`", target.name))
+    ended.map_err(|_| {
+        format!("{}: see above; an input that fails is kept in its folder `crashes`", target.name)
+    })
 }
 
 /// The variable that names the target.

@@ -30,7 +30,11 @@ pub fn packet(bytes: &[u8]) {
         // The kernel refuses some; no other answer may be wrong for that.
         let _ = engine.set(knob, i64::from(value));
         let passage = engine.handle(now, hook, &packet);
-        if wait & 1 == 0 { engine.confirm(now, passage) } else { engine.discard(passage) };
+        if wait & 1 == 0 {
+            engine.confirm(now, passage)
+        } else {
+            engine.discard(passage)
+        };
         while engine.poll_event().is_some() {}
     }
     engine.handle_timeouts(Time(u64::MAX));
@@ -104,7 +108,8 @@ pub fn scenario(bytes: &[u8]) {
     let again = language::read("fuzz", &once).unwrap_or_else(|messages| panic!("{messages}\n{once}"));
     assert_eq!(again.stories, script.stories, "{once}");
     // Hosts act as long as they like.
-    let acts = |text: &str| ["run", "connect", "cable", "link", "each"].iter().any(|word| text.contains(word));
+    let acts =
+        |text: &str| ["run", "connect", "cable", "link", "each"].iter().any(|word| text.contains(word));
     if acts(&text) {
         return;
     }
@@ -149,7 +154,8 @@ const ASKED: &str = "flow tcp client:40000 > server:80\n\n> S\n= new SYN_SENT 12
 /// An adapter's answers: they are understood, or the adapter is ended in a sentence.
 pub fn adapter(bytes: &[u8]) {
     // The right beginning is worth half of all inputs.
-    let hello = r#"{"type":"hello","protocol":1,"name":"a","version":"1","time":"virtual","confirms":"at-hook","#;
+    let hello =
+        r#"{"type":"hello","protocol":1,"name":"a","version":"1","time":"virtual","confirms":"at-hook","#;
     let answers = match bytes.split_first() {
         Some((first, rest)) if first & 1 == 0 => [hello.as_bytes(), rest].concat(),
         _ => bytes.to_vec(),
@@ -169,6 +175,7 @@ pub fn requests(bytes: &[u8]) {
     let mut reference = Reference::new(&LINUX_6_18);
     let served = serve(&mut reference, wire::Takes::Steps, bytes, &mut out);
     assert!(served.is_ok());
-    let asked = bytes.split(|byte| *byte == b'\n').count() - usize::from(bytes.is_empty() || bytes.ends_with(b"\n"));
+    let asked =
+        bytes.split(|byte| *byte == b'\n').count() - usize::from(bytes.is_empty() || bytes.ends_with(b"\n"));
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), asked);
 }

@@ -25,8 +25,8 @@ pub use cause::{Cause, Finding};
 pub use compare::{Difference, Field, Mismatch, compare};
 pub use depth::{ALPHABETS, Alphabet};
 pub use normal::{NORMALISATIONS, Norm, Normal, Normalisation};
-pub(crate) use shrink::simpler_stories;
 pub use run::{Ended, Options, Progress, Shard, run};
+pub(crate) use shrink::simpler_stories;
 
 #[cfg(test)]
 mod tests;

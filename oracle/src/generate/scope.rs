@@ -180,14 +180,8 @@ impl Allowed {
     /// Whole packets of these protocols and time between them, for a tracker that knows no settings, no rules and nothing of
     /// how a packet fared after it was tracked.
     pub fn packets_alone(protocols: Protocols) -> Allowed {
-        const OTHERS: [Feature; 6] = [
-            Feature::Rules,
-            Feature::Sets,
-            Feature::Waits,
-            Feature::Notrack,
-            Feature::Zones,
-            Feature::Lost,
-        ];
+        const OTHERS: [Feature; 6] =
+            [Feature::Rules, Feature::Sets, Feature::Waits, Feature::Notrack, Feature::Zones, Feature::Lost];
         let features = OTHERS.into_iter().fold(Features::ALL, Features::without);
         Allowed { protocols, features, settings: false, ..Allowed::default() }
     }

@@ -145,10 +145,7 @@ impl Traffic {
     ///
     /// # Errors
     /// At the first packet of which it says another class than the reference.
-    pub fn against(
-        &self,
-        theirs: impl FnMut(&Arrival) -> Option<Class>,
-    ) -> Result<(), Disagreement> {
+    pub fn against(&self, theirs: impl FnMut(&Arrival) -> Option<Class>) -> Result<(), Disagreement> {
         self.compare(|ours| Some(ours.class), theirs)
     }
 
@@ -167,7 +164,8 @@ impl Traffic {
             if let (Some(ours), Some(theirs)) = (ours(&answer), theirs(arrival))
                 && ours != theirs
             {
-                let packet = self.packets().position(|other| std::ptr::eq(other, arrival)).unwrap_or_default();
+                let packet =
+                    self.packets().position(|other| std::ptr::eq(other, arrival)).unwrap_or_default();
                 return Err(Disagreement {
                     packet: packet + 1,
                     ours: format!("{ours:?}"),

@@ -35,7 +35,8 @@ fn what_is_blessed_holds() {
     for seed in 0..40 {
         let traffic = Traffic::decode(&bytes(seed));
         let text = traffic.scenario();
-        let script = std::sync::Arc::new(read("traffic", &text).unwrap_or_else(|messages| panic!("{messages}")));
+        let script =
+            std::sync::Arc::new(read("traffic", &text).unwrap_or_else(|messages| panic!("{messages}")));
         let plans = Plan::all("traffic", &script, LINUX_6_18.hz).unwrap();
         let record = plans[0].run(&mut Reference::new(&LINUX_6_18));
         assert_eq!(plans[0].verdict(&record), crate::scenario::Verdict::Passed, "{text}");

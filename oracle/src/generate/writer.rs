@@ -173,8 +173,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             (Some(flow), self.of_flow(flow))
         };
         self.fate(&mut packet, flow);
-        let wants_label =
-            self.may(Feature::Again) || self.may(Feature::Errors) || self.may(Feature::Waits);
+        let wants_label = self.may(Feature::Again) || self.may(Feature::Errors) || self.may(Feature::Waits);
         let label = (wants_label && self.labels.len() < LABELS.len() && self.choices.below(3) == 0)
             .then(|| name(LABELS[self.labels.len()]));
         if let Some(label) = label.as_ref().filter(|_| self.may_wait(&packet)) {

@@ -21,7 +21,7 @@ pub use bless::{Blessing, bless, replace};
 #[cfg(feature = "cli")]
 pub(crate) use causes::agrees;
 pub use causes::{Grounds, causes};
-pub use count::{Ended, Suite, Totals};
+pub use count::{Ended, NO_TIME, Suite, Totals};
 pub use find::{File, Origin, Unreadable, embedded, from_paths, texts, version};
 pub use jsonl::jsonl;
 #[cfg(feature = "cli")]

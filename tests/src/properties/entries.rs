@@ -81,7 +81,10 @@ pub fn timeouts_fall(bytes: &[u8]) {
             later.handle_timeouts(engine.now().plus(Time(part)));
             let Some(still) = later.conn(conn.id) else { panic!("{conn} ended before its time") };
             assert!(still.timeout <= left, "{} of {left} s: {conn}", still.timeout);
-            assert_eq!(ConnSnapshot { timeout: conn.timeout, delta_secs: conn.delta_secs, ..still.clone() }, conn);
+            assert_eq!(
+                ConnSnapshot { timeout: conn.timeout, delta_secs: conn.delta_secs, ..still.clone() },
+                conn
+            );
             left = still.timeout;
         }
         later.handle_timeouts(conn.deadline);

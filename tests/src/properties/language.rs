@@ -39,8 +39,7 @@ pub fn formatting(bytes: &[u8]) {
     let read = |text: &str| {
         language::read("story", text).unwrap_or_else(|messages| panic!("{messages}\n{text}")).stories
     };
-    let format =
-        |text: &str| format("story", text).unwrap_or_else(|messages| panic!("{messages}\n{text}"));
+    let format = |text: &str| format("story", text).unwrap_or_else(|messages| panic!("{messages}\n{text}"));
     let once = format(&rough);
     assert_eq!(format(&once), once);
     assert_eq!(read(&once), read(&rough), "{once}");

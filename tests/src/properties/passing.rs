@@ -106,7 +106,8 @@ pub fn invalid_changes_nothing(bytes: &[u8]) {
         assert_eq!(step.after.len(), step.before.len(), "{} makes or ends an entry", step.slug());
         let cut = cut(engine);
         for (old, new) in step.before.iter().zip(&step.after) {
-            let is_cut = new.deadline < old.deadline && new.deadline == cut.1 && old.status.has(Status::ASSURED);
+            let is_cut =
+                new.deadline < old.deadline && new.deadline == cut.1 && old.status.has(Status::ASSURED);
             let ProtoInfo::Tcp { .. } = old.info else {
                 assert_eq!(new, old, "{} changes an entry", step.slug());
                 continue;
@@ -184,7 +185,8 @@ pub fn entries_come_of_confirmed_packets(bytes: &[u8]) {
             // A rule's answer that leaves the host is a packet too.
             let is_answer = seen.sent.iter().any(|sent| sent.verdict == Verdict::Accept);
             assert!(passes(step) || is_answer, "{conn} was confirmed by a packet that did not pass");
-            let is_its = seen.attached && seen.entry.as_ref().is_some_and(|entry| entry.id == conn.id.number());
+            let is_its =
+                seen.attached && seen.entry.as_ref().is_some_and(|entry| entry.id == conn.id.number());
             assert!(is_its || is_answer, "{conn} is not that of the packet");
             assert!(conn.status.has(Status::CONFIRMED));
         }
@@ -221,7 +223,10 @@ pub fn counters_add_up(bytes: &[u8]) {
                 moved += packets;
                 // Of a datagram that came in pieces the whole is counted; of one that waited, what it was.
                 let is_whole = bytes == 0 || bytes <= length || waited.contains(&bytes);
-                assert!(is_whole || fragments || answers(step) > 0, "{bytes} bytes of a packet of {length}: {conn}");
+                assert!(
+                    is_whole || fragments || answers(step) > 0,
+                    "{bytes} bytes of a packet of {length}: {conn}"
+                );
             }
         }
         let most = 1 + answers(step) as u64;

@@ -71,7 +71,8 @@ pub fn strange_states(bytes: &[u8]) {
         now = now.plus(Time(step.wait.as_nanos() % 3_000_000_000));
         engine.forward(now, &step.packet());
     }
-    let mut text = serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}")).into_bytes();
+    let mut text =
+        serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}")).into_bytes();
     for edit in edits.chunks_exact(3) {
         let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % text.len();
         // A digit becomes another, most of the time more than one.

@@ -92,7 +92,15 @@ impl Process {
             keep_end(stderr, &keep);
             drop(ended);
         });
-        Ok(Process { child: Some(child), kept: None, write: Some(write), lines, waiting, stderr: kept, stderr_ends })
+        Ok(Process {
+            child: Some(child),
+            kept: None,
+            write: Some(write),
+            lines,
+            waiting,
+            stderr: kept,
+            stderr_ends,
+        })
     }
 
     /// Answers that were kept, in the place of a program: to whatever is said comes the next, until there is none.
