@@ -424,7 +424,8 @@ fn judge(
         Format::Badge => report::badge(&Run::of(&suite, &again(args))),
     };
     if let Some(path) = &args.junit {
-        suite::replace(path, &suite::junit(&suite)?).map_err(|error| format!("{}: {error}", path.display()))?;
+        suite::replace(path, &suite::junit(&suite)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     if let Some(folder) = &args.report {
         let written = report::write(folder, &Run::of(&suite, &again(args)))?;
