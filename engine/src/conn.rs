@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Changes;
+use crate::helper::{Help, Helper};
+use crate::nat::adjust::Adjust;
 use crate::outcome::ConnId;
 use crate::proto::{ProtoState, Rules};
 use crate::snapshot::{ConnSnapshot, Counter};
@@ -44,7 +46,21 @@ const _: () = assert!(size_of::<Conn>() == 3 * 64);
 pub(crate) struct Extra {
     pub counters: Option<[Counter; 2]>,
     pub timestamps: Option<Stamps>,
-    pub master: Option<ConnId>,
+    pub master: Option<Master>,
+    pub help: Option<Help>,
+    /// The interface whose address a masqueraded connection has.
+    pub masquerade: Option<Box<str>>,
+    /// What the sequence numbers of both directions are moved by.
+    pub adjust: Option<[Adjust; 2]>,
+}
+
+/// The connection that has announced another. It may be gone: what is said of it is as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Master {
+    pub id: ConnId,
+    /// Its tuple in original direction.
+    pub tuple: Tuple,
+    pub helper: Option<Helper>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +79,21 @@ impl Conn {
         self.status.has(Status::CONFIRMED)
     }
 
-    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of.
+    /// Whether the last hook has nothing to do for it at `now`: most packets change nothing that anyone must be told of, and
+    /// no helper is to read them.
     pub fn is_quiet(&self, now: Jiffies) -> bool {
-        self.is_confirmed() && self.changes.is_empty() && self.expires > now
+        let busy = Status(Status::CONFIRMED.0 | Status::HELPER.0);
+        self.status.0 & busy.0 == Status::CONFIRMED.0 && self.changes.is_empty() && self.expires > now
+    }
+
+    /// What it has of a helper.
+    pub fn help(&self) -> Option<&Help> {
+        self.extra.as_deref().and_then(|extra| extra.help.as_ref())
+    }
+
+    /// The connection that has announced it.
+    pub fn master(&self) -> Option<&Master> {
+        self.extra.as_deref().and_then(|extra| extra.master.as_ref())
     }
 
     pub fn has_reply(&self) -> bool {
@@ -138,6 +166,25 @@ impl Conn {
         self.renew(rules.now, rules.timeout(Knob::TcpClose))
     }
 
+    /// A segment of a direction that begins at `seq` has grown or shrunk by so much: what follows is moved, and the
+    /// tracker reckons with it.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_seqadj.c `nf_ct_seqadj_set`.
+    #[allow(dead_code, reason = "for helpers that change payloads")]
+    pub fn moved(&mut self, direction: Direction, seq: u32, offset: i32) {
+        if offset != 0 {
+            let both = self.extra.get_or_insert_default().adjust.get_or_insert_default();
+            both[direction as usize].note(seq, offset);
+            self.status.insert(Status::SEQ_ADJUST);
+        }
+    }
+
+    /// By how much the numbers of a direction's sender have been moved at `seq`.
+    pub fn offset(&self, direction: Direction, seq: u32) -> i32 {
+        let both = self.extra.as_deref().and_then(|extra| extra.adjust.as_ref());
+        both.map_or(0, |both| both[direction as usize].offset(seq))
+    }
+
     /// Ticks left at `now`.
     pub fn ticks_left(&self, now: Jiffies) -> u64 {
         self.expires.0.saturating_sub(if self.is_confirmed() { now.0 } else { 0 })
@@ -158,7 +205,10 @@ impl Conn {
             deadline: ticks.start(self.expires),
             mark: self.mark,
             zone: self.zone,
-            master: extra.and_then(|extra| extra.master),
+            helper: self.help().map(|help| help.helper),
+            master: self.master().map(|master| master.id),
+            master_tuple: self.master().map(|master| master.tuple),
+            master_helper: self.master().and_then(|master| master.helper),
             counters: extra.and_then(|extra| extra.counters),
             started: stamps.start,
             stopped: stamps.stop,

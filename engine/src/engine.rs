@@ -7,8 +7,10 @@
 //! Time only moves forward: a `now` before the latest one counts as the latest. Whatever is due is done before a
 //! packet is looked at.
 
+mod expecting;
 mod saved;
 mod tracking;
+mod translate;
 mod walk;
 
 use std::collections::VecDeque;
@@ -18,17 +20,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::defrag::Defrag;
 use crate::event::Event;
+use crate::expect::ExpectTable;
+use crate::nat::Draws;
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
 use crate::proto::{self, Rules};
 use crate::snapshot::ConnSnapshot;
+use crate::status::Status;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
+use crate::wire::ip;
 use tracking::Way;
-pub use walk::{Answer, Journey, Route, Walk};
+use translate::Ended;
+pub use walk::{Answer, Journey, Route, Treatment, Walk};
 
 /// A connection tracker.
 ///
@@ -60,10 +67,18 @@ pub struct Engine {
     tick_ends: Time,
     table: ConnTable,
     defrag: Defrag,
+    /// What helpers have announced.
+    expected: ExpectTable,
+    /// The datagram that a fragment has just completed, for [`Engine::handle`].
+    whole: Option<Box<[u8]>>,
     listening: bool,
     events: VecDeque<Event>,
     /// Kept so that expiry allocates nothing.
     due: Vec<u32>,
+    /// Where translation chooses at random.
+    draws: Draws,
+    /// The connection that the packet at hand has ended, and still carries.
+    ended: Option<Ended>,
 }
 
 /// Packets read ahead by [`Engine::forward_batch`].
@@ -72,14 +87,17 @@ const BATCH: usize = 32;
 /// A packet between tracking and confirmation. It must go on: to [`Engine::confirm`] when it passes the rules, to
 /// [`Engine::discard`] when one drops it; to the same engine that tracked it, or to a clone of it made meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
 #[must_use = "a packet is confirmed or discarded"]
-pub struct Passage(Outcome);
+pub struct Passage {
+    outcome: Outcome,
+    /// The packet, where a helper is to read it, and whether reassembly has made it.
+    bytes: Option<(Box<[u8]>, bool)>,
+}
 
 impl Passage {
     /// What the tracker says so far; confirmation can still end in a drop.
     pub fn outcome(&self) -> &Outcome {
-        &self.0
+        &self.outcome
     }
 }
 
@@ -89,8 +107,8 @@ impl Engine {
         Engine::with_seed(profile, 0)
     }
 
-    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, nothing
-    /// else does.
+    /// An empty tracker whose table is laid out by `seed`: which entries a full table evicts depends on it, and which
+    /// port translation takes where it chooses at random; nothing else does.
     pub fn with_seed(profile: &'static Profile, seed: u64) -> Engine {
         let ticks = Ticks::new(profile.hz);
         Engine {
@@ -99,9 +117,13 @@ impl Engine {
             tick_ends: Time::ZERO,
             table: ConnTable::new(seed),
             defrag: Defrag::new(ticks),
+            expected: ExpectTable::default(),
+            whole: None,
             listening: false,
             events: VecDeque::new(),
             due: Vec::new(),
+            draws: Draws::new(seed),
+            ended: None,
         }
     }
 
@@ -135,6 +157,12 @@ impl Engine {
     /// before that never makes any.
     pub fn listen(&mut self) {
         self.listening = true;
+    }
+
+    /// Where translation chooses at random from now on, it chooses what makes this the tuple of answers, if that is one of
+    /// those that it may choose. So another tracker's choices can be followed, and judged.
+    pub fn prefer(&mut self, reply: Option<Tuple>) {
+        self.draws.want(reply);
     }
 
     /// The latest moment it was told of.
@@ -193,29 +221,51 @@ impl Engine {
     /// The next moment at which an entry or a fragment may run out of time; it may be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Time> {
         let entry = self.table.first_deadline().map(|tick| self.rules.ticks.start(tick));
-        [entry, self.defrag.poll_timeout()].into_iter().flatten().min()
+        let expected = self.expected.first_deadline().map(|tick| self.rules.ticks.start(tick));
+        [entry, expected, self.defrag.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Tracks a packet at the hook where it enters: [`Hook::Prerouting`] from outside, [`Hook::Output`] from the host
     /// itself.
     pub fn handle(&mut self, now: Time, hook: Hook, packet: &Packet<'_>) -> Passage {
         let mut outcome = Outcome::NONE;
+        self.whole = None;
         self.enter(now, Way::Into(hook), packet, &mut outcome);
-        Passage(outcome)
+        let slot = self.attached(&outcome);
+        let is_read = slot.is_some_and(|slot| self.table.conn(slot).status.has(Status::HELPER));
+        let bytes = is_read.then(|| match self.whole.take() {
+            Some(whole) => (whole, true),
+            None => (packet.bytes.into(), false),
+        });
+        Passage { outcome, bytes }
+    }
+
+    /// A rule gives the connection of a packet between the hooks a mark; one without a connection has nothing to mark.
+    pub fn mark(&mut self, passage: &Passage, mark: u32) {
+        if let Some(slot) = self.attached(&passage.outcome)
+            && self.table.conn(slot).mark != mark
+        {
+            self.table.conn_mut(slot).set_mark(mark);
+        }
     }
 
     /// Lets a packet pass the last hook: a new connection is entered into the table, events are delivered.
     pub fn confirm(&mut self, now: Time, passage: Passage) -> Outcome {
         self.handle_timeouts(now);
-        let mut outcome = passage.0;
-        self.leave(&mut outcome);
+        let Passage { mut outcome, bytes } = passage;
+        let datagram = bytes.as_ref().and_then(|(bytes, is_whole)| match is_whole {
+            true => ip::reassembled(bytes),
+            // It was checked when it came.
+            false => ip::receive(bytes, true).ok(),
+        });
+        self.leave(&mut outcome, datagram.as_ref());
         outcome
     }
 
     /// A rule has dropped the packet between the hooks. A new connection is forgotten; what the packet did to a known
     /// one stays, and its events wait for the next packet that passes.
     pub fn discard(&mut self, passage: Passage) -> Outcome {
-        let outcome = passage.0;
+        let outcome = passage.outcome;
         let Some(slot) = self.attached(&outcome) else {
             return outcome;
         };
@@ -223,7 +273,7 @@ impl Engine {
             self.bury(slot);
             return outcome;
         }
-        self.table.forget(slot);
+        self.forget(slot);
         Outcome { conn: None, ..outcome }
     }
 
@@ -283,7 +333,8 @@ impl Engine {
         self.rules.now = self.rules.ticks.at(self.now);
         self.tick_ends = self.rules.ticks.start(Jiffies(self.rules.now.0 + 1));
         self.defrag.handle_timeouts(self.now);
-        if !self.table.is_quiet_until(self.rules.now) {
+        let is_quiet = self.table.is_quiet_until(self.rules.now);
+        if !is_quiet || self.expected.first_deadline().is_some_and(|tick| tick <= self.rules.now) {
             self.expire();
         }
     }
@@ -291,11 +342,14 @@ impl Engine {
     fn expire(&mut self) {
         let mut due = std::mem::take(&mut self.due);
         while let Some(at) = self.table.next_due(self.rules.now, &mut due) {
+            // What was expected until this tick ends before the connections of it.
+            self.expire_expected(at);
             for slot in due.drain(..) {
                 self.destroy(slot, self.rules.ticks.start(at));
             }
         }
         self.due = due;
+        self.expire_expected(self.rules.now);
     }
 
     fn snapshot(&self, slot: u32) -> ConnSnapshot {

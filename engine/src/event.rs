@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::expect::ExpectSnapshot;
 use crate::snapshot::ConnSnapshot;
 use crate::time::Time;
 
@@ -18,6 +19,12 @@ pub enum EventKind {
     Update,
     /// Removed, by a packet or by its age.
     Destroy,
+    /// Its helper expects a connection from now on.
+    #[serde(rename = "expect-new")]
+    ExpectNew,
+    /// A connection that it has announced is not expected any more: it has come, or its time is up.
+    #[serde(rename = "expect-destroy")]
+    ExpectDestroy,
 }
 
 /// A set of changes.
@@ -93,6 +100,8 @@ pub struct Event {
     pub kind: EventKind,
     /// What changed.
     pub changes: Changes,
-    /// The connection as it then stood.
+    /// The connection as it then stood; of an expectation its master.
     pub conn: ConnSnapshot,
+    /// The expectation that it is about, where it is about one.
+    pub expected: Option<Box<ExpectSnapshot>>,
 }

@@ -5,8 +5,8 @@
 //! the same output on any machine.
 //!
 //! Start at [`Engine`]. Its modules stand below in the order in which data passes through them: `packet` → `wire` →
-//! `defrag` → `tuple` → `table` → `proto` → `outcome` and `event`; `rules` stand around the tracker where
-//! there are any ([`Engine::walk`]); what differs between kernels is a [`Profile`].
+//! `defrag` → `tuple` → `table` → `proto` → `nat` → `helper` and `expect` → `outcome` and `event`; `rules` stand around
+//! the tracker where there are any ([`Engine::walk`]); what differs between kernels is a [`Profile`].
 #![forbid(unsafe_code)]
 
 // The words everything else is said in.
@@ -27,6 +27,9 @@ mod tuple;
 mod conn;
 mod defrag;
 mod engine;
+mod expect;
+mod helper;
+mod nat;
 mod packet;
 mod proto;
 mod rules;
@@ -35,8 +38,11 @@ mod table;
 mod wire;
 
 pub use behaviour::{Bounds, Switches};
-pub use engine::{Answer, Engine, Journey, Passage, Route, Walk};
+pub use engine::{Answer, Engine, Journey, Passage, Route, Treatment, Walk};
 pub use event::{Changes, Event, EventKind};
+pub use expect::{ExpectFlags, ExpectProcLine, ExpectSnapshot};
+pub use helper::{ExpectClass, Helper, HelperInfo};
+pub use nat::{readdress, readdress_quoted};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};

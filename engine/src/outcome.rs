@@ -49,7 +49,8 @@ impl Hook {
 pub enum Verdict {
     /// The packet goes on.
     Accept,
-    /// The tracker itself ends it: a full table, a lost race, a datagram that cannot be put together.
+    /// The tracker itself ends it: a full table, a lost race, a helper that cannot do its work, a datagram that cannot
+    /// be put together.
     Drop,
 }
 
@@ -192,6 +193,8 @@ pub struct Outcome {
     pub attached: bool,
     /// The rule that decided, with its numbers.
     pub reason: Reason,
+    /// What the connection's helper made of the packet, or that it was expected.
+    pub help: Option<Reason>,
 }
 
 impl Outcome {
@@ -202,5 +205,6 @@ impl Outcome {
         conn: None,
         attached: false,
         reason: Reason::Untracked {},
+        help: None,
     };
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::helper::Style;
 use crate::states::{SctpState, Segment, TcpState};
 use crate::tuple::Direction;
 
@@ -36,6 +37,7 @@ macro_rules! values {
     };
 }
 values!(u8, u16, u32, u64;
+    Style => Style::word,
     TcpState => TcpState::word, SctpState => SctpState::word, Segment => Segment::word, Direction => direction_word);
 
 fn direction_word(direction: Direction) -> &'static str {
@@ -149,6 +151,10 @@ const SCTP_ERROR: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_sctp.c sct
 const SCTP_CHUNKS: &str = "linux 6.18 net/netfilter/nf_conntrack_proto_sctp.c do_basic_checks";
 const FRAG4: &str = "linux 6.18 net/ipv4/ip_fragment.c ip_frag_queue";
 const FRAG6: &str = "linux 6.18 net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_queue";
+const EXPECT: &str = "linux 6.18 net/netfilter/nf_conntrack_expect.c __nf_ct_expect_check";
+const FTP: &str = "linux 6.18 net/netfilter/nf_conntrack_ftp.c help";
+const IRC: &str = "linux 6.18 net/netfilter/nf_conntrack_irc.c help";
+const TFTP: &str = "linux 6.18 net/netfilter/nf_conntrack_tftp.c tftp_help";
 const INET_FRAG: &str = "linux 6.18 net/ipv4/inet_fragment.c";
 
 reasons! {
@@ -237,6 +243,20 @@ reasons! {
     /// A clash of two new entries with the same tuples is resolved in favour of the first.
     "clash-resolved" ClashResolved {} "an identical entry was confirmed first; the packet joins it",
         "linux 6.18 net/netfilter/nf_conntrack_core.c nf_ct_resolve_clash";
+
+    // --- translation -----------------------------------------------------------------------------------------
+    /// Of a packet that is to be translated there must be as much of the transport header as holds what is changed.
+    "nat-header" NatHeader {} "what is to be translated does not lie in the packet: dropped",
+        "linux 6.18 net/netfilter/nf_nat_proto.c l4proto_manip_pkt";
+    /// Where there is translation an ICMP error must be intact, and no redirect about a connection that is translated.
+    "nat-error" NatError {} "this ICMP error is damaged, or cannot be translated: dropped",
+        "linux 6.18 net/netfilter/nf_nat_proto.c nf_nat_icmp_reply_translation";
+    /// `masquerade` and `redirect` need an address of the interface, and what is translated a way to go.
+    "nat-no-address" NatNoAddress {} "the interface has no address to translate to: dropped",
+        "linux 6.18 net/netfilter/nf_nat_masquerade.c nf_nat_masquerade_ipv4";
+    /// A masqueraded connection that leaves by another interface ends: its answers would not come back.
+    "nat-interface" NatInterface {} "masqueraded for another interface: the connection ends, the packet is dropped",
+        "linux 6.18 net/netfilter/nf_nat_core.c nf_nat_oif_changed";
 
     // --- TCP -------------------------------------------------------------------------------------------------
     /// A TCP header takes 20 bytes.
@@ -378,6 +398,48 @@ reasons! {
     "icmpv6-reply" Icmpv6Reply { kind: u8, id: u16 } "answer type {kind} id {id} to a known query", ICMPV6;
     /// Only a query opens an entry.
     "icmpv6-new-invalid" Icmpv6NewInvalid { kind: u8 } "type {kind} is no query, and answers none that is known", ICMPV6;
+
+    // --- helpers and what they expect ------------------------------------------------------------------------
+    /// A new connection that was announced is RELATED to the one that has announced it, whose mark it has.
+    "expected" Expected { master: u64 } "connection {master} has announced it", NEW;
+    /// Helpers of TCP look only at what belongs to a connection that was answered.
+    "help-unanswered" HelpUnanswered {} "its helper looks at nothing before an answer was seen", FTP;
+    /// Of FTP only a segment is read that begins right behind a line end of the same side; two such places are known.
+    "ftp-not-after-newline" FtpNotAfterNewline { seq: u32 }
+        "not read: no line of this side is known to have ended at {seq}", FTP;
+    /// Only four commands announce connections: PORT and EPRT of the client, 227 and 229 of the server.
+    "ftp-no-command" FtpNoCommand {} "the line announces nothing", FTP;
+    /// A line that begins as such a command and is cut short, or goes on otherwise, is dropped: it will come again.
+    "ftp-partial" FtpPartial { command: Style, length: u32 }
+        "dropped: {length} bytes that begin as {command} does, and do not go on so", FTP;
+    /// An address that is not the sender's own announces nothing, while `nf_conntrack_ftp.loose` is off.
+    "ftp-foreign-address" FtpForeignAddress { port: u16 }
+        "nothing is expected at port {port}: the address is not the sender's", FTP;
+    /// FTP has announced a data connection.
+    "ftp-expected" FtpExpected { command: Style, port: u16 } "{command} announces a data connection to port {port}", FTP;
+    /// TFTP: a request announces that the server will answer from another port.
+    "tftp-expected" TftpExpected { opcode: u16, port: u16 }
+        "request {opcode}: an answer from any port of the server to port {port} is expected", TFTP;
+    /// TFTP: only requests, to read or to write, announce anything.
+    "tftp-no-request" TftpNoRequest { opcode: u16 } "opcode {opcode} is no request", TFTP;
+    /// IRC: only PRIVMSG can offer a direct connection, and what is not long enough for one is not looked at.
+    "irc-no-message" IrcNoMessage {} "the line is no PRIVMSG", IRC;
+    /// IRC: an offer is the first thing in a message, long enough, and of a kind that is known.
+    "irc-no-offer" IrcNoOffer {} "the message offers no direct connection", IRC;
+    /// IRC: an offer has an argument, address and port, and a line end behind them.
+    "irc-unreadable" IrcUnreadable {} "an offer of a direct connection that cannot be read",
+        "linux 6.18 net/netfilter/nf_conntrack_irc.c parse_dcc";
+    /// IRC: who offers must offer an address of his own, and a port.
+    "irc-forged" IrcForged { address: u32, port: u16 }
+        "nothing is expected at port {port}: the address 0x{address:08x} is not the sender's, or there is no port", IRC;
+    /// IRC has offered a direct connection.
+    "irc-expected" IrcExpected { port: u16 } "a direct connection to port {port} is offered", IRC;
+    /// The same connection cannot be expected twice, in another class or by another connection: the packet is dropped.
+    "expect-already" ExpectAlready { port: u16 } "dropped: port {port} is expected already, for another reason", EXPECT;
+    /// Two expectations must not take the same packets: the packet that announces the second is dropped.
+    "expect-busy" ExpectBusy { port: u16 } "dropped: another connection expects some of the same at port {port}", EXPECT;
+    /// At `nf_conntrack_expect_max` expectations the packet that announces one more is dropped.
+    "expect-full" ExpectFull { count: u64, max: u64 } "dropped: {count} connections are expected, {max} may be", EXPECT;
 
     // --- GRE, SCTP, all others -------------------------------------------------------------------------------
     /// GRE version 1 carries PPP (PPTP) and nothing else.

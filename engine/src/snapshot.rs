@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::helper::Helper;
 use crate::outcome::ConnId;
 use crate::states::{SctpState, TcpState};
 use crate::status::Status;
@@ -87,8 +88,14 @@ pub struct ConnSnapshot {
     pub mark: u32,
     /// The zone.
     pub zone: u16,
-    /// The entry that announced this one.
+    /// The helper that reads it.
+    pub helper: Option<Helper>,
+    /// The entry that announced this one; it may be gone.
     pub master: Option<ConnId>,
+    /// That one's tuple in original direction.
+    pub master_tuple: Option<Tuple>,
+    /// The helper that has read the announcement.
+    pub master_helper: Option<Helper>,
     /// Packets and bytes of both directions, where `nf_conntrack_acct` was on when it began.
     pub counters: Option<[Counter; 2]>,
     /// When it was confirmed, where `nf_conntrack_timestamp` was on.
@@ -187,9 +194,8 @@ impl ConnSnapshot {
 
     fn fmt_tuple(&self, f: &mut fmt::Formatter<'_>, direction: Direction, proc: bool) -> fmt::Result {
         let tuple = self.tuple(direction);
-        if proc && tuple.family == Family::Ipv6 {
-            write!(f, "src={} dst={}", FullIpv6(tuple.src), FullIpv6(tuple.dst))?;
-            tuple.fmt_keys(f)?;
+        if proc {
+            fmt_full(tuple, f)?;
         } else {
             write!(f, "{tuple}")?;
         }
@@ -199,6 +205,15 @@ impl ConnSnapshot {
         }
         write!(f, " ")
     }
+}
+
+/// A tuple with IPv6 addresses in full.
+pub(crate) fn fmt_full(tuple: &Tuple, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if tuple.family == Family::Ipv4 {
+        return write!(f, "{tuple}");
+    }
+    write!(f, "src={} dst={}", FullIpv6(tuple.src), FullIpv6(tuple.dst))?;
+    tuple.fmt_keys(f)
 }
 
 /// An IPv6 address with every digit, as the kernel's `%pI6` prints it.
@@ -247,7 +262,10 @@ mod tests {
             deadline: Time::ZERO,
             mark: 0,
             zone: 0,
+            helper: None,
             master: None,
+            master_tuple: None,
+            master_helper: None,
             counters: None,
             started: None,
             stopped: None,

@@ -18,6 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::defrag::SavedDefrag;
 use crate::event::Event;
+use crate::expect::ExpectTable;
+use crate::nat::Draws;
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::Sysctls;
 use crate::table::SavedTable;
@@ -61,7 +63,10 @@ pub struct State {
     pub(crate) listening: bool,
     pub(crate) table: SavedTable,
     pub(crate) defrag: SavedDefrag,
+    #[serde(default)]
+    pub(crate) expected: ExpectTable,
     pub(crate) events: VecDeque<Event>,
+    pub(crate) draws: Draws,
 }
 
 /// Why a state cannot be restored.

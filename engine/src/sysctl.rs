@@ -52,6 +52,7 @@ type Range = (i32, i32);
 /// Seconds are kept as an `int` of jiffies, at 250 a second. A timeout that is not positive is over at once.
 const SECONDS: Range = (-i32::MAX / 250, i32::MAX / 250);
 const ANY: Range = (0, i32::MAX);
+const SOME: Range = (1, i32::MAX);
 const FLAG: Range = (0, 1);
 const EVENTS: Range = (0, 2);
 const BYTE: Range = (0, 255);
@@ -84,6 +85,7 @@ knobs! {
     Buckets "net.netfilter.nf_conntrack_buckets" 262144 ANY Count "hash buckets; early drop looks at eight of them", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_BUCKETS";
     Checksum "net.netfilter.nf_conntrack_checksum" 1 FLAG Switch "packets that come in with a wrong checksum are INVALID", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_CHECKSUM";
     Events "net.netfilter.nf_conntrack_events" 2 EVENTS Choice "0: no events; 1: always; 2: for connections made while somebody listens", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_EVENTS";
+    ExpectMax "net.netfilter.nf_conntrack_expect_max" 4096 SOME Count "most connections that are expected at a time", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_EXPECT_MAX";
     Frag6High "net.netfilter.nf_conntrack_frag6_high_thresh" 4194304 ANY Bytes "memory for IPv6 fragments; over it every fragment is dropped", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
     Frag6Low "net.netfilter.nf_conntrack_frag6_low_thresh" 3145728 ANY Bytes "kept for programs that set it; today's kernel does not use it", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
     Frag6Time "net.netfilter.nf_conntrack_frag6_timeout" 60 SECONDS Seconds "how long an incomplete IPv6 datagram is kept", "net/ipv6/netfilter/nf_conntrack_reasm.c nf_ct_frag6_sysctl_table";
@@ -118,6 +120,7 @@ knobs! {
     Timestamp "net.netfilter.nf_conntrack_timestamp" 0 FLAG Switch "note when new connections begin and end", "net/netfilter/nf_conntrack_standalone.c NF_SYSCTL_CT_TIMESTAMP";
     Udp "net.netfilter.nf_conntrack_udp_timeout" 30 SECONDS Seconds "UDP that is no stream", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
     UdpStream "net.netfilter.nf_conntrack_udp_timeout_stream" 120 SECONDS Seconds "UDP streams", "net/netfilter/nf_conntrack_proto_udp.c udp_timeouts";
+    FtpLoose "nf_conntrack_ftp.loose" 0 FLAG Switch "FTP may announce connections to third parties", "net/netfilter/nf_conntrack_ftp.c loose";
     IpfragHigh "net.ipv4.ipfrag_high_thresh" 4194304 ANY Bytes "memory for IPv4 fragments; over it every fragment is dropped", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
     IpfragLow "net.ipv4.ipfrag_low_thresh" 3145728 ANY Bytes "kept for programs that set it; today's kernel does not use it", "net/ipv4/ip_fragment.c ip4_frags_ns_ctl_table";
     IpfragMaxDist "net.ipv4.ipfrag_max_dist" 64 ANY Count "so many fragments of one source in between empty a datagram; 0 is off", "net/ipv4/ip_fragment.c ip4_frags_ctl_table";

@@ -223,6 +223,37 @@ fn the_reference_through_the_protocol_passes_the_suite() {
     }
 }
 
+/// Without rules of its own it is told what the scenario's rules do to each packet, and leaves the same behind.
+#[test]
+fn the_reference_without_rules_passes_those_about_rules() {
+    let run = |takes: &str, paths: &[&str]| {
+        let target = format!("exec:'{CONNTRUTH}' serve --takes {takes} --no-rules");
+        let mut arguments = vec!["run", "--target", &target, "--validate"];
+        arguments.extend(paths);
+        conntruth(&arguments)
+    };
+    for takes in ["steps", "worlds"] {
+        let ran = run(takes, &["--filter", "{rules,hooks}/*"]);
+        ran.ends(0).says(" passed, 0 failed, 0 skipped").says("not shown by reference");
+        let passed: usize = ran.out.lines().last().unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!(passed > 70, "only {passed} of those about rules passed\n{}", ran.out);
+    }
+    let folder = Folder::new("told");
+    // What only the rules decide is not held against the adapter; what the tracker then does is.
+    let drop = "rules\n    filter forward udp dport 2 drop\nflow udp client:1 > server:2\n> (1)\n";
+    let about_rules = folder.file("rules.ct", &format!("{drop}        = dropped\n"));
+    let about_entry = folder.file("entry.ct", &format!("{drop}        = dropped no entry\n"));
+    let wrong = folder.file("wrong.ct", &format!("{drop}        = new\ncount 1\n"));
+    for takes in ["steps", "worlds"] {
+        let of = |file: &Path| run(takes, &[file.to_str().unwrap()]);
+        of(&about_rules)
+            .ends(3)
+            .says("the target does not show what rules decide, and all claims are about that");
+        of(&about_entry).ends(0).says("1 passed");
+        of(&wrong).ends(1).says("got 0 entries");
+    }
+}
+
 /// What a target does not show is not compared; a scenario of which nothing is seen is not green.
 #[test]
 fn a_target_is_judged_by_what_it_shows() {

@@ -93,7 +93,8 @@ fn each_ending_has_its_exit_code() {
     let folder = Folder::new("endings");
     let holds = folder.file("holds.ct", HOLDS);
     let fails = folder.file("fails.ct", FAILS);
-    let later = folder.file("later.ct", "network lan\nflow udp client:1 > server:2\n> (1)  = new\n");
+    let later = "rules\n    filter forward ct label set web\nflow udp client:1 > server:2\n> (1)  = new\n";
+    let later = folder.file("later.ct", later);
     let silent = folder.file("silent.ct", "flow udp client:1 > server:2\n> (1)\n");
     conntruth(&["run", text(&holds)]).ends(0).says("1 passed, 0 failed, 0 skipped\n");
     conntruth(&["run", text(&fails)]).ends(1).says("got 30s").says("0 passed, 1 failed, 0 skipped\n");

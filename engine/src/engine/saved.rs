@@ -12,7 +12,20 @@ impl Engine {
     /// All that it holds, as a value.
     pub fn save(&self) -> State {
         // Whoever adds a field decides here whether it is kept.
-        let Engine { rules, now, tick_ends: _, table, defrag, listening, events, due: _ } = self;
+        let Engine {
+            rules,
+            now,
+            tick_ends: _,
+            table,
+            defrag,
+            expected,
+            whole: _,
+            listening,
+            events,
+            due: _,
+            draws,
+            ended: _,
+        } = self;
         State {
             version: State::VERSION,
             profile: rules.profile.name.to_owned(),
@@ -22,7 +35,9 @@ impl Engine {
             listening: *listening,
             table: SavedTable::of(table),
             defrag: SavedDefrag::of(defrag),
+            expected: expected.clone(),
             events: events.clone(),
+            draws: draws.clone(),
         }
     }
 
@@ -45,15 +60,21 @@ impl Engine {
         }
         let ticks = Ticks::new(profile.hz);
         let tick = ticks.at(state.now);
+        let table = state.table.restore(tick).map_err(StateError::Broken)?;
+        let expected = state.expected.restore(&table);
         Ok(Engine {
             rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
             now: state.now,
             tick_ends: ticks.start(Jiffies(tick.0 + 1)),
-            table: state.table.restore(tick).map_err(StateError::Broken)?,
+            table,
             defrag: state.defrag.restore(ticks, tick).map_err(StateError::Broken)?,
+            expected,
+            whole: None,
             listening: state.listening,
             events: state.events.clone(),
             due: Vec::new(),
+            draws: state.draws.clone(),
+            ended: None,
         })
     }
 }

@@ -73,6 +73,7 @@ impl Engine {
                     unreachable!("reassembly keeps the network header")
                 };
                 self.track(way, packet, whole, verify && !trusted, outcome);
+                self.whole = Some(bytes.into());
             }
         }
     }
@@ -124,7 +125,7 @@ impl Engine {
         {
             *outcome = settled;
             if way == Way::Through {
-                self.leave(outcome);
+                self.leave(outcome, Some(&datagram));
             }
             return;
         }
@@ -186,7 +187,7 @@ impl Engine {
         let hash = self.table.hash(&tuple, zone);
         let Found { slot, direction } = match self.table.find(hash, &tuple, zone) {
             Some(found) => found,
-            None => match self.create(tuple, hash, zone) {
+            None => match self.create(tuple, hash, zone, outcome) {
                 Ok(slot) => Found { slot, direction: Direction::Original },
                 Err((verdict, reason)) => return *outcome = unattached(Class::Invalid, verdict, reason),
             },
@@ -211,6 +212,7 @@ impl Engine {
             Decision::Destroy if !conn.is_confirmed() => return self.refuse(slot, None, outcome),
             Decision::Destroy => {
                 conn.count(direction, segment.datagram.bytes.len());
+                self.keep_ended(slot);
                 return self.destroy(slot, self.now);
             }
             Decision::Reopen => {
@@ -225,7 +227,7 @@ impl Engine {
             self.table.shortened(slot);
         }
         if way == Way::Through && !is_quiet {
-            self.confirm_entry(slot, hash, outcome);
+            self.pass_last(slot, hash, Some(&segment.datagram), outcome);
         }
     }
 
@@ -245,7 +247,7 @@ impl Engine {
         let conn = self.table.conn_mut(slot);
         if !conn.is_confirmed() {
             outcome.conn = None;
-            self.table.forget(slot);
+            self.forget(slot);
         } else if cut.is_some_and(|timeout| conn.renew(self.rules.now, timeout)) {
             self.table.shortened(slot);
         }
@@ -254,7 +256,13 @@ impl Engine {
     /// A new connection, not yet in the table.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `init_conntrack`, `__nf_conntrack_alloc`.
-    fn create(&mut self, tuple: Tuple, hash: u32, zone: u16) -> Result<u32, (Verdict, Reason)> {
+    fn create(
+        &mut self,
+        tuple: Tuple,
+        hash: u32,
+        zone: u16,
+        outcome: &mut Outcome,
+    ) -> Result<u32, (Verdict, Reason)> {
         let (kind, code) = (tuple.icmp_type(), tuple.icmp_code());
         let reply = tuple.invert().ok_or((Verdict::Accept, Reason::TupleNoInverse { kind, code }))?;
         let (count, max) = (self.table.len() as u64 + 1, self.rules.sysctls.get(Knob::Max) as u64);
@@ -266,7 +274,7 @@ impl Engine {
             1 => true,
             _ => self.listening,
         };
-        Ok(self.table.add(Conn {
+        let slot = self.table.add(Conn {
             tuples: [tuple, reply],
             number: 0,
             expires: Jiffies(0),
@@ -278,14 +286,18 @@ impl Engine {
             listened,
             proto: ProtoState::new(tuple.protocol),
             extra: self.extra(),
-        }))
+        });
+        if !self.expected.is_empty() {
+            self.welcome(slot, &tuple, zone, outcome);
+        }
+        Ok(slot)
     }
 
     fn extra(&self) -> Option<Box<Extra>> {
         let counters = self.rules.sysctls.is_on(Knob::Acct).then(|| [Counter::default(); 2]);
         let timestamps = self.rules.sysctls.is_on(Knob::Timestamp).then(Stamps::default);
         (counters.is_some() || timestamps.is_some())
-            .then(|| Box::new(Extra { counters, timestamps, master: None }))
+            .then(|| Box::new(Extra { counters, timestamps, ..Extra::default() }))
     }
 
     /// The table is full: of a few neighbouring buckets, the first that holds any loses all its entries that are not
@@ -300,7 +312,9 @@ impl Engine {
             let bucket = (first + step) % buckets;
             let mut victims: Vec<u32> = self.table.bucket(bucket, buckets).collect();
             victims.retain(|&slot| !self.table.conn(slot).status.has(Status::ASSURED));
+            // One that is translated lies in two places.
             victims.sort_unstable();
+            victims.dedup();
             if !victims.is_empty() {
                 for slot in victims {
                     self.destroy(slot, self.now);
@@ -318,22 +332,35 @@ impl Engine {
         if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
             stamps.stop = Some(at);
         }
+        let has_help = conn.help().is_some();
         if conn.listened {
             let conn = conn.snapshot(slot, self.rules.ticks.at(at), self.rules.ticks);
-            self.events.push_back(Event { at, kind: EventKind::Destroy, changes: Changes::DESTROY, conn });
+            let (kind, changes) = (EventKind::Destroy, Changes::DESTROY);
+            self.events.push_back(Event { at, kind, changes, conn, expected: None });
+        }
+        if has_help {
+            self.forsake(slot, at);
         }
         self.table.remove(slot);
     }
 
-    /// The last hook.
-    ///
-    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
-    pub(super) fn leave(&mut self, outcome: &mut Outcome) {
+    /// The last hook. The datagram is what a helper reads.
+    pub(super) fn leave(&mut self, outcome: &mut Outcome, datagram: Option<&Datagram<'_>>) {
         if let Some(slot) = self.attached(outcome)
             && !self.table.conn(slot).is_quiet(self.rules.now)
         {
-            self.confirm_entry(slot, self.table.hash_of(slot), outcome);
+            self.pass_last(slot, self.table.hash_of(slot), datagram, outcome);
         }
+    }
+
+    fn pass_last(&mut self, slot: u32, hash: u32, datagram: Option<&Datagram<'_>>, outcome: &mut Outcome) {
+        if self.table.conn(slot).status.has(Status::HELPER)
+            && let Some(datagram) = datagram
+            && !self.help(slot, datagram, outcome)
+        {
+            return;
+        }
+        self.confirm_entry(slot, hash, outcome);
     }
 
     /// The connection that a packet is attached to, unless it has died between the hooks.
@@ -341,6 +368,7 @@ impl Engine {
         self.table.slot(outcome.conn.filter(|_| outcome.attached)?)
     }
 
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
     fn confirm_entry(&mut self, slot: u32, hash: u32, outcome: &mut Outcome) {
         if !self.table.conn(slot).is_confirmed() {
             if let Some(rival) = self.rival(slot, hash) {
@@ -352,6 +380,9 @@ impl Engine {
             conn.expires = Jiffies(tick.0 + conn.expires.0);
             if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
                 stamps.start = Some(now);
+            }
+            if conn.status.has(Status::HELPER) {
+                conn.note(Changes::HELPER);
             }
             conn.note(if conn.status.has(Status::EXPECTED) { Changes::RELATED } else { Changes::NEW });
             self.table.enter(slot, hash);
@@ -367,10 +398,14 @@ impl Engine {
         }
     }
 
-    /// A confirmed connection that holds this one's tuples.
+    /// A confirmed connection that holds one of this one's tuples: a translated one's second is not looked up before.
     fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         let conn = self.table.conn(slot);
-        self.table.find(hash, &conn.tuples[0], conn.zone).map(|found| found.slot)
+        let found = self.table.find(hash, &conn.tuples[0], conn.zone).or_else(|| {
+            let other = self.table.other_hash_of(slot, hash)?;
+            self.table.find(other, &conn.tuples[1], conn.zone)
+        });
+        found.map(|found| found.slot)
     }
 
     /// Two packets of one new flow were tracked before the first was confirmed.
@@ -382,7 +417,7 @@ impl Engine {
         let [original, reply] = self.table.conn(winner).tuples;
         let same = tuples == [original, reply] || tuples == [reply, original];
         let counters = self.table.conn(loser).extra.as_deref().and_then(|extra| extra.counters);
-        self.table.forget(loser);
+        self.forget(loser);
         if !same || !proto::may_clash(original.protocol) {
             let reason = Reason::InsertFailed {};
             *outcome = Outcome { verdict: Verdict::Drop, conn: None, attached: false, reason, ..*outcome };
@@ -408,7 +443,7 @@ impl Engine {
         let is_new = changes.has(Changes::NEW) || changes.has(Changes::RELATED);
         let kind = if is_new { EventKind::New } else { EventKind::Update };
         let conn = self.snapshot(slot);
-        self.events.push_back(Event { at: self.now, kind, changes, conn });
+        self.events.push_back(Event { at: self.now, kind, changes, conn, expected: None });
     }
 }
 
@@ -430,5 +465,5 @@ pub(super) fn is_verified(way: Way, packet: &Packet<'_>) -> bool {
 }
 
 pub(super) fn unattached(class: Class, verdict: Verdict, reason: Reason) -> Outcome {
-    Outcome { class, verdict, conn: None, attached: false, reason }
+    Outcome { class, verdict, conn: None, attached: false, reason, help: None }
 }

@@ -5,6 +5,8 @@
 //! Source: linux 6.18 include/uapi/linux/netfilter_ipv4.h `enum nf_ip_hook_priorities`,
 //! net/netfilter/nf_conntrack_core.c `nf_conntrack_attach`, `nf_conntrack_set_closing`.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
@@ -16,7 +18,7 @@ use crate::reason::Reason;
 use crate::rules::{ChainVerdict, ConnView, Firewall, LOOPBACK, Passing, Sighted, Table, View, With, answer};
 use crate::status::Status;
 use crate::time::{NANOS, Time};
-use crate::tuple::Direction;
+use crate::tuple::{Addr, Direction, Family};
 use crate::wire::ip::{self, Datagram};
 
 /// Which hooks a packet passes.
@@ -58,7 +60,7 @@ pub struct Journey<'a> {
     pub iif: &'a str,
     /// The interface it leaves by; empty where it is for the host.
     pub oif: &'a str,
-    /// Something behind the rules drops it, before it is confirmed.
+    /// Something behind the rules drops it, before it is confirmed; routing does where it leaves by no interface.
     pub lost: bool,
 }
 
@@ -73,6 +75,36 @@ pub struct Walk {
     pub by: Option<String>,
     /// What the host sent in return.
     pub sent: Vec<Answer>,
+    /// The packet as it left, where translation has changed it; its hop limit is still the one with which it came.
+    pub left: Option<Vec<u8>>,
+    /// What its rules did to the packet.
+    pub treatment: Treatment,
+}
+
+/// The way of a packet that no rule concerned.
+impl From<Outcome> for Walk {
+    fn from(outcome: Outcome) -> Walk {
+        let treatment = Treatment { seen: true, ..Treatment::default() };
+        Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), left: None, treatment }
+    }
+}
+
+/// What rules do to a packet as far as a tracker is concerned: all that one without rules must be told to do the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treatment {
+    /// The tracker has seen it: no rule ended it before.
+    pub seen: bool,
+    /// The tracker was to leave it alone.
+    pub notrack: bool,
+    /// The zone in which the tracker was to look; 0 where nothing was said.
+    pub zone: u16,
+    /// The mark that its connection took.
+    pub mark: Option<u32>,
+    /// It was ended by a rule, or behind the rules, before it could be confirmed.
+    pub dropped: bool,
+    /// What a rule sent in return has changed a connection: a TCP reset closes that of the packet it answers, and what
+    /// answers a packet without one is tracked like any packet of the host.
+    pub answered: bool,
 }
 
 /// A packet that a `reject` has sent.
@@ -86,23 +118,137 @@ pub struct Answer {
     pub verdict: Verdict,
 }
 
+/// How a packet ended on its way, and by which rule.
+pub(super) type Ending = (Outcome, Option<String>);
+
 /// A packet between two hooks.
-struct Travel<'a> {
-    passing: Passing<'a>,
+pub(super) struct Travel<'a> {
+    /// What it is. The bytes lie in `bytes`.
+    header: Datagram<'a>,
+    /// Its bytes; owned from the first change on.
+    bytes: Cow<'a, [u8]>,
+    /// How many hops it has left.
+    hops: u8,
+    mark: u32,
+    seen: Sighted,
     route: Route,
-    outcome: Option<Outcome>,
+    hook: Hook,
+    /// The interfaces that the whole way has; which of them rules see depends on the hook.
+    iif: &'a str,
+    oif: Cow<'a, str>,
+    pub(super) outcome: Option<Outcome>,
     /// What the tracker said when it looked first, where it has looked twice.
     said: Option<Outcome>,
     trusted: bool,
     /// A `reject` made it.
     is_answer: bool,
     lost: bool,
+    treatment: Treatment,
 }
+
+impl<'a> Travel<'a> {
+    /// A packet at the beginning of its way.
+    fn new(datagram: Datagram<'a>, route: Route, iif: &'a str, oif: &'a str) -> Travel<'a> {
+        Travel {
+            header: datagram,
+            bytes: Cow::Borrowed(datagram.bytes),
+            hops: datagram.hop_limit(),
+            mark: 0,
+            seen: Sighted::Nothing,
+            route,
+            hook: route.hooks()[0],
+            iif,
+            oif: Cow::Borrowed(oif),
+            outcome: None,
+            said: None,
+            trusted: true,
+            is_answer: false,
+            lost: false,
+            treatment: Treatment::default(),
+        }
+    }
+
+    pub(super) fn datagram(&self) -> Datagram<'_> {
+        Datagram { bytes: &self.bytes, ..self.header }
+    }
+
+    /// Its bytes, to be changed.
+    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        self.bytes.to_mut()
+    }
+
+    /// The interface that it came in by, as rules see it at this hook.
+    pub(super) fn iif(&self) -> &str {
+        match (self.hook, self.route) {
+            (Hook::Prerouting | Hook::Input, Route::Loopback) => LOOPBACK,
+            (_, Route::Loopback) | (Hook::Output, _) | (Hook::Postrouting, Route::Output) => "",
+            _ => self.iif,
+        }
+    }
+
+    /// The interface that it leaves by, as rules see it at this hook.
+    pub(super) fn oif(&self) -> &str {
+        match (self.hook, self.route) {
+            (Hook::Prerouting | Hook::Input, _) => "",
+            (_, Route::Loopback) => LOOPBACK,
+            _ => &self.oif,
+        }
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        self.route == Route::Loopback
+    }
+
+    /// Its way from here on, now that it is for somebody else. False where there is none.
+    pub(super) fn go_to(&mut self, firewall: &Firewall, family: Family, dst: Addr) -> bool {
+        let is_loopback = family == Family::Ipv4 && dst.lo >> 24 == 127;
+        let is_home = firewall.is_own(family, dst);
+        match self.hook {
+            // From outside nobody reaches the loopback.
+            Hook::Prerouting if is_loopback && self.route != Route::Loopback => return false,
+            Hook::Prerouting if self.route == Route::Loopback => return true,
+            Hook::Prerouting => self.route = if is_home { Route::Input } else { Route::Forward },
+            _ if is_home || is_loopback || (family == Family::Ipv6 && dst == LOOPBACK_V6) => {
+                self.route = Route::Loopback;
+            }
+            _ => self.route = Route::Output,
+        }
+        if matches!(self.route, Route::Forward | Route::Output) {
+            self.oif = Cow::Owned(firewall.way_to(family, dst).to_owned());
+            return !self.oif.is_empty();
+        }
+        true
+    }
+
+    /// Runs the chain of a table, if there is one.
+    pub(super) fn run(&mut self, firewall: &mut Firewall, table: Table, hook: Hook) -> ChainVerdict {
+        if !firewall.has(table, hook) {
+            return ChainVerdict::Accept;
+        }
+        let view = View::with_hops(self.datagram(), self.hops);
+        let mut passing =
+            Passing { view, iif: self.iif(), oif: self.oif(), mark: self.mark, seen: self.seen };
+        let verdict = firewall.run(table, hook, &mut passing);
+        (self.mark, self.seen) = (passing.mark, passing.seen);
+        verdict
+    }
+
+    /// The bytes as they are now, where they are not those with which it began.
+    fn left(self) -> Option<Vec<u8>> {
+        match self.bytes {
+            Cow::Owned(bytes) => Some(bytes),
+            Cow::Borrowed(_) => None,
+        }
+    }
+}
+
+const LOOPBACK_V6: Addr = Addr { hi: 0, lo: 1 };
 
 impl Engine {
     /// Takes a packet through all hooks of a host with rules.
     pub fn walk(&mut self, now: Time, firewall: &mut Firewall, journey: &Journey<'_>) -> Walk {
         self.handle_timeouts(now);
+        self.ended = None;
         let mut sent = Vec::new();
         let way = Way::Into(journey.route.hooks()[0]);
         let whole: Vec<u8>;
@@ -115,52 +261,54 @@ impl Engine {
                 };
                 (datagram, trusted || !is_verified(way, &journey.packet))
             }
-            Arrived::Settled(outcome) => return Walk { verdict: outcome.verdict, outcome, by: None, sent },
+            Arrived::Settled(outcome) => return Walk::from(outcome),
         };
-        let seen = match (journey.packet.notrack, journey.packet.zone) {
+        let mut travel = Travel::new(datagram, journey.route, journey.iif, journey.oif);
+        travel.seen = match (journey.packet.notrack, journey.packet.zone) {
             (true, _) => Sighted::Untracked,
             (false, 0) => Sighted::Nothing,
             (false, zone) => Sighted::Zoned(zone),
         };
-        let passing =
-            Passing { view: View::new(datagram), iif: journey.iif, oif: journey.oif, mark: 0, seen };
-        let travel = Travel {
-            passing,
-            route: journey.route,
-            outcome: None,
-            said: None,
-            trusted,
-            is_answer: false,
-            lost: journey.lost,
-        };
-        let (outcome, verdict, by) = self.travel(firewall, travel, &mut sent);
-        Walk { outcome, verdict, by, sent }
+        (travel.trusted, travel.lost) = (trusted, journey.lost);
+        match self.travel(firewall, &mut travel, &mut sent) {
+            Some((outcome, by)) => {
+                let outcome = travel.said.unwrap_or(outcome);
+                let treatment = travel.treatment;
+                Walk { outcome, verdict: Verdict::Drop, by, sent, left: None, treatment }
+            }
+            None => {
+                let outcome = travel.said.or(travel.outcome).unwrap_or(Outcome::NONE);
+                let treatment = travel.treatment;
+                Walk { outcome, verdict: Verdict::Accept, by: None, sent, left: travel.left(), treatment }
+            }
+        }
     }
 
+    /// Hook after hook. Says how the packet ended, if it did not get through.
     fn travel(
         &mut self,
         firewall: &mut Firewall,
-        mut travel: Travel<'_>,
+        travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
-    ) -> (Outcome, Verdict, Option<String>) {
-        let (iif, oif) = (travel.passing.iif, travel.passing.oif);
-        for &hook in travel.route.hooks() {
-            (travel.passing.iif, travel.passing.oif) = match (hook, travel.route) {
-                (Hook::Prerouting | Hook::Input, Route::Loopback) => (LOOPBACK, ""),
-                (Hook::Output | Hook::Postrouting, Route::Loopback) => ("", LOOPBACK),
-                (Hook::Prerouting | Hook::Input, _) => (iif, ""),
-                (Hook::Output, _) | (Hook::Postrouting, Route::Output) => ("", oif),
-                (Hook::Forward | Hook::Postrouting, _) => (iif, oif),
-            };
+    ) -> Option<Ending> {
+        let mut passed = 0;
+        // Translation may change the way that lies ahead, never that which lies behind.
+        while let Some(&hook) = travel.route.hooks().get(passed) {
+            passed += 1;
+            travel.hook = hook;
             if hook == Hook::Forward {
+                if travel.lost && travel.oif.is_empty() {
+                    travel.treatment.dropped = true;
+                    return Some((self.end(travel), None));
+                }
                 // Source: linux 6.18 net/ipv4/ip_forward.c `ip_forward`, net/ipv6/ip6_output.c `ip6_forward`.
-                travel.passing.view.hops = travel.passing.view.hops.saturating_sub(1);
+                travel.hops = travel.hops.saturating_sub(1);
             }
-            if let Some((outcome, by)) = self.visit(firewall, hook, &mut travel, sent) {
-                return (travel.said.unwrap_or(outcome), Verdict::Drop, by);
+            if let Some(ending) = self.visit(firewall, hook, travel, sent) {
+                return Some(ending);
             }
         }
-        (travel.said.or(travel.outcome).unwrap_or(Outcome::NONE), Verdict::Accept, None)
+        None
     }
 
     /// One hook: its chains, and what the tracker does there. Says how the packet ended, if it did.
@@ -170,45 +318,102 @@ impl Engine {
         hook: Hook,
         travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
-    ) -> Option<(Outcome, Option<String>)> {
+    ) -> Option<Ending> {
         let enters = matches!(hook, Hook::Prerouting | Hook::Output);
-        for table in [Table::Raw, Table::Mangle, Table::Filter] {
+        for table in Table::at(hook) {
             if table == Table::Mangle && enters {
                 let outcome = self.track_once(hook, travel);
                 if outcome.verdict == Verdict::Drop {
                     return Some((outcome, None));
                 }
             }
-            let verdict = firewall.run(table, hook, &mut travel.passing);
-            self.take_mark(travel);
-            let by = match verdict {
-                ChainVerdict::Accept => continue,
-                ChainVerdict::Drop(by) => by,
-                ChainVerdict::Reject(with, by) => {
-                    self.send_answer(firewall, with, travel, sent);
-                    by
-                }
+            let ending = match table {
+                Table::Nat => self.pass_translator(firewall, hook, travel),
+                _ => self.pass_chain(firewall, table, hook, travel, sent),
             };
-            return Some((self.end(travel), Some(by)));
+            if ending.is_some() {
+                return ending;
+            }
         }
         if travel.lost && matches!(hook, Hook::Input | Hook::Forward | Hook::Output) {
+            travel.treatment.dropped = !has_left(travel.route, hook);
             return Some((self.end(travel), None));
         }
         if matches!(hook, Hook::Input | Hook::Postrouting) {
+            if let Some(ending) = self.be_read(travel).or_else(|| self.adjust(travel)) {
+                return Some(ending);
+            }
             let mut outcome = travel.outcome.unwrap_or(Outcome::NONE);
             // What answers a new connection does not confirm it.
             if !travel.is_answer
                 || self.attached(&outcome).is_some_and(|slot| self.table.conn(slot).is_confirmed())
             {
-                self.leave(&mut outcome);
+                self.leave(&mut outcome, None);
             }
             travel.outcome = Some(outcome);
-            travel.passing.seen = self.sighted(&outcome);
+            travel.seen = self.sighted(&outcome);
             if outcome.verdict == Verdict::Drop {
                 return Some((outcome, None));
             }
         }
         None
+    }
+
+    /// A chain of a table's rules.
+    fn pass_chain(
+        &mut self,
+        firewall: &mut Firewall,
+        table: Table,
+        hook: Hook,
+        travel: &mut Travel<'_>,
+        sent: &mut Vec<Answer>,
+    ) -> Option<Ending> {
+        let verdict = travel.run(firewall, table, hook);
+        self.take_changes(travel);
+        let by = match verdict {
+            ChainVerdict::Accept | ChainVerdict::Translate(..) => return None,
+            ChainVerdict::Drop(by) => by,
+            ChainVerdict::Reject(with, by) => {
+                self.send_answer(firewall, with, travel, sent);
+                by
+            }
+        };
+        travel.treatment.dropped = !has_left(travel.route, hook);
+        Some((self.end(travel), Some(by)))
+    }
+
+    /// The translator's turn, and the way that follows from it.
+    fn pass_translator(
+        &mut self,
+        firewall: &mut Firewall,
+        hook: Hook,
+        travel: &mut Travel<'_>,
+    ) -> Option<Ending> {
+        if !firewall.translates() {
+            return None;
+        }
+        let enters = matches!(hook, Hook::Prerouting | Hook::Output);
+        let before = enters.then(|| travel.datagram().addresses().1);
+        let ending = self.translate(firewall, hook, travel);
+        if let Some(outcome) = travel.outcome.filter(|_| ending.is_none()) {
+            travel.seen = self.sighted_again(&outcome, travel.seen);
+        }
+        match before {
+            Some(dst) if ending.is_none() && travel.datagram().addresses().1 != dst => {
+                self.reroute(firewall, travel)
+            }
+            _ => ending,
+        }
+    }
+
+    /// What rules see of a connection after translation was decided: its status has changed.
+    fn sighted_again(&self, outcome: &Outcome, seen: Sighted) -> Sighted {
+        match (seen, self.attached(outcome)) {
+            (Sighted::Conn(view), Some(slot)) => {
+                Sighted::Conn(ConnView { status: self.table.conn(slot).status.0, ..view })
+            }
+            _ => seen,
+        }
     }
 
     /// The tracker's turn. A packet that has a connection, or is to have none, keeps it on its second way in.
@@ -217,18 +422,19 @@ impl Engine {
         if let Some(outcome) = before {
             return outcome;
         }
-        let view = travel.passing.view;
-        let (notrack, zone) = match travel.passing.seen {
+        let (notrack, zone) = match travel.seen {
             Sighted::Untracked => (true, 0),
             Sighted::Zoned(zone) => (false, zone),
             Sighted::Nothing | Sighted::Conn(_) => (false, 0),
         };
-        let packet =
-            Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(view.datagram.bytes) };
+        if !travel.treatment.seen {
+            travel.treatment = Treatment { seen: true, notrack, zone, ..travel.treatment };
+        }
+        let packet = Packet { checksum: Checksum::Trusted, notrack, zone, ..Packet::new(&travel.bytes) };
         let mut outcome = Outcome::NONE;
         let verify = !travel.trusted && hook == Hook::Prerouting && travel.route != Route::Loopback;
-        self.track(Way::Into(hook), &packet, view.datagram, verify, &mut outcome);
-        travel.passing.seen = self.sighted(&outcome);
+        self.track(Way::Into(hook), &packet, travel.datagram(), verify, &mut outcome);
+        travel.seen = self.sighted(&outcome);
         // Of a packet that is looked at twice people see what was said first.
         travel.said = travel.said.or(travel.outcome);
         travel.outcome = Some(outcome);
@@ -253,8 +459,21 @@ impl Engine {
             let ticks = if conn.is_confirmed() { conn.ticks_left(self.rules.now) } else { 0 };
             let left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
             let (status, mark, zone) = (conn.status.0, conn.mark, conn.zone);
-            let is_marked = false;
-            return Sighted::Conn(ConnView { state, direction, status, mark, is_marked, zone, left_ms });
+            let (is_marked, helper) = (false, None);
+            let master = conn.master().and_then(|master| master.helper);
+            let tuple = Some(conn.tuples[0]);
+            return Sighted::Conn(ConnView {
+                state,
+                direction,
+                status,
+                mark,
+                is_marked,
+                zone,
+                left_ms,
+                tuple,
+                helper,
+                master,
+            });
         }
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
@@ -266,24 +485,44 @@ impl Engine {
             status.insert(Status::SEEN_REPLY);
         }
         let status = status.0;
-        Sighted::Conn(ConnView { state, direction, status, mark, is_marked: false, zone, left_ms: 0 })
+        let tuple = last.map(|conn| conn.original);
+        let master = last.and_then(|conn| conn.master_helper);
+        let (is_marked, left_ms, helper) = (false, 0, None);
+        Sighted::Conn(ConnView {
+            state,
+            direction,
+            status,
+            mark,
+            is_marked,
+            zone,
+            left_ms,
+            tuple,
+            helper,
+            master,
+        })
     }
 
-    /// A rule may have changed the connection's mark.
-    fn take_mark(&mut self, travel: &mut Travel<'_>) {
-        let (Sighted::Conn(seen), Some(outcome)) = (&mut travel.passing.seen, travel.outcome) else { return };
+    /// A rule may have changed the connection's mark, or assigned a helper.
+    pub(super) fn take_changes(&mut self, travel: &mut Travel<'_>) {
+        let (Sighted::Conn(seen), Some(outcome)) = (&mut travel.seen, travel.outcome) else { return };
         if std::mem::take(&mut seen.is_marked)
             && let Some(slot) = self.attached(&outcome)
         {
             self.table.conn_mut(slot).set_mark(seen.mark);
+            travel.treatment.mark = Some(seen.mark);
+        }
+        if let Some(helper) = seen.helper.take()
+            && let Some(slot) = self.attached(&outcome)
+        {
+            self.assign(slot, helper);
         }
     }
 
     /// A rule ends the packet. Before the tracker has seen it nobody can say what it was.
-    fn end(&mut self, travel: &Travel<'_>) -> Outcome {
+    pub(super) fn end(&mut self, travel: &Travel<'_>) -> Outcome {
         match travel.outcome {
             Some(outcome) if travel.is_answer => outcome,
-            Some(outcome) => self.discard(super::Passage(outcome)),
+            Some(outcome) => self.discard(super::Passage { outcome, bytes: None }),
             None => unattached(Class::Discarded, Verdict::Drop, Reason::RawDrop {}),
         }
     }
@@ -293,10 +532,10 @@ impl Engine {
         &mut self,
         firewall: &mut Firewall,
         with: With,
-        travel: &Travel<'_>,
+        travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
     ) {
-        let view = &travel.passing.view;
+        let view = &View::with_hops(travel.datagram(), travel.hops);
         let Datagram { family, .. } = view.datagram;
         let (to, was_for) = view.datagram.addresses();
         let oif = firewall.way_to(family, to).to_owned();
@@ -319,23 +558,29 @@ impl Engine {
         });
         if with == With::TcpReset
             && let Some(slot) = attached.and_then(|outcome| self.attached(&outcome))
-            && self.table.conn_mut(slot).set_closing(&self.rules)
         {
-            self.table.shortened(slot);
+            travel.treatment.answered = self.table.conn(slot).is_confirmed();
+            if self.table.conn_mut(slot).set_closing(&self.rules) {
+                self.table.shortened(slot);
+            }
         }
         let seen = attached.map_or(Sighted::Nothing, |outcome| self.sighted(&outcome));
-        let passing = Passing { view: View::new(datagram), iif: "", oif: &oif, mark: 0, seen };
-        let travel = Travel {
-            passing,
-            route: if is_home { Route::Loopback } else { Route::Output },
-            outcome: attached,
-            said: None,
-            trusted: true,
-            is_answer: true,
-            lost: false,
-        };
+        let route = if is_home { Route::Loopback } else { Route::Output };
+        let mut answer = Travel::new(datagram, route, "", &oif);
+        (answer.seen, answer.outcome, answer.is_answer) = (seen, attached, true);
         let place = sent.len();
-        let (outcome, verdict, _) = self.travel(firewall, travel, sent);
-        sent.insert(place, Answer { bytes: bytes.clone(), class: outcome.class, verdict });
+        let ending = self.travel(firewall, &mut answer, sent);
+        let (outcome, verdict) = match ending {
+            Some((outcome, _)) => (answer.said.unwrap_or(outcome), Verdict::Drop),
+            None => (answer.said.or(answer.outcome).unwrap_or(Outcome::NONE), Verdict::Accept),
+        };
+        let left = answer.left();
+        travel.treatment.answered |= attached.is_none() && outcome.attached;
+        sent.insert(place, Answer { bytes: left.unwrap_or(bytes), class: outcome.class, verdict });
     }
+}
+
+/// Whether a packet that is at this hook has been confirmed before: on its second way in.
+fn has_left(route: Route, hook: Hook) -> bool {
+    route == Route::Loopback && matches!(hook, Hook::Prerouting | Hook::Input)
 }

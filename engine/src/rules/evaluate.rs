@@ -2,12 +2,14 @@
 //!
 //! Source: linux 6.18 net/netfilter/nf_tables_core.c `nft_do_chain`.
 
-use super::statement::{Match, Policy, Source, Statement, Target, Test, With};
+use super::statement::{Match, Policy, Source, Statement, Target, Test, Translation, With};
 use super::view::View;
 use super::words::Field;
 use super::{Chain, Rule};
+use crate::helper::Helper;
 use crate::snapshot::Counter;
-use crate::tuple::Direction;
+use crate::status::Status;
+use crate::tuple::{Direction, Tuple};
 
 /// A packet at a hook.
 #[derive(Clone, Debug)]
@@ -48,6 +50,12 @@ pub(crate) struct ConnView {
     pub zone: u16,
     /// What is left, in milliseconds; of a connection that is not confirmed nothing.
     pub left_ms: u64,
+    /// Its tuple in original direction, where that is known.
+    pub tuple: Option<Tuple>,
+    /// The helper that a rule has just assigned.
+    pub helper: Option<Helper>,
+    /// The helper of the connection that has announced this one.
+    pub master: Option<Helper>,
 }
 
 /// What a chain decides.
@@ -57,6 +65,8 @@ pub(crate) enum Verdict {
     /// By which rule, in its words.
     Drop(String),
     Reject(With, String),
+    /// To what a rule translates it, and then it goes on.
+    Translate(Translation, String),
 }
 
 /// Runs a chain over a packet. A rule that compares something that is not there ends there.
@@ -80,10 +90,17 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
                         break;
                     }
                 }
+                Statement::SetHelper(helper) => set_helper(*helper, passing),
                 Statement::Notrack => notrack(passing),
                 Statement::Accept => return Verdict::Accept,
                 Statement::Drop => return Verdict::Drop(rule.to_string()),
                 Statement::Reject(with) => return Verdict::Reject(*with, rule.to_string()),
+                Statement::Translate(translation) => {
+                    let is_for = |family| family == passing.view.datagram.family;
+                    if translation.family.is_none_or(is_for) {
+                        return Verdict::Translate(*translation, rule.to_string());
+                    }
+                }
             }
         }
     }
@@ -129,6 +146,20 @@ fn set(target: Target, source: Source, passing: &mut Passing<'_>) -> bool {
     true
 }
 
+/// Assigns a helper: to a connection that is not confirmed and has none, and that the helper knows.
+///
+/// Source: linux 6.18 net/netfilter/nft_ct.c `nft_ct_helper_obj_eval`.
+fn set_helper(helper: Helper, passing: &mut Passing<'_>) {
+    let taken = Status::CONFIRMED.0 | Status::HELPER.0;
+    if let Sighted::Conn(conn) = &mut passing.seen
+        && conn.status & taken == 0
+        && conn.tuple.is_some_and(|tuple| helper.suits(&tuple))
+    {
+        conn.helper = Some(helper);
+        conn.status |= Status::HELPER.0;
+    }
+}
+
 /// Source: linux 6.18 net/netfilter/nft_ct.c `nft_notrack_eval`.
 fn notrack(passing: &mut Passing<'_>) {
     if passing.seen == Sighted::Nothing {
@@ -150,6 +181,11 @@ fn holds(comparison: &Match, passing: &Passing<'_>) -> bool {
     let name = match comparison.field {
         Field::Iif => Some(passing.iif),
         Field::Oif => Some(passing.oif),
+        // That of its master: a connection that none has announced ends the rule.
+        Field::CtHelper => match passing.seen {
+            Sighted::Conn(ConnView { master: Some(helper), .. }) => Some(helper.name()),
+            _ => None,
+        },
         _ => None,
     };
     let named = |names: &[String]| name.map(|name| names.iter().any(|other| other == name));
@@ -197,8 +233,6 @@ fn value(field: Field, passing: &Passing<'_>) -> Option<u128> {
         Field::CtMark => conn.map(|conn| u128::from(conn.mark)),
         Field::CtZone => conn.map(|conn| u128::from(conn.zone)),
         Field::CtExpiration => conn.map(|conn| u128::from(conn.left_ms)),
-        // The helper of its master, which there is none of yet.
-        Field::CtHelper => None,
         Field::Mark => Some(u128::from(passing.mark)),
         _ => passing.view.value(field),
     }

@@ -9,7 +9,7 @@
 //! rule sees of a packet, `evaluate` runs a chain over it, and `reject` builds the packets that `reject` sends. Nothing
 //! here knows the tracker: what a rule sees of a connection is copied in, and the mark it sets copied out.
 //!
-//! What belongs to address translation, helpers and labels is read, and [`Rule::unsupported`] says so.
+//! What belongs to labels is read, and [`Rule::unsupported`] says so.
 
 mod evaluate;
 mod read;
@@ -23,16 +23,17 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::helper::Helper;
 use crate::outcome::Hook;
 use crate::snapshot::Counter;
-use crate::tuple::{Addr, Family};
+use crate::tuple::{Addr, Family, protocol};
 
 pub(crate) use evaluate::{ConnView, Passing, Sighted, Verdict as ChainVerdict};
 pub use read::RuleError;
 pub(crate) use reject::answer;
-use statement::NFT_COUNTER;
-pub(crate) use statement::With;
+use statement::{NFT_COUNTER, NFT_HELPER};
 pub use statement::{Policy, Rule, Table};
+pub(crate) use statement::{Translation, Translator, With};
 pub(crate) use view::View;
 
 /// A rule set: its lines, in order.
@@ -67,6 +68,7 @@ impl RuleSet {
         "filter forward ct expiration 10s-1m30s accept",
         "filter forward ct expiration > 1d accept",
         "filter forward ct helper \"ftp\" accept",
+        "mangle prerouting tcp dport 21 ct helper set \"ftp\"",
         "filter forward meta mark <= 7 accept",
         "filter forward meta l4proto { tcp, udp, 99 } accept",
         "filter forward meta nfproto ipv6 accept",
@@ -93,6 +95,18 @@ impl RuleSet {
         "mangle postrouting ct mark set 7 meta mark set ct mark ct mark set meta mark accept",
         "raw prerouting notrack",
         "raw output ct zone set 7",
+        "nat prerouting dnat to 10.0.0.1",
+        "nat prerouting tcp dport 80 dnat ip to 10.0.0.1-10.0.0.9:8080-8090 random, persistent",
+        "nat prerouting udp dport 53 dnat ip6 to [fd00:a::1]:53",
+        "nat prerouting tcp dport 81 dnat to :80",
+        "nat output tcp dport 80 redirect to :8080-8081 random",
+        "nat prerouting redirect",
+        "nat input ct state new snat ip6 to fd00:b::fe",
+        "nat postrouting meta l4proto { tcp, udp } snat to 10.0.1.250-10.0.1.253:1024-2047 fully-random",
+        "nat postrouting icmp type echo-request snat ip to 10.0.1.250:5-9",
+        "nat postrouting oifname outside masquerade persistent",
+        "nat postrouting meta l4proto tcp masquerade to :1024-1033",
+        "nat postrouting policy drop",
         "filter forward policy drop",
     ];
 
@@ -124,12 +138,25 @@ impl RuleSet {
         self.rules.is_empty()
     }
 
+    /// Whether there is a chain of `nat`.
+    pub fn translates(&self) -> bool {
+        self.rules.iter().any(|rule| rule.table == Table::Nat)
+    }
+
     /// The named counters, in order, each once.
     pub fn counters(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.rules.iter().flat_map(Rule::counters).collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The helpers that rules assign, each once.
+    pub fn helpers(&self) -> Vec<Helper> {
+        let mut helpers: Vec<Helper> = self.rules.iter().flat_map(Rule::helpers).collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
     }
 
     /// The zones that rules put packets into, each once.
@@ -160,6 +187,11 @@ impl RuleSet {
         for counter in self.counters() {
             let _ = writeln!(text, "counter {NFT_COUNTER}{counter} {{ }}");
         }
+        for helper in self.helpers() {
+            let name = helper.name();
+            let protocol = if helper.info().protocols.contains(&protocol::TCP) { "tcp" } else { "udp" };
+            let _ = writeln!(text, "ct helper {NFT_HELPER}{name} {{ type \"{name}\" protocol {protocol}; }}");
+        }
         for hook in Hook::ALL {
             for kind in Table::ALL {
                 let mut rules =
@@ -171,8 +203,9 @@ impl RuleSet {
                 let (word, hook_word) = (kind.word(), hook.word());
                 let _ = writeln!(
                     text,
-                    "chain {word}_{hook_word} {{\ntype filter hook {hook_word} priority {}; policy {};",
-                    kind.priority(),
+                    "chain {word}_{hook_word} {{\ntype {} hook {hook_word} priority {}; policy {};",
+                    if kind == Table::Nat { "nat" } else { "filter" },
+                    kind.priority(hook),
                     policy.word()
                 );
                 for rule in rules.filter(|rule| !rule.is_policy()) {
@@ -242,7 +275,7 @@ impl Firewall {
     pub fn new(rules: &RuleSet, interfaces: Vec<Interface>) -> Firewall {
         let mut chains = Vec::new();
         for hook in Hook::ALL {
-            for table in Table::ALL {
+            for table in Table::at(hook) {
                 let own: Vec<Rule> = rules
                     .rules
                     .iter()
@@ -262,6 +295,16 @@ impl Firewall {
     /// The named counters: packets and bytes so far, in the order of their names.
     pub fn counters(&self) -> impl Iterator<Item = (&str, Counter)> {
         self.counters.iter().map(|(name, counter)| (&**name, *counter))
+    }
+
+    /// Whether there is a chain of `nat`: then every connection's translation is decided, though it may be none.
+    pub(crate) fn translates(&self) -> bool {
+        self.chains.iter().any(|chain| chain.table == Table::Nat)
+    }
+
+    /// Whether a table has a chain at a hook.
+    pub(crate) fn has(&self, table: Table, hook: Hook) -> bool {
+        self.chains.iter().any(|chain| (chain.table, chain.hook) == (table, hook))
     }
 
     /// Runs the chain of a table at a hook, if there is one.

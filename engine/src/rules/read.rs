@@ -2,18 +2,23 @@
 //! that was perhaps meant. What nftables would refuse when it loads the rule is refused here.
 
 mod cursor;
+mod translation;
 mod value;
 
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
-use super::statement::{Body, Match, Rule, Source, Statement, Table, Target, Test, With};
+use super::statement::{
+    Body, Match, Rule, Source, Statement, Table, Target, Test, Translation, Translator, With,
+};
 use super::words::{
     FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, IP_PROTOCOL, IP6_NEXTHDR, LATER, POLICIES,
-    STATEMENTS, TABLES,
+    STATEMENTS, TABLES, TRANSLATORS,
 };
+use crate::helper::Helper;
 use crate::outcome::Hook;
+use crate::tuple::Family;
 use cursor::{Cursor, tokens};
 
 /// Why a rule cannot be read.
@@ -120,6 +125,10 @@ fn statement(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.skip_to_end();
         return Ok(Statement::Later(what));
     }
+    if let Some((_, by)) = TRANSLATORS.iter().find(|(word, _)| *word == first) {
+        cursor.next();
+        return Ok(Statement::Translate(translation::translation(cursor, *by)?));
+    }
     match first {
         "accept" => Ok(cursor.then(Statement::Accept)),
         "drop" => Ok(cursor.then(Statement::Drop)),
@@ -147,6 +156,7 @@ fn with_field(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let rows = || FIELDS.iter().filter(move |(word, ..)| *word == first);
     if rows().next().is_none() {
         let words = FIELDS.iter().map(|(word, ..)| *word).chain(STATEMENTS.iter().copied());
+        let words = words.chain(TRANSLATORS.iter().map(|(word, _)| *word));
         let words = words.chain(LATER.iter().map(|(word, _)| *word));
         return Err(cursor.unexpected(STATEMENT, words));
     }
@@ -188,19 +198,34 @@ fn set(cursor: &mut Cursor<'_>, field: Field, start: usize) -> Read<Statement> {
             };
             Ok(Statement::Set(target, source))
         }
-        Field::CtHelper => {
-            cursor.quoted("the helper's name in quotes")?;
-            Ok(Statement::Later("helpers"))
-        }
+        Field::CtHelper => helper(cursor),
         _ => {
             let place = start..cursor.before().end;
             Err(error(
                 "this cannot be set",
                 place,
-                "`ct mark set`, `meta mark set` or `ct zone set`".to_owned(),
+                "`ct mark set`, `meta mark set`, `ct zone set` or `ct helper set`".to_owned(),
             ))
         }
     }
+}
+
+/// `"ftp"`: what it names is the helper itself; nftables has an object of its own for each, which is made where the rule
+/// is loaded.
+fn helper(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let known = || Helper::ALL.iter().map(|info| info.name);
+    let list = known().map(|name| format!("`\"{name}\"`")).collect::<Vec<_>>().join(", ");
+    let expected = format!("the helper's name in quotes: {list}");
+    let name = cursor.quoted(&expected)?;
+    if let Some(helper) = Helper::find(&name) {
+        return Ok(Statement::SetHelper(helper));
+    }
+    if Helper::LATER.contains(&&*name) {
+        return Ok(Statement::Later("this helper"));
+    }
+    let nearest = cursor::nearest(&name, known());
+    let title = format!("there is no helper `{name}`");
+    Err(Box::new(RuleError { nearest, ..*error(title, cursor.before(), list) }))
 }
 
 /// `meta mark`, `ct mark` as a value.
@@ -244,10 +269,21 @@ fn check_place(statement: &Statement, table: Table, hook: Hook, place: &Range<us
             let title = format!("in `{}` it is too late: the tracker has seen the packet", table.word());
             Err(error(title, place.clone(), "it in `raw prerouting` or `raw output`".to_owned()))
         }
+        Statement::SetHelper(_) if table == Table::Raw => Err(error(
+            "in `raw` it is too early: there is no connection yet that could have a helper",
+            place.clone(),
+            "it in `mangle prerouting`, or behind that".to_owned(),
+        )),
         Statement::Reject(_) if hook == Hook::Postrouting => Err(error(
             "nothing can be rejected in `postrouting`",
             place.clone(),
             "`drop`, or an earlier hook".to_owned(),
+        )),
+        Statement::Translate(translation) => check_translator(translation.by, table, hook, place),
+        Statement::Reject(_) if table == Table::Nat => Err(error(
+            "nothing is rejected in `nat`: it sees no more than the first packet",
+            place.clone(),
+            "`reject` in `filter`".to_owned(),
         )),
         Statement::Reject(_) if table == Table::Raw => Err(error(
             "nothing is rejected in `raw`",
@@ -257,6 +293,27 @@ fn check_place(statement: &Statement, table: Table, hook: Hook, place: &Range<us
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether a translation may stand in a table and at a hook.
+///
+/// Source: linux 6.18 net/netfilter/nft_nat.c `nft_nat_validate`, net/netfilter/nft_masq.c `nft_masq_validate`,
+/// net/netfilter/nft_redir.c `nft_redir_validate`.
+fn check_translator(by: Translator, table: Table, hook: Hook, place: &Range<usize>) -> Read<()> {
+    let hooks: &[Hook] = match by {
+        Translator::Source => &[Hook::Postrouting, Hook::Input],
+        Translator::Masquerade => &[Hook::Postrouting],
+        Translator::Destination | Translator::Redirect => &[Hook::Prerouting, Hook::Output],
+    };
+    if table == Table::Nat && hooks.contains(&hook) {
+        return Ok(());
+    }
+    let title = match table {
+        Table::Nat => format!("`{}` is too late or too early in `{}`", by.word(), hook.word()),
+        _ => format!("nothing is translated in `{}`", table.word()),
+    };
+    let words: Vec<String> = hooks.iter().map(|hook| format!("`nat {}`", hook.word())).collect();
+    Err(error(title, place.clone(), format!("it in {}", words.join(" or "))))
 }
 
 /// What the statements so far say of a packet: nftables refuses a rule that no packet can fit.
@@ -294,6 +351,15 @@ impl Needs {
             Statement::Reject(With::Icmp(_)) => (Some("IPv4"), None),
             Statement::Reject(With::Icmpv6(_)) => (Some("IPv6"), None),
             Statement::Reject(With::TcpReset) => (None, Some(6)),
+            Statement::Translate(Translation { family, range, .. }) => {
+                if range.ports.is_some() && self.transport.is_none() && !self.sets.0 {
+                    let title = "ports are those of a protocol, and the rule says none before";
+                    let expected = "`meta l4proto tcp` or a port such as `tcp dport 80` before it".to_owned();
+                    return Err(error(title, place.clone(), expected));
+                }
+                let family = family.map(|family| if family == Family::Ipv4 { "IPv4" } else { "IPv6" });
+                (family, None)
+            }
             _ => (None, None),
         };
         let clash =
@@ -308,7 +374,8 @@ impl Needs {
             statement,
             Statement::Match(Match { field: Field::Transport(..), .. }) | Statement::Reject(With::TcpReset)
         );
-        if (self.sets.0 && is_typed) || (self.sets.1 && family.is_some()) {
+        let is_translation = matches!(statement, Statement::Translate(_));
+        if (self.sets.0 && is_typed) || (self.sets.1 && family.is_some() && !is_translation) {
             let title = "nftables takes the set before this for a single protocol";
             return clash(format!("{title}: a rule for each, or this first"));
         }

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::words::Field;
+use crate::helper::Helper;
+use crate::nat::Range;
 use crate::outcome::Hook;
+use crate::tuple::Family;
 
 /// A table of rules. Here a table is a priority: each has one chain at a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,15 +38,25 @@ impl Table {
         }
     }
 
-    /// The priority of its chains; the tracker has -200.
+    /// The priority of its chains; the tracker has -200. Destinations are translated before routes are chosen, sources at
+    /// the end.
     ///
     /// Source: linux 6.18 include/uapi/linux/netfilter_ipv4.h `enum nf_ip_hook_priorities`.
-    pub const fn priority(self) -> i32 {
-        match self {
-            Table::Raw => -300,
-            Table::Mangle => -150,
-            Table::Nat => -100,
-            Table::Filter => 0,
+    pub const fn priority(self, hook: Hook) -> i32 {
+        match (self, hook) {
+            (Table::Raw, _) => -300,
+            (Table::Mangle, _) => -150,
+            (Table::Nat, Hook::Input | Hook::Postrouting) => 100,
+            (Table::Nat, _) => -100,
+            (Table::Filter, _) => 0,
+        }
+    }
+
+    /// Its tables at a hook, in the order in which packets meet them.
+    pub const fn at(hook: Hook) -> [Table; 4] {
+        match hook {
+            Hook::Input | Hook::Postrouting => [Table::Raw, Table::Mangle, Table::Filter, Table::Nat],
+            _ => [Table::Raw, Table::Mangle, Table::Nat, Table::Filter],
         }
     }
 }
@@ -100,6 +113,8 @@ pub(crate) enum Statement {
     Log,
     /// `ct mark set 5`
     Set(Target, Source),
+    /// `ct helper set "ftp"`
+    SetHelper(Helper),
     /// `notrack`
     Notrack,
     /// `accept`
@@ -108,6 +123,8 @@ pub(crate) enum Statement {
     Drop,
     /// `reject with tcp reset`
     Reject(With),
+    /// `snat ip to 10.0.1.254`
+    Translate(Translation),
     /// Read, and not applied by this version: what it belongs to.
     Later(&'static str),
 }
@@ -115,7 +132,7 @@ pub(crate) enum Statement {
 impl Statement {
     /// Whether nothing can follow it.
     pub(super) fn is_last(&self) -> bool {
-        matches!(self, Statement::Accept | Statement::Drop | Statement::Reject(_))
+        matches!(self, Statement::Accept | Statement::Drop | Statement::Reject(_) | Statement::Translate(_))
     }
 }
 
@@ -146,6 +163,39 @@ pub(crate) enum With {
     Icmpx(u8, u8),
     /// A TCP segment that resets; TCP only.
     TcpReset,
+}
+
+/// What translates an end of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Translator {
+    /// `snat`
+    Source,
+    /// `dnat`
+    Destination,
+    /// `masquerade`: the source, to the address of the interface by which it leaves.
+    Masquerade,
+    /// `redirect`: the destination, to the host itself.
+    Redirect,
+}
+
+impl Translator {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Translator::Source => "snat",
+            Translator::Destination => "dnat",
+            Translator::Masquerade => "masquerade",
+            Translator::Redirect => "redirect",
+        }
+    }
+}
+
+/// A translation: what of a packet it changes, and to what. It is for packets of this family, where one is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Translation {
+    pub by: Translator,
+    pub family: Option<Family>,
+    pub range: Range,
 }
 
 /// A comparison: a field, of which some bits may count, and what it must be.
@@ -213,11 +263,16 @@ impl Rule {
         })
     }
 
+    /// The helpers that it assigns.
+    pub fn helpers(&self) -> impl Iterator<Item = Helper> {
+        self.statements().filter_map(|statement| match statement {
+            Statement::SetHelper(helper) => Some(*helper),
+            _ => None,
+        })
+    }
+
     /// What this version reads in it and cannot apply.
     pub fn unsupported(&self) -> Option<&'static str> {
-        if self.table == Table::Nat {
-            return Some("address translation");
-        }
         self.statements().find_map(|statement| match statement {
             Statement::Later(what) => Some(*what),
             _ => None,
@@ -230,6 +285,14 @@ impl Rule {
         let word = |(statement, text): &(Statement, String)| match statement {
             Statement::Log => format!("{text} group {log_group}"),
             Statement::Counter(Some(name)) => format!("counter name {NFT_COUNTER}{name}"),
+            Statement::SetHelper(helper) => format!("ct helper set \"{NFT_HELPER}{}\"", helper.name()),
+            Statement::Translate(Translation { by, family: Some(family), .. }) => {
+                // In a table of both families `nft` wants to be told which.
+                let rest = text.strip_prefix(by.word()).unwrap_or_default().trim_start();
+                let rest = rest.trim_start_matches("ip6 ").trim_start_matches("ip ");
+                let family = if *family == Family::Ipv4 { "ip" } else { "ip6" };
+                format!("{} {family} {rest}", by.word())
+            }
             _ => text.clone(),
         };
         statements.iter().map(word).collect::<Vec<_>>().join(" ")
@@ -238,6 +301,8 @@ impl Rule {
 
 /// What stands before a counter's name in `nft`, which has many words that are no names.
 pub(super) const NFT_COUNTER: &str = "n_";
+/// What stands before a helper's name where `nft` has an object for it.
+pub(super) const NFT_HELPER: &str = "h_";
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,10 +18,8 @@ fn every_statement_comes_back_as_it_is_written() {
 #[test]
 fn what_is_read_and_not_applied_says_what_it_belongs_to() {
     for (line, what) in [
-        ("nat postrouting oifname outside masquerade", "address translation"),
-        ("nat prerouting tcp dport 80 dnat to 10.0.1.1:8080", "address translation"),
         ("filter forward limit rate 10/second accept", "limits, which count real time"),
-        ("raw prerouting tcp dport 21 ct helper set \"ftp\"", "helpers"),
+        ("mangle prerouting tcp dport 5060 ct helper set \"sip\"", "this helper"),
         ("filter forward ct label set 5", "labels"),
     ] {
         assert_eq!(Rule::read(line).unwrap().unsupported(), Some(what), "{line}");

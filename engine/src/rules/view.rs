@@ -16,12 +16,13 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(datagram: Datagram<'a>) -> View<'a> {
+    /// With the hop limit as it is now.
+    pub(crate) fn with_hops(datagram: Datagram<'a>, hops: u8) -> View<'a> {
         let transport = match datagram.family {
             Family::Ipv4 => Some((datagram.protocol, datagram.header_len as usize)),
             Family::Ipv6 => ipv6_transport(datagram.bytes),
         };
-        View { datagram, transport, hops: datagram.hop_limit() }
+        View { datagram, transport, hops }
     }
 
     /// Its length, as counters count it.

@@ -4,7 +4,7 @@
 //! IANA registries of protocols, ICMP and ICMPv6.
 
 use crate::outcome::Hook;
-use crate::rules::statement::{Policy, Table};
+use crate::rules::statement::{Policy, Table, Translator};
 
 /// What of a packet or its connection is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,11 +230,13 @@ pub(super) const FIELDS: &[(&str, &str, Field, Kind)] = &[
 /// Statements by their first word, beside those that begin with a field.
 pub(super) const STATEMENTS: &[&str] = &["accept", "drop", "reject", "notrack", "counter", "log"];
 
-/// Statements that are read and not applied: their first word, and what they belong to.
-pub(super) const LATER: &[(&str, &str)] = &[
-    ("snat", "address translation"),
-    ("dnat", "address translation"),
-    ("masquerade", "address translation"),
-    ("redirect", "address translation"),
-    ("limit", "limits, which count real time"),
+/// Statements that translate.
+pub(super) const TRANSLATORS: &[(&str, Translator)] = &[
+    ("snat", Translator::Source),
+    ("dnat", Translator::Destination),
+    ("masquerade", Translator::Masquerade),
+    ("redirect", Translator::Redirect),
 ];
+
+/// Statements that are read and not applied: their first word, and what they belong to.
+pub(super) const LATER: &[(&str, &str)] = &[("limit", "limits, which count real time")];

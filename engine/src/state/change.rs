@@ -131,13 +131,17 @@ fn rest(before: &State, later: &State, found: &mut Vec<StateChange>) {
     if before.defrag.waiting() == later.defrag.waiting() && before.defrag != later.defrag {
         value("what is held of them", "some fragments", "others", found);
     }
+    value("connections that are expected", before.expected.len(), later.expected.len(), found);
+    if before.expected.len() == later.expected.len() && before.expected != later.expected {
+        value("what is expected", "some connections", "others", found);
+    }
     value("events that nobody has fetched", before.events.len(), later.events.len(), found);
 }
 
 /// What may differ of a connection, and its words.
 type Aspect = (&'static str, fn(&ConnSnapshot) -> String);
 
-const ASPECTS: [Aspect; 10] = [
+const ASPECTS: [Aspect; 11] = [
     ("state", |conn| conn.state().unwrap_or("none").to_owned()),
     ("status", |conn| names(conn.status)),
     ("dies at", |conn| format!("{} s", conn.deadline)),
@@ -145,6 +149,7 @@ const ASPECTS: [Aspect; 10] = [
     ("reply tuple", |conn| conn.reply.to_string()),
     ("mark", |conn| conn.mark.to_string()),
     ("zone", |conn| conn.zone.to_string()),
+    ("helper", |conn| conn.helper.map_or("none", |helper| helper.name()).to_owned()),
     ("master", |conn| conn.master.map_or("none".to_owned(), |id| id.to_string())),
     ("original side", |conn| side(conn, 0)),
     ("reply side", |conn| side(conn, 1)),

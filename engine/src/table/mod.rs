@@ -9,6 +9,7 @@ mod wheel;
 
 use crate::conn::Conn;
 use crate::outcome::ConnId;
+use crate::status::Status;
 use crate::time::Jiffies;
 use crate::tuple::{Addr, Direction, Tuple};
 use index::Index;
@@ -23,7 +24,10 @@ const CHUNK: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnTable {
     slab: Slab,
+    /// Both tuples of a connection; one row where they are each other's inverse.
     index: Index,
+    /// Sources of connections for which a source translation was decided, the latest first.
+    sources: Index,
     wheel: Wheel,
     confirmed: usize,
     seed: u64,
@@ -59,6 +63,7 @@ impl ConnTable {
         self.slab.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Conn>()).sum::<usize>()
             + self.slab.free.capacity() * size_of::<u32>()
             + self.index.bytes()
+            + self.sources.bytes()
             + self.wheel.bytes()
     }
 
@@ -149,6 +154,7 @@ impl ConnTable {
 
     /// Takes a connection that was never confirmed out of the slab.
     pub fn forget(&mut self, slot: u32) {
+        self.leave_source(slot);
         self.slab.remove(slot);
     }
 
@@ -158,19 +164,68 @@ impl ConnTable {
         self.hash(&conn.tuples[0], conn.zone)
     }
 
-    /// Enters a connection under its tuples, whose hash is given, and its deadline.
+    /// The hash of a connection's tuple of answers, where it is not that of its other tuple: it was translated.
+    pub fn other_hash_of(&self, slot: u32, hash: u32) -> Option<u32> {
+        const TRANSLATED: u32 = Status::SRC_NAT.0 | Status::DST_NAT.0;
+        let conn = self.slab.get(slot);
+        if conn.status.0 & TRANSLATED == 0 {
+            return None;
+        }
+        let other = self.hash(&conn.tuples[1], conn.zone);
+        (other != hash).then_some(other)
+    }
+
+    /// Enters a connection under its tuples, the first one's hash is given, and its deadline.
     pub fn enter(&mut self, slot: u32, hash: u32) {
         self.index.insert(hash, slot);
+        if let Some(other) = self.other_hash_of(slot, hash) {
+            self.index.insert(other, slot);
+        }
         self.wheel.insert(&mut self.slab, slot);
         self.confirmed += 1;
     }
 
     /// Takes a confirmed connection out of everything.
     pub fn remove(&mut self, slot: u32) {
-        self.index.remove(self.hash_of(slot), slot);
+        let hash = self.hash_of(slot);
+        self.index.remove(hash, slot);
+        if let Some(other) = self.other_hash_of(slot, hash) {
+            self.index.remove(other, slot);
+        }
+        self.leave_source(slot);
         self.wheel.remove(&mut self.slab, slot);
         self.slab.remove(slot);
         self.confirmed -= 1;
+    }
+
+    /// A connection's source translation was decided: it is found by its source from now on.
+    pub fn enter_source(&mut self, slot: u32) {
+        let conn = self.slab.get(slot);
+        let hash = self.source_hash(&conn.tuples[0], conn.zone);
+        self.sources.insert(hash, slot);
+        self.slab.get_mut(slot).status.insert(Status::SRC_NAT_DONE);
+    }
+
+    fn leave_source(&mut self, slot: u32) {
+        let conn = self.slab.get(slot);
+        if conn.status.has(Status::SRC_NAT_DONE) {
+            let hash = self.source_hash(&conn.tuples[0], conn.zone);
+            self.sources.remove(hash, slot);
+        }
+    }
+
+    /// The connections that began at the source of a tuple, the latest first.
+    pub fn of_source<'t>(&'t self, tuple: &'t Tuple, zone: u16) -> impl Iterator<Item = u32> + 't {
+        let key = |tuple: &Tuple| (tuple.src, tuple.src_id, tuple.protocol, tuple.family);
+        self.sources.find(self.source_hash(tuple, zone)).filter(move |slot| {
+            let conn = self.slab.get(*slot);
+            key(&conn.tuples[0]) == key(tuple) && conn.zone == zone
+        })
+    }
+
+    fn source_hash(&self, tuple: &Tuple, zone: u16) -> u32 {
+        let nowhere = Addr::default();
+        self.hash(&Tuple { dst: nowhere, dst_id: 0, ..*tuple }, zone)
     }
 
     /// A confirmed connection's deadline has come nearer. A later one costs nothing: the wheel learns of it when it

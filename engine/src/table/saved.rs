@@ -122,7 +122,9 @@ impl SavedTable {
             restored.number = conn.number;
             if let Some(extra) = restored.extra.as_deref_mut() {
                 let known = |id: ConnId| slots.get(&id.number()).map(|slot| ConnId::new(id.number(), *slot));
-                extra.master = extra.master.map(|id| known(id).unwrap_or(id));
+                if let Some(master) = &mut extra.master {
+                    master.id = known(master.id).unwrap_or(master.id);
+                }
             }
         }
         slab.last_number = self.last_number;
@@ -132,8 +134,12 @@ impl SavedTable {
     /// The index. The last row is entered first: new ones come before those of the same hash.
     fn enter(&self, table: &mut ConnTable) -> Result<(), String> {
         let confirmed = self.conns.iter().filter(|(_, conn)| conn.is_confirmed());
-        let mut wanted: BTreeSet<(u32, u32)> =
-            confirmed.map(|(slot, _)| (table.hash_of(*slot), *slot)).collect();
+        let rows = confirmed.flat_map(|(slot, _)| {
+            let hash = table.hash_of(*slot);
+            let other = table.other_hash_of(*slot, hash);
+            std::iter::once((hash, *slot)).chain(other.map(|other| (other, *slot)))
+        });
+        let mut wanted: BTreeSet<(u32, u32)> = rows.collect();
         for &(hash, slot) in self.rows.iter().rev() {
             if !wanted.remove(&(hash, slot)) {
                 return Err(format!("the index has a row for slot {slot} that does not belong there"));
@@ -143,6 +149,11 @@ impl SavedTable {
         if !wanted.is_empty() {
             return Err("a confirmed connection is not in the index".to_owned());
         }
+        // Sources are entered as connections are made.
+        let decided = self.conns.iter().filter(|(_, conn)| conn.status.has(Status::SRC_NAT_DONE));
+        let mut decided: Vec<(u64, u32)> = decided.map(|(slot, conn)| (conn.number, *slot)).collect();
+        decided.sort_unstable();
+        decided.into_iter().for_each(|(_, slot)| table.enter_source(slot));
         Ok(())
     }
 }

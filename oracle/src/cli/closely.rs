@@ -3,10 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
+use conntruth_sim::app::Tally;
+
 use super::run::{Style, located};
 use super::{Error, Exit, Tone};
 use crate::paint::{Paint, Role};
-use crate::scenario::{Aftermath, Keep, Plan, Record, Verdict, diagnose, mermaid, sequence};
+use crate::scenario::{Aftermath, Detail, Keep, Plan, Record, Verdict, diagnose, ladder};
 use crate::suite::{File, Suite};
 use crate::target::Target;
 
@@ -27,9 +29,12 @@ pub(super) fn run(
 ) -> Result<Exit, Error> {
     let identity = target.identity();
     let plans = Suite::plans(files, identity.hz).map_err(|error| located(error, tone))?;
+    let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.taken_by(target)).collect();
     let paint = Paint::new(tone.colors_stdout());
     let mut out = anstream::stdout().lock();
     let (mut passed, mut failed, mut nanos) = (0, 0, 0_u64);
+    // Over every event of hosts, and every answer in words.
+    let mut all = Tally::default();
     let started = std::time::Instant::now();
     for plan in &plans {
         if let Some(Verdict::Unsupported(why) | Verdict::Skipped(why)) = plan.refuses(&identity) {
@@ -43,13 +48,11 @@ pub(super) fn run(
         let keep = Keep { events: look.twice, captures: folder.as_deref() };
         let (record, aftermath) = once(plan, target, keep);
         nanos = nanos.saturating_add(record.time.as_nanos());
-        match look.trace {
-            Some(Style::Text) => {
+        if let Some(style) = look.trace {
+            if style == Style::Text {
                 writeln!(out, "{}", paint.over(Role::Good, &plan.id.to_string()))?;
-                writeln!(out, "{}", sequence(plan, &record, paint))?;
             }
-            Some(Style::Mermaid) => writeln!(out, "%% {}\n{}", plan.id, mermaid(plan, &record))?,
-            None => {}
+            writeln!(out, "{}", style.draw(plan, &record, paint))?;
         }
         let mut is_fine = match plan.verdict(&record) {
             Verdict::Passed => true,
@@ -63,6 +66,8 @@ pub(super) fn run(
             }
         };
         if look.twice {
+            let told = ladder(plan, &record, Detail::Source, Paint::PLAIN);
+            all.add(format!("{}\n{:016x}\n{told}", plan.id, aftermath.chain.value()).as_bytes());
             let (again, later) = once(plan, target, Keep { events: true, captures: None });
             if let Some(what) = difference(&(record, aftermath), &(again, later)) {
                 writeln!(out, "{}: not the same twice: {what}", plan.id)?;
@@ -73,7 +78,8 @@ pub(super) fn run(
     }
     let took = started.elapsed().as_secs_f64();
     let simulated = nanos as f64 / 1e9;
-    let same = if look.twice { ", each the same twice" } else { "" };
+    let same = format!(", each the same twice, all of it 0x{:016x}", all.hash());
+    let same = if look.twice { same.as_str() } else { "" };
     writeln!(
         out,
         "{passed} passed, {failed} failed{}; {simulated:.0} s of virtual time in {:.0} ms: {:.0} simulated seconds a second",

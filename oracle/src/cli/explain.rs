@@ -4,9 +4,12 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::capture::{Source, TrackerArgs};
+use super::run::Style;
 use super::{Error, Exit, Tone};
 use crate::explain::{Explainer, Stopped, explain_plan};
+use crate::paint::Paint;
 use crate::suite::{File, Suite};
+use crate::target::Reference;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +28,9 @@ pub(super) struct Args {
     /// Only this packet, by its number in the capture.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     packet: Option<u64>,
+    /// Of a scenario: draw what happens before the sentences, hosts as columns, the tracker in the middle.
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    trace: Option<Style>,
     #[command(flatten)]
     tracker: TrackerArgs,
 }
@@ -62,6 +68,10 @@ fn explain_scenario(args: &Args, tone: &Tone) -> Result<Exit, Error> {
             let gap = if index > 0 { "\n" } else { "" };
             writeln!(out, "{gap}{}", plan.id)?;
         }
+        if let Some(style) = args.trace {
+            let record = plan.run(&mut Reference::new(profile));
+            writeln!(out, "{}", style.draw(plan, &record, Paint::new(tone.colors_stdout())))?;
+        }
         let packets = match explain_plan(&mut out, plan, profile, args.packet) {
             Ok(packets) => packets,
             Err(Stopped::Io(error)) => return Err(error.into()),
@@ -77,6 +87,9 @@ fn explain_scenario(args: &Args, tone: &Tone) -> Result<Exit, Error> {
 }
 
 fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    if args.trace.is_some() {
+        return Err("`--trace` is for scenarios: a capture knows no hosts".into());
+    }
     let mut replayer = args.tracker.replayer(tone)?;
     let mut source = Source::open(&args.subject)?;
     let mut out = BufWriter::new(anstream::stdout().lock());

@@ -82,8 +82,8 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let at = |path: &std::path::Path, error: std::io::Error| format!("{}: {error}", path.display());
     std::fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let (mut names, mut partly) = (BTreeSet::new(), 0);
-    for plan in &plans {
-        let (bytes, missing) = capture(plan);
+    for plan in plans.iter().map(|plan| plan.clone().taped(profile)) {
+        let (bytes, missing) = capture(&plan);
         let path = folder.join(format!("{}.pcap", name(&plan.id.to_string(), &mut names)));
         std::fs::write(&path, bytes).map_err(|error| at(&path, error))?;
         partly += usize::from(!missing.is_nothing());

@@ -15,7 +15,7 @@ use crate::language::ast::Grade;
 use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
 use crate::report::{self, Run};
-use crate::scenario::Plan;
+use crate::scenario::{Plan, Record, mermaid, sequence};
 use crate::suite::{self, Blessing, File, KnownFailures, Look, Origin, Suite, Totals, Unreadable};
 use crate::target::Target;
 use crate::target::exec::Limits;
@@ -147,6 +147,16 @@ pub(super) enum Style {
     Text,
     /// As a diagram of Mermaid.
     Mermaid,
+}
+
+impl Style {
+    /// A world that is over.
+    pub(super) fn draw(self, plan: &Plan, record: &Record, paint: Paint) -> String {
+        match self {
+            Style::Text => sequence(plan, record, paint),
+            Style::Mermaid => format!("%% {}\n{}", plan.id, mermaid(plan, record)),
+        }
+    }
 }
 
 /// How to report.

@@ -5,7 +5,7 @@ use std::io::{BufReader, Write};
 use conntruth_engine::LINUX_6_18;
 
 use super::{Error, Exit, Tone};
-use crate::target::exec::{self, Null, wire};
+use crate::target::exec::{self, Null, Style, wire};
 use crate::target::{Reference, Target};
 
 const EXAMPLES: &str = "\
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// What is in a message: one step, or a whole world.
     #[arg(long, value_name = "WHAT", default_value = "steps")]
     takes: Takes,
+    /// Have no rules: Conntruth then says of each packet what a scenario's rules do to it.
+    #[arg(long)]
+    no_rules: bool,
     /// Do no work: what is left is what the protocol costs.
     #[arg(long)]
     null: bool,
@@ -59,6 +62,7 @@ pub(super) fn run(args: &Args, _tone: &Tone) -> Result<Exit, Error> {
         Takes::Steps => wire::Takes::Steps,
         Takes::Worlds => wire::Takes::Worlds,
     };
-    exec::serve(target, takes, BufReader::with_capacity(1 << 16, std::io::stdin().lock()), out)?;
+    let style = Style { takes, rules: !args.no_rules };
+    exec::serve(target, style, BufReader::with_capacity(1 << 16, std::io::stdin().lock()), out)?;
     Ok(Exit::Fine)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::run::Style;
 use super::{Error, Exit, Located, Tone};
 use crate::language::{self, command_line};
 use crate::paint::Paint;
@@ -16,7 +17,8 @@ Examples:
   conntruth try 'tcp client:1 > server:80' '> S' '< S.' '+1h' '> .'
   conntruth try 'udp client:5000 > server:53' '> (40)' '+1s < (200)' '+1.5s > (40)' 'expires 120s'
   conntruth try 'set tcp_loose 0' 'tcp client:1 > server:80' '> .' --save picked-up.ct
-  conntruth try 'tcp client:1 > server:80' opened '+1s > R seq next+1' --target linux";
+  conntruth try 'tcp client:1 > server:80' opened '+1s > R seq next+1' --target linux
+  conntruth try 'stack client server' 'server echoes 7' 'client connects server:7 as c' 'run until c open' --trace";
 
 /// Try a few steps and see what the tracker makes of them.
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,9 @@ pub(super) struct Args {
     /// Write the steps as a scenario, with a claim under each packet.
     #[arg(long, value_name = "FILE.ct")]
     save: Option<PathBuf>,
+    /// Draw what happens: hosts as columns, the tracker in the middle.
+    #[arg(long, value_name = "STYLE", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    trace: Option<Style>,
     /// What to ask.
     #[arg(long, value_name = "NAME", default_value = "reference")]
     target: String,
@@ -52,6 +57,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let located = |messages: language::Messages| Located(messages.render(tone.colors_stderr()));
     let script = Arc::new(language::read("command line", &text).map_err(located)?);
     let plans = Plan::all("try", &script, target.identity().hz).map_err(located)?;
+    let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.taken_by(&*target)).collect();
     let paint = Paint::new(tone.colors_stdout());
     let mut out = anstream::stdout().lock();
     let mut exit = Exit::Fine;
@@ -73,7 +79,13 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
                 let records = [(args.target.as_str(), &record), ("reference", &ours)];
                 write!(out, "{}", beside(plan, records, paint))?;
             }
-            None => write!(out, "{}", ladder(plan, &record, Detail::Why, paint))?,
+            None if args.trace.is_none() => {
+                write!(out, "{}", ladder(plan, &record, Detail::Why, paint))?;
+            }
+            None => {}
+        }
+        if let Some(style) = args.trace {
+            write!(out, "{}", style.draw(plan, &record, paint))?;
         }
         for entry in target.table()? {
             writeln!(out, "{entry}")?;

@@ -92,6 +92,13 @@ impl Coverage {
         watch::note(self, arrival, reason, entries);
     }
 
+    /// What a helper made of a packet, or that it was expected.
+    pub fn help(&mut self, help: Option<&Reason>) {
+        if let Some(help) = help {
+            *self.reasons.entry(help.slug()).or_default() += 1;
+        }
+    }
+
     /// A packet that waited between the hooks went on. What it asked was counted when it came; here only what became of it
     /// counts.
     pub fn release(&mut self, arrival: &Arrival, why: Option<&Why>, entries: &[Entry]) {
@@ -108,6 +115,7 @@ impl Coverage {
             self.begin(&batch.config);
             for (arrival, sight) in arrivals.iter().zip(sights) {
                 self.packet(arrival, sight.why.as_ref(), sight.entries.as_deref());
+                self.help(sight.help.as_ref());
             }
         }
     }

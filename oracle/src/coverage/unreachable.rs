@@ -103,4 +103,7 @@ pub const INDISTINCT_TCP: &[Indistinct<Segment, TcpState>] = &[
 ];
 
 /// Reasons that no packet can be given, and why.
-pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[];
+pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[(
+    "expect-already",
+    "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",
+)];

@@ -10,8 +10,8 @@ use conntruth_engine::{Direction, Next, Reason, SctpState, Segment, TcpState, Ti
 use super::header::{self, Header, Kind, Pieces};
 use super::{Chunk, Coverage};
 use crate::target::{
-    Arrival, Batch, Config, Entry, Fate, Happening, Identity, Observation, Refusal, Release, Setting, Sight,
-    Target,
+    Arrival, Batch, Config, Entry, Expected, Fate, Happening, Identity, Observation, Refusal, Release,
+    Setting, Sight, Target,
 };
 
 /// The connections of a world: the state each was last seen in, by original tuple and zone. None where it is not known.
@@ -300,6 +300,7 @@ impl<T: Target> Target for Watched<T> {
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
         let seen = self.target.packet(arrival)?;
         self.coverage.packet(arrival, seen.why.as_ref(), Some(seen.entry.as_slice()));
+        self.coverage.help(seen.help.as_ref());
         if arrival.fate == Fate::Waits {
             self.waiting.push(arrival.clone());
         }
@@ -320,6 +321,10 @@ impl<T: Target> Target for Watched<T> {
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         self.target.table()
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        self.target.expectations()
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {

@@ -61,6 +61,14 @@ impl Explainer {
             line(out, "numbers", &numbers)?;
         }
         line(out, "source", reason.info().source)?;
+        if let Some(help) = &record.outcome.help {
+            line(out, "helper", &help.to_string())?;
+            line(out, "rule", &format!("{}: {}", help.slug(), help.info().rule))?;
+            if let Some(numbers) = numbers(help) {
+                line(out, "numbers", &numbers)?;
+            }
+            line(out, "source", help.info().source)?;
+        }
         if let Some(connection) = &record.connection {
             line(out, "then", &self.change(connection, record.outcome.attached))?;
         }
@@ -124,6 +132,13 @@ fn class_sentence(record: &Record<'_>) -> String {
         Class::Tracked(CtInfo::EstablishedReply) => {
             format!("it belongs to connection {id}, in reply direction")
         }
+        Class::Tracked(CtInfo::Related)
+            if record.connection.as_ref().is_some_and(|conn| conn.snapshot.master.is_some()) =>
+        {
+            let master = record.connection.as_ref().and_then(|conn| conn.snapshot.master);
+            let master = master.map(|master| master.number().to_string()).unwrap_or_default();
+            format!("it belongs to connection {id}, which connection {master} has announced")
+        }
         Class::Tracked(CtInfo::Related) => {
             format!("it is about connection {id}, and goes in its original direction")
         }
@@ -156,12 +171,31 @@ fn event_words(event: &Event) -> String {
         EventKind::New => "new",
         EventKind::Update => "update",
         EventKind::Destroy => "destroy",
+        EventKind::ExpectNew | EventKind::ExpectDestroy => return expected_words(event),
     };
     let changes: Vec<_> = event.changes.names().filter(|&change| change != kind).collect();
     let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join(", ")) };
     let is_over = event.kind == EventKind::Destroy && event.conn.timeout == 0;
     let over = if is_over { ": its time was up" } else { "" };
     format!("{kind} of connection {}{changes}{over}", event.conn.id)
+}
+
+/// `connection 1 expects tcp 10.0.1.1 > 10.0.0.1:4242 for 300 s`
+fn expected_words(event: &Event) -> String {
+    let id = event.conn.id;
+    let Some(expected) = &event.expected else { return format!("connection {id} expects another") };
+    let tuple = &expected.tuple;
+    let from = if expected.mask.src == Default::default() {
+        "anyone".to_owned()
+    } else {
+        tuple.src_ip().to_string()
+    };
+    let to = std::net::SocketAddr::new(tuple.dst_ip(), tuple.dst_id);
+    let what = format!("{} {from} > {to}", tuple.protocol_name());
+    match event.kind {
+        EventKind::ExpectNew => format!("connection {id} expects {what}, for {} s", expected.timeout),
+        _ => format!("connection {id} expects {what} no more"),
+    }
 }
 
 /// Seconds, and what they are in days or hours where that is a whole number.

@@ -44,6 +44,8 @@ pub fn explain_plan(
     profile: &'static Profile,
     only: Option<u64>,
 ) -> Result<u64, Stopped> {
+    // What hosts did is known once they have acted.
+    let plan = &plan.clone().taped(profile);
     let mut target = Reference::new(profile);
     target.begin(plan.config())?;
     let mut explainer = Explainer::default();
@@ -71,7 +73,7 @@ pub fn explain_plan(
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
                 let outcome = target.go_on(release)?;
-                (Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }, arrival, own)
+                (Walk::from(outcome), arrival, own)
             }
         };
         let engine = target.engine();

@@ -190,6 +190,7 @@ fn is_zero(value: &u16) -> bool {
 /// value counts it.
 pub fn vectors(plans: &[Plan], reference: &mut Reference) -> (Vectors, usize) {
     let identity = reference.identity();
+    let plans = plans.iter().map(|plan| plan.clone().without_hosts(&identity));
     let (mut worlds, mut left_out) = (Vec::new(), 0);
     for plan in plans {
         if plan.refuses(&identity).is_some() {
@@ -197,7 +198,7 @@ pub fn vectors(plans: &[Plan], reference: &mut Reference) -> (Vectors, usize) {
             continue;
         }
         let record = plan.run(reference);
-        worlds.push(world(plan, &record, reference));
+        worlds.push(world(&plan, &record, reference));
     }
     let vectors = Vectors {
         format: FORMAT,

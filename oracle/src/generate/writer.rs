@@ -334,7 +334,7 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     };
     for (host, addresses, side) in HOSTS.iter().filter(|row| !matches!(row.0, "client" | "server")) {
         let addresses = addresses.iter().filter_map(|address| address.parse().ok()).collect();
-        story.hosts.push(Host { name: name(host), addresses, behind: None, side: Some(*side) });
+        story.hosts.push(Host { name: name(host), of: None, addresses, behind: None, side: Some(*side) });
     }
     let mut known = Vec::new();
     for word in FLOWS.into_iter().take(count) {

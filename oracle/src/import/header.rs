@@ -44,7 +44,7 @@ pub(super) enum Body {
 pub(super) enum Seal {
     Right,
     Wrong,
-    /// UDP's zero.
+    /// Zero: UDP has none then, and what it means for ICMP is the tracker's to say.
     None,
 }
 
@@ -142,7 +142,7 @@ fn transport_of(number: u8, bytes: &[u8]) -> Option<([u16; 2], Body, usize, bool
             let (kind, code) = (*bytes.first()?, *bytes.get(1)?);
             let is_echo = ask.contains(&kind) && code == 0;
             let body = Body::Echo { asks: kind == ask[0], id: word(4)?, seq: word(6)? };
-            is_echo.then_some(([0, 0], body, 8, true))
+            is_echo.then_some(([0, 0], body, 8, word(2)? != 0))
         }
         _ => None,
     }

@@ -13,10 +13,10 @@ pub mod packet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use conntruth_engine::{Family, Knob, Rule};
+use conntruth_engine::{Family, Helper, Knob, Rule};
 
 use claim::{Check, Claims, Qualified};
-use host::{Around, Cable, Deed, Limit, Router, Run};
+use host::{Cable, Deed, Limit, Network, Route, Router, Run};
 use packet::{Endpoint, Packet, Protocol};
 
 /// Where something stands in the source, in bytes. Spans say *where*, not *what*: all are equal to each other, so
@@ -101,14 +101,18 @@ pub struct Story {
     pub routers: Vec<Router>,
     /// `link client latency 20ms`: what cables are like, and what goes wrong on them.
     pub cables: Vec<Cable>,
-    /// `route server > client around`
-    pub around: Vec<Around>,
+    /// `network lan behind r1 r2`
+    pub networks: Vec<Network>,
+    /// `route server > client around`, `route far > client via r2`
+    pub routes: Vec<Route>,
     /// `limit 10d`, `limit 1000 events`
     pub limits: Vec<Limit>,
     /// The flows, in order. Their protocols decide how their packets are written.
     pub flows: Vec<Flow>,
     /// `set` before the first step: the configuration.
     pub settings: Vec<Setting>,
+    /// `helper ftp tcp 21`: connections to a port have a helper.
+    pub helpers: Vec<HelperPort>,
     /// `rules` and its lines, in order.
     pub rules: Vec<Located<Rule>>,
     /// Lines of the heading that belong to a later issue (`helper`, `stack`, ...).
@@ -129,14 +133,16 @@ pub enum Grade {
     May,
 }
 
-/// `host ann 10.0.0.7 fd00:a::7 inside`
+/// `host ann 10.0.0.7 fd00:a::7 inside`, `interface www of server 10.0.2.1 dmz`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name.
     pub name: Name,
+    /// The host of which this is another interface.
+    pub of: Option<Name>,
     /// At most one address of each family.
     pub addresses: Vec<IpAddr>,
-    /// `behind r1`: the router that it lives behind.
+    /// `behind r1`: the router, or the network, that it lives behind.
     pub behind: Option<Name>,
     /// The side of the tracker it is on; found from the address (10.0.0.0/16 is inside) where nothing is said.
     pub side: Option<Side>,
@@ -149,14 +155,20 @@ pub enum Side {
     Inside,
     /// Where `server` lives.
     Outside,
+    /// Between the two.
+    Dmz,
 }
 
 impl Side {
+    /// All of them.
+    pub const ALL: [Side; 3] = [Side::Inside, Side::Outside, Side::Dmz];
+
     /// The name of the interface.
     pub const fn name(self) -> &'static str {
         match self {
             Side::Inside => "inside",
             Side::Outside => "outside",
+            Side::Dmz => "dmz",
         }
     }
 }
@@ -178,6 +190,17 @@ pub struct Flow {
     pub implied: bool,
     /// The whole line.
     pub span: Span,
+}
+
+/// `helper ftp tcp 21`: a rule assigns a helper to connections to this port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperPort {
+    /// Which helper.
+    pub helper: Located<Helper>,
+    /// TCP or UDP, as the helper has it.
+    pub protocol: Located<Protocol>,
+    /// The port.
+    pub port: Located<u16>,
 }
 
 /// `set tcp_loose 0`, `set tcp_timeout_established 1h`

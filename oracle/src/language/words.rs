@@ -4,7 +4,7 @@
 use conntruth_engine::{EventKind, Hook};
 
 use super::ast::Grade;
-use super::ast::claim::ClassWord;
+use super::ast::claim::{ClassWord, ExpectPart};
 use super::ast::packet::{IcmpName, Protocol};
 
 /// Protocols that have a word; `proto N` is any.
@@ -38,8 +38,13 @@ pub const CLASSES: &[(&str, ClassWord)] = &[
 pub const GRADES: &[(&str, Grade)] = &[("must", Grade::Must), ("should", Grade::Should), ("may", Grade::May)];
 
 /// Kinds of events.
-pub const EVENTS: &[(&str, EventKind)] =
-    &[("new", EventKind::New), ("update", EventKind::Update), ("destroy", EventKind::Destroy)];
+pub const EVENTS: &[(&str, EventKind)] = &[
+    ("new", EventKind::New),
+    ("update", EventKind::Update),
+    ("destroy", EventKind::Destroy),
+    ("expect-new", EventKind::ExpectNew),
+    ("expect-destroy", EventKind::ExpectDestroy),
+];
 
 /// Where a packet can be lost.
 pub const HOOKS: &[(&str, Hook)] = &[
@@ -159,6 +164,23 @@ pub const KEYS: &[(&str, KeyOf)] = &[
     ("helper", KeyOf::Entry),
     ("delta-time", KeyOf::Entry),
     ("use", KeyOf::Entry),
+];
+
+/// The keys of an expectation, `name=value`, in the order of `conntrack -L expect`. `sport` and `dport` belong to what they
+/// stand behind.
+pub const EXPECT_KEYS: &[(&str, Option<ExpectPart>)] = &[
+    ("proto", Some(ExpectPart::Tuple)),
+    ("src", Some(ExpectPart::Tuple)),
+    ("dst", Some(ExpectPart::Tuple)),
+    ("mask-src", Some(ExpectPart::Mask)),
+    ("mask-dst", Some(ExpectPart::Mask)),
+    ("master-src", Some(ExpectPart::Master)),
+    ("master-dst", Some(ExpectPart::Master)),
+    ("sport", None),
+    ("dport", None),
+    ("zone", Some(ExpectPart::Whole)),
+    ("class", Some(ExpectPart::Whole)),
+    ("helper", Some(ExpectPart::Whole)),
 ];
 
 /// The word of a value in one of the tables above.

@@ -190,6 +190,7 @@ fn contradiction(family: Option<Family>, bytes: &[u8]) -> Option<Outcome> {
         conn: None,
         attached: false,
         reason: Reason::IpVersion { version },
+        help: None,
     })
 }
 

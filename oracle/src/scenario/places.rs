@@ -13,9 +13,12 @@ const HOSTS: [(&str, [&str; 2], Side); 2] = [
     ("client", ["10.0.0.1", "fd00:a::1"], Side::Inside),
     ("server", ["10.0.1.1", "fd00:b::1"], Side::Outside),
 ];
-/// The tracker's own addresses, inside and outside.
-const BOX: [(Side, [&str; 2]); 2] =
-    [(Side::Inside, ["10.0.0.254", "fd00:a::fe"]), (Side::Outside, ["10.0.1.254", "fd00:b::fe"])];
+/// The tracker's own addresses, on each side.
+const BOX: [(Side, [&str; 2]); 3] = [
+    (Side::Inside, ["10.0.0.254", "fd00:a::fe"]),
+    (Side::Outside, ["10.0.1.254", "fd00:b::fe"]),
+    (Side::Dmz, ["10.0.2.254", "fd00:c::fe"]),
+];
 
 /// The tracker's own name.
 const BOX_NAME: &str = "box";
@@ -74,6 +77,8 @@ pub(crate) struct Places {
 #[derive(Clone, Debug)]
 struct Place {
     name: String,
+    /// The host of which this is another interface.
+    of: Option<String>,
     addresses: Vec<IpAddr>,
     /// `None`: the tracker itself.
     side: Option<Side>,
@@ -93,11 +98,21 @@ impl Places {
         let named = |name: &str| story.hosts.iter().any(|host| host.name.value == name);
         let mut hosts: Vec<Place> = story.hosts.iter().map(Place::said).collect();
         for (name, addresses, side) in HOSTS.iter().filter(|(name, ..)| !named(name)) {
-            hosts.push(Place { name: (*name).to_owned(), addresses: parsed(addresses), side: Some(*side) });
+            hosts.push(Place {
+                name: (*name).to_owned(),
+                of: None,
+                addresses: parsed(addresses),
+                side: Some(*side),
+            });
         }
         if !named(BOX_NAME) {
             for (_, addresses) in &BOX {
-                hosts.push(Place { name: BOX_NAME.to_owned(), addresses: parsed(addresses), side: None });
+                hosts.push(Place {
+                    name: BOX_NAME.to_owned(),
+                    of: None,
+                    addresses: parsed(addresses),
+                    side: None,
+                });
             }
         }
         for host in hosts.iter_mut().filter(|host| host.side.is_some()) {
@@ -125,7 +140,14 @@ impl Places {
 
     /// All hosts and their addresses, the tracker's own left out, with the side each lives on.
     pub fn all(&self) -> impl Iterator<Item = (&str, &[IpAddr], Side)> {
-        self.hosts.iter().filter_map(|host| Some((&*host.name, &*host.addresses, host.side?)))
+        let hosts = self.hosts.iter().filter(|host| host.of.is_none());
+        hosts.filter_map(|host| Some((&*host.name, &*host.addresses, host.side?)))
+    }
+
+    /// The further interfaces of hosts: each with its owner, its name, addresses and side.
+    pub fn interfaces(&self) -> impl Iterator<Item = (&str, &str, &[IpAddr], Side)> {
+        let hosts = self.hosts.iter();
+        hosts.filter_map(|host| Some((host.of.as_deref()?, &*host.name, &*host.addresses, host.side?)))
     }
 
     /// The address of a host in the family at hand that other hosts talk to.
@@ -138,7 +160,8 @@ impl Places {
 
     /// The name of the host that has an address.
     pub fn name_of(&self, address: IpAddr) -> Option<&str> {
-        self.hosts.iter().find(|host| host.addresses.contains(&address)).map(|host| host.name.as_str())
+        let found = self.hosts.iter().find(|host| host.addresses.contains(&address));
+        found.map(|host| host.of.as_ref().unwrap_or(&host.name).as_str())
     }
 
     fn known(&self, end: &Endpoint, family: Family) -> Result<Vec<Spot>, Box<Message>> {
@@ -180,7 +203,8 @@ impl Place {
     fn said(host: &Host) -> Place {
         let side = host.side.or_else(|| host.addresses.first().map(|address| side_of(*address)));
         let side = if host.name.value == BOX_NAME { None } else { side };
-        Place { name: host.name.value.clone(), addresses: host.addresses.clone(), side }
+        let of = host.of.as_ref().map(|owner| owner.value.clone());
+        Place { name: host.name.value.clone(), of, addresses: host.addresses.clone(), side }
     }
 }
 
@@ -199,13 +223,21 @@ pub(crate) fn routes(story: &Story) -> Vec<(IpAddr, String)> {
     strays.map(|(address, side)| (address, side.name().to_owned())).collect()
 }
 
-/// 10.0.0.0/24 and fd00:a::/64 are inside, and the lanes' blocks beside them; all the rest of the world is outside.
-fn side_of(address: IpAddr) -> Side {
-    let inside = match address {
-        IpAddr::V4(v4) => matches!(v4.octets(), [10, 0, 0, _] | [10, 1..=127, ..]),
-        IpAddr::V6(v6) => v6.segments().starts_with(&[0xfd00, 0xa]),
-    };
-    if inside { Side::Inside } else { Side::Outside }
+/// 10.0.0.0/24 and fd00:a::/64 are inside, and the lanes' blocks beside them; 10.0.2.0/24 and fd00:c::/64 are the dmz; all
+/// the rest of the world is outside.
+pub(crate) fn side_of(address: IpAddr) -> Side {
+    match address {
+        IpAddr::V4(v4) => match v4.octets() {
+            [10, 0, 0, _] | [10, 1..=127, ..] => Side::Inside,
+            [10, 0, 2, _] => Side::Dmz,
+            _ => Side::Outside,
+        },
+        IpAddr::V6(v6) => match v6.segments() {
+            [0xfd00, 0xa, ..] => Side::Inside,
+            [0xfd00, 0xc, ..] => Side::Dmz,
+            _ => Side::Outside,
+        },
+    }
 }
 
 /// The family of an address.

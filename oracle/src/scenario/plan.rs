@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use conntruth_engine::{Family, RuleSet, Time};
+use conntruth_engine::{Family, Rule, RuleSet, Time};
 
 use crate::language::ast::claim::Check;
-use crate::language::ast::packet::{Packet, Stop, Way};
-use crate::language::ast::{Action, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
+use crate::language::ast::packet::{Body, Packet, Path, Quoted, Stop, Way};
+use crate::language::ast::{Action, HelperPort, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
 use crate::target::{Arrival, Config, Fate, Release, Setting};
 
@@ -36,6 +36,8 @@ pub struct Plan {
     pub(crate) moves: Vec<Move>,
     pub(crate) talks: Talks,
     pub(crate) tick: u64,
+    /// Its hosts have acted: it is the packets that they sent.
+    pub(super) is_tape: bool,
 }
 
 /// One thing that happens to the tracker, with the line that says so.
@@ -89,6 +91,9 @@ pub(crate) enum Act {
     /// Time passes up to here.
     Wait,
 }
+
+/// The number of a packet that no claim is about, though its step has some.
+pub(crate) const UNCLAIMED: usize = usize::MAX;
 
 /// A packet of the plan.
 #[derive(Clone, Debug)]
@@ -149,11 +154,17 @@ impl Plan {
         let planner = Planner::of(story, family, Lane::FIRST, hz, true)?;
         let config = config(story);
         let Planner { talks, moves, tick, .. } = planner;
-        let plan = Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick };
+        let mut plan =
+            Plan { id, script: Arc::clone(script), story: index, config, moves, talks, tick, is_tape: false };
         if plan.has_hosts() {
-            plan.try_world()?;
+            plan.config.routes = plan.try_world()?;
         }
         Ok(plan)
+    }
+
+    /// The plan once its hosts have acted, and this is what they sent.
+    pub(super) fn with_tape(self, moves: Vec<Move>) -> Plan {
+        Plan { moves, is_tape: true, ..self }
     }
 
     /// The file it comes from.
@@ -258,8 +269,18 @@ pub(crate) fn moves(story: &Story, family: Family, hz: u32) -> Result<Vec<Move>,
 /// How the tracker is to be before a story's first step.
 pub fn config(story: &Story) -> Config {
     let mut rules = RuleSet::default();
+    story.helpers.iter().flat_map(assigning).for_each(|rule| rules.push(rule));
     story.rules.iter().for_each(|rule| rules.push(rule.value.clone()));
     Config { settings: story.settings.iter().map(setting).collect(), routes: places::routes(story), rules }
+}
+
+/// The rules that assign a helper to connections to a port: of others, and of the tracker's own host.
+fn assigning(port: &HelperPort) -> impl Iterator<Item = Rule> {
+    let HelperPort { helper, protocol, port } = *port;
+    let (helper, protocol, port) = (helper.value.name(), protocol.value, port.value);
+    ["prerouting", "output"].into_iter().filter_map(move |hook| {
+        Rule::read(&format!("mangle {hook} {protocol} dport {port} ct helper set \"{helper}\"")).ok()
+    })
 }
 
 /// What a packet is sent in: itself, or its fragments.
@@ -464,12 +485,24 @@ impl Planner {
             fate,
             notrack: built.notrack,
             zone: built.zone,
+            mark: None,
+            follows: follows(&step.action),
         }
     }
 
     fn push(&mut self, step: usize, act: Act) {
         self.moves.push(Move { at: self.now, step, act });
     }
+}
+
+/// Whether a packet is one whose ends follow from how those before it left.
+fn follows(action: &Action) -> bool {
+    let Action::Send { packet, .. } = action else { return true };
+    let quotes = |body: &Body| match body {
+        Body::Icmp(icmp) => icmp.quote.as_ref().is_some_and(|quote| matches!(quote.what, Quoted::Label(_))),
+        _ => false,
+    };
+    matches!(packet.path, Path::Flow { .. } | Path::Same) || quotes(&packet.body)
 }
 
 fn fate(packet: &Packet) -> Fate {

@@ -4,13 +4,14 @@ use conntruth_engine::Time;
 
 use crate::language::ast::claim::{Check, ClassWord, Named};
 use crate::language::ast::{Action, Span};
+use crate::target::translated::Translated;
 use crate::target::{
-    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Target,
+    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Rules, Target,
 };
 
 use super::claims::{self, Mismatch, Silence};
 use super::hosts::{Keep, Passed};
-use super::plan::{Act, Move, Plan};
+use super::plan::{Act, Move, Plan, UNCLAIMED};
 
 /// All that happened in one world.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct Seen {
     pub at: Option<Time>,
     /// The packets that came to the tracker meanwhile, where hosts act.
     pub passed: Vec<Passed>,
+    /// How many of them came before the step itself.
+    pub lead: usize,
 }
 
 /// A claim that does not hold.
@@ -72,9 +75,6 @@ pub enum Verdict {
     Known(String),
 }
 
-/// Why hosts that act cannot stand around a target that takes whole worlds.
-const NO_HOSTS: &str = "hosts act on what comes back, and this target takes whole worlds, known beforehand";
-
 /// What claims may ask of a world that runs.
 pub(crate) struct World<'a> {
     pub plan: &'a Plan,
@@ -85,6 +85,8 @@ pub(crate) struct World<'a> {
     pub classes: Vec<Vec<(ClassWord, bool)>>,
     /// Events that no `events` check has read.
     pub events: Vec<Happening>,
+    /// The ends with which packets left.
+    pub translated: Translated,
 }
 
 impl Plan {
@@ -92,9 +94,8 @@ impl Plan {
     pub fn run(&self, target: &mut dyn Target) -> Record {
         match (self.has_hosts(), target.is_played()) {
             (true, false) => return self.run_with_hosts(target, Keep::default()).0,
-            (true, true) => {
-                return self.broken(&target.identity(), Refusal::Unsupported(NO_HOSTS.to_owned()));
-            }
+            // Whoever shows what was sent makes the tape himself.
+            (true, true) => return self.clone().taken_by(target).run(target),
             (false, false) => return self.step_through(target),
             (false, true) => {}
         }
@@ -191,6 +192,13 @@ impl Plan {
         Verdict::Passed
     }
 
+    /// How many packets came to the tracker.
+    pub fn passed(&self, record: &Record) -> usize {
+        let came = |step: &Move, seen: &Seen| matches!(step.act, Act::Packet(_)) && seen.packet.is_some();
+        let seen = self.moves.iter().zip(&record.seen);
+        seen.map(|(step, seen)| seen.passed.len() + usize::from(came(step, seen))).sum()
+    }
+
     /// Why this plan is not for a target, before it is run.
     pub fn refuses(&self, identity: &Identity) -> Option<Verdict> {
         if let Some(not_yet) = self.not_yet() {
@@ -198,6 +206,20 @@ impl Plan {
         }
         if let Some(protocol) = self.talks.protocols().find(|name| !identity.abilities.has(name)) {
             return Some(Verdict::Unsupported(format!("{} has no tracker for {protocol}", identity.name)));
+        }
+        let helpers = self.config.rules.helpers();
+        if let Some(helper) =
+            helpers.iter().find(|helper| !identity.abilities.helpers.iter().any(|name| name == helper.name()))
+        {
+            return Some(Verdict::Unsupported(format!(
+                "{} has no helper for {}",
+                identity.name,
+                helper.name()
+            )));
+        }
+        let translates = identity.abilities.nat && identity.abilities.rules == Rules::Own;
+        if self.config.rules.translates() && !translates {
+            return Some(Verdict::Unsupported(format!("{} translates no addresses", identity.name)));
         }
         let profiles = &self.story().profiles;
         if !profiles.is_empty() && profiles.iter().all(|profile| profile.value != identity.profile) {
@@ -212,11 +234,6 @@ impl Plan {
             return Some(Verdict::Skipped(format!("it claims nothing about {}", identity.profile)));
         }
         None
-    }
-
-    /// Why it is not for a target that takes nothing but whole worlds.
-    pub fn refuses_to_be_played(&self) -> Option<Verdict> {
-        self.has_hosts().then(|| Verdict::Unsupported(NO_HOSTS.to_owned()))
     }
 
     /// Whether a claim is for certain profiles.
@@ -265,9 +282,14 @@ impl Record {
         let mut seen = Seen { before, ..Seen::default() };
         match &step.act {
             Act::Packet(sent) => {
-                let observation = target.packet(&sent.arrival)?;
+                let turned = world.translated.turned(&sent.arrival);
+                let arrival = turned.as_ref().unwrap_or(&sent.arrival);
+                let observation = target.packet(arrival)?;
+                if world.plan.config.rules.translates() {
+                    world.translated.saw(&sent.arrival, arrival, &observation);
+                }
                 world.saw(step, &observation);
-                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                let result = self.compare(world, target, step, arrival, sent.index, &observation)?;
                 self.fail(index, result);
                 seen.packet = Some(observation);
             }
@@ -310,7 +332,8 @@ impl Record {
     ) -> Result<Vec<Mismatch>, Refusal> {
         let profile = &world.identity.profile;
         let Some(claims) = world.plan.step(step).claims_for(profile) else { return Ok(Vec::new()) };
-        let claim = claims.each.get(index).or(claims.each.last().filter(|_| claims.each.len() == 1));
+        let for_all = claims.each.last().filter(|_| claims.each.len() == 1 && index != UNCLAIMED);
+        let claim = claims.each.get(index).or(for_all);
         let Some(claim) = claim else { return Ok(Vec::new()) };
         self.claims += 1;
         match claims::packet(world, target, claim, arrival, observation, step) {
@@ -377,6 +400,7 @@ impl<'a> World<'a> {
             states: vec![Vec::new(); flows],
             classes: vec![Vec::new(); flows],
             events: Vec::new(),
+            translated: Translated::new(&plan.config.routes),
         }
     }
 

@@ -159,7 +159,10 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         class: seen.class,
         verdict: seen.verdict,
         why,
+        help: None,
+        expected: None,
         sent: Vec::new(),
+        left: None,
         events: Vec::new(),
         entries: Some(entries),
     }
@@ -246,7 +249,7 @@ fn grounds(cause: &Cause, worlds: &[(usize, Traced, Record)], suite: &Suite) -> 
         cause: cause.to_string(),
         slug: cause.rule.clone(),
         worlds: sorted.iter().map(|(index, ..)| plan(*index).id.to_string()).collect(),
-        packets: ended.plan.packets(),
+        packets: ended.packets(),
         packet: steps
             .iter()
             .find(|step| step.line == line)

@@ -142,8 +142,8 @@ impl Suite {
     /// Has a target that takes whole worlds play all of them at once.
     fn played(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
         let identity = target.identity();
-        let refuses = |plan: &Plan| plan.refuses(&identity).or_else(|| plan.refuses_to_be_played());
-        let refused: Vec<Option<Verdict>> = plans.iter().map(refuses).collect();
+        let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.without_hosts(&identity)).collect();
+        let refused: Vec<Option<Verdict>> = plans.iter().map(|plan| plan.refuses(&identity)).collect();
         let is_played = |(_, refused): &(&Plan, &Option<Verdict>)| refused.is_none();
         let plays: Vec<Play> =
             plans.iter().zip(&refused).filter(is_played).map(|(plan, _)| plan.play()).collect();
@@ -237,7 +237,7 @@ impl Suite {
             }
             if let Some(record) = &world.record {
                 totals.time = totals.time.plus(record.time);
-                totals.packets += world.plan.packets();
+                totals.packets += world.packets();
                 totals.claims += record.claims;
                 totals.unseen += record.unseen.len();
             }
@@ -258,6 +258,11 @@ impl Ended {
         let record = plan.run(target);
         let verdict = plan.verdict(&record);
         Ended { plan, record: Some(record), verdict, note: None }
+    }
+
+    /// How many packets came to the tracker.
+    pub fn packets(&self) -> usize {
+        self.record.as_ref().map_or(self.plan.packets(), |record| self.plan.passed(record))
     }
 
     /// What is wrong with it, in full.

@@ -112,7 +112,7 @@ fn world(ended: &Ended) -> World<'_> {
         outcome: ended.word(),
         grade: word_of(GRADES, ended.plan.story().grade),
         why: ended.why(),
-        packets: ended.plan.packets(),
+        packets: ended.packets(),
         claims: record.map_or(0, |record| record.claims),
         virtual_ns: record.map_or(0, |record| record.time.as_nanos()),
         failures: failed

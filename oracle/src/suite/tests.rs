@@ -119,7 +119,10 @@ fn mixed() -> Suite {
     let files = [
         file("udp/passes", "# Passes.\nfamily 4 6\nflow udp client:1 > server:2\n> (1) = new\nexpires 30s\n"),
         file("udp/fails", "flow udp client:1 > server:2\n> (1) = new\n+1s > (1) = established 120s\n"),
-        file("hosts/later", "flow udp client:1 > server:2\nnetwork lan\n> (1) = new\n"),
+        file(
+            "hosts/later",
+            "rules\n    filter forward ct label set web\nflow udp client:1 > server:2\n> (1) = new\n",
+        ),
         file("old/skips", "profile linux-6.18\nflow udp client:1 > server:2\n> (1) = new\n"),
         file("empty", "flow udp client:1 > server:2\n> (1)\n"),
     ];

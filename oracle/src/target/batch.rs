@@ -4,7 +4,8 @@
 use conntruth_engine::{Class, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Config, Entry, Happening, Refusal, Sent, Target, Why};
+use super::translated::Translated;
+use super::{Arrival, Config, Entry, Expected, Happening, Refusal, Sent, Target, Why};
 
 /// Worlds that share a configuration and no address, so that they may happen side by side in one tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +40,19 @@ pub struct Sight {
     pub verdict: Verdict,
     /// What rules sent in return.
     pub sent: Vec<Sent>,
+    /// The packet as it left, where translation has changed it.
+    #[serde(default)]
+    pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What a helper made of it, or that it was expected, where the target says.
+    pub help: Option<conntruth_engine::Reason>,
     /// What its listeners were told since the packet before, in order.
     pub events: Vec<Happening>,
     /// All entries of its world after the packet, oldest first; none where they were not read.
     pub entries: Option<Vec<Entry>>,
+    /// All that its world expects after the packet; none where that was not read, or no rule assigns a helper.
+    pub expected: Option<Vec<Expected>>,
 }
 
 impl Reading {
@@ -52,12 +60,30 @@ impl Reading {
     pub(super) fn world<T: Target + ?Sized>(
         self,
         target: &mut T,
+        batch: &Batch,
         arrivals: &[Arrival],
     ) -> Result<Vec<Sight>, Refusal> {
+        self.world_prepared(target, batch, arrivals, &mut |_, _| {})
+    }
+
+    /// The same, where something is told to the target before each packet, which is known by its number.
+    pub(super) fn world_prepared<T: Target + ?Sized>(
+        self,
+        target: &mut T,
+        batch: &Batch,
+        arrivals: &[Arrival],
+        prepare: &mut dyn FnMut(&mut T, usize),
+    ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
-        for (index, arrival) in arrivals.iter().enumerate() {
+        let has_helpers = !batch.config.rules.helpers().is_empty();
+        let mut translated = Translated::new(&batch.config.routes);
+        for (index, story) in arrivals.iter().enumerate() {
+            let turned = translated.turned(story);
+            let arrival = turned.as_ref().unwrap_or(story);
             let mut events = target.advance(arrival.at)?;
+            prepare(target, index);
             let observation = target.packet(arrival)?;
+            translated.saw(story, arrival, &observation);
             events.extend(observation.events);
             let is_read = match self {
                 Reading::Each => true,
@@ -68,9 +94,12 @@ impl Reading {
                 class: observation.class,
                 verdict: observation.verdict,
                 sent: observation.sent,
+                left: observation.left,
                 why: observation.why,
+                help: observation.help,
                 events,
                 entries: if is_read { Some(target.table()?) } else { None },
+                expected: if is_read && has_helpers { Some(target.expectations()?) } else { None },
             });
         }
         Ok(sights)
@@ -84,7 +113,7 @@ pub(super) fn one_by_one<T: Target + ?Sized>(
 ) -> Result<Vec<Vec<Sight>>, Refusal> {
     let world = |arrivals: &Vec<Arrival>| {
         target.begin(&batch.config)?;
-        let sights = batch.reading.world(target, arrivals)?;
+        let sights = batch.reading.world(target, batch, arrivals)?;
         target.end();
         Ok(sights)
     };

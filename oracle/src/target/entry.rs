@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use conntruth_engine::{ConnSnapshot, Counter, Direction, ProtoInfo, Status, TcpSide, Time, Tuple};
+use conntruth_engine::{
+    ConnSnapshot, Counter, Direction, ExpectFlags, ExpectSnapshot, ProtoInfo, Status, TcpSide, Time, Tuple,
+};
 use serde::{Deserialize, Serialize};
 
 /// An entry at one moment.
@@ -29,6 +31,9 @@ pub struct Entry {
     pub helper: Option<Cow<'static, str>>,
     /// The entry that announced this one.
     pub master: Option<u64>,
+    /// That one's tuple in original direction, where it is shown.
+    #[serde(default)]
+    pub master_tuple: Option<Tuple>,
     /// Packets and bytes of both directions, where they are counted.
     pub counters: Option<[Counter; 2]>,
     /// Whole seconds since it was confirmed, where that is noted: `delta-time` in listings.
@@ -70,6 +75,44 @@ pub struct Expected {
     pub flags: u32,
     /// The zone.
     pub zone: u16,
+}
+
+impl Expected {
+    /// An expectation as the engine shows it at `now`, on a clock of `hz` ticks.
+    pub fn seen(expected: &ExpectSnapshot, now: Time, hz: u32) -> Expected {
+        let tick = 1_000_000_000 / u64::from(hz);
+        let now = Time(now.as_nanos() / tick * tick);
+        Expected {
+            tuple: expected.tuple,
+            mask: expected.mask,
+            master: expected.master_tuple,
+            left: Left::exactly(expected.deadline.since(now)),
+            helper: Cow::Borrowed(expected.helper.name()),
+            class: expected.class.into(),
+            flags: expected.flags.0,
+            zone: expected.zone,
+        }
+    }
+}
+
+/// A line of `conntrack -L expect`.
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (tuple, mask, master) = (&self.tuple, &self.mask, &self.master);
+        write!(f, "{} proto={} {tuple}", self.left, tuple.protocol)?;
+        write!(f, " mask-src={} mask-dst={}", mask.src_ip(), mask.dst_ip())?;
+        write!(f, " sport={} dport={}", mask.src_id, mask.dst_id)?;
+        write!(f, " master-src={} master-dst={}", master.src_ip(), master.dst_ip())?;
+        write!(f, " sport={} dport={}", master.src_id, master.dst_id)?;
+        if self.zone != 0 {
+            write!(f, " zone={}", self.zone)?;
+        }
+        let flags: Vec<&str> = ExpectFlags(self.flags).names().collect();
+        if !flags.is_empty() {
+            write!(f, " {}", flags.join(","))?;
+        }
+        write!(f, " class={} helper={}", self.class, self.helper)
+    }
 }
 
 /// Time left until death: at least and at most, since reading takes time on a clock that runs, and listings round down
@@ -121,8 +164,9 @@ impl Entry {
             status: conn.status,
             mark: conn.mark,
             zone: conn.zone,
-            helper: None,
+            helper: conn.helper.map(|helper| Cow::Borrowed(helper.name())),
             master: conn.master.map(|master| master.number()),
+            master_tuple: conn.master_tuple,
             counters: conn.counters,
             lived: conn.delta_secs,
             peers: match conn.info {

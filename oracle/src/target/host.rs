@@ -23,7 +23,7 @@ pub(super) struct Side {
 }
 
 /// All of them. The networks of many worlds lie beside those that scenarios name.
-pub(super) const SIDES: [Side; 2] = [
+pub(super) const SIDES: [Side; 3] = [
     Side {
         name: "inside",
         addresses: [(v4(10, 0, 0, 254), 24), (v6(0xfd00, 0xa, 0xfe), 64)],
@@ -34,6 +34,7 @@ pub(super) const SIDES: [Side; 2] = [
         addresses: [(v4(10, 0, 1, 254), 24), (v6(0xfd00, 0xb, 0xfe), 64)],
         routes: &[(v4(0, 0, 0, 0), 0), (v4(10, 0, 0, 0), 16), (v4(10, 128, 0, 0), 9), (v6(0, 0, 0), 0)],
     },
+    Side { name: "dmz", addresses: [(v4(10, 0, 2, 254), 24), (v6(0xfd00, 0xc, 0xfe), 64)], routes: &[] },
 ];
 
 /// The interfaces as rules know them. `strays`: hosts that live elsewhere than their network.
@@ -54,6 +55,45 @@ pub(super) fn interfaces(strays: &[(IpAddr, String)]) -> Vec<Interface> {
         }
     };
     SIDES.iter().map(side).collect()
+}
+
+/// Where an address is reached: the host's own interface, or the host itself.
+pub(crate) enum Reached {
+    Here,
+    By(String),
+    /// Nowhere.
+    Not,
+}
+
+/// Where an address is reached.
+pub(crate) fn reach(address: IpAddr, strays: &[(IpAddr, String)]) -> Reached {
+    if SIDES.iter().any(|side| side.addresses.iter().any(|(own, _)| *own == address)) || address.is_loopback()
+    {
+        return Reached::Here;
+    }
+    if let Some((_, name)) = strays.iter().find(|(host, _)| *host == address) {
+        return Reached::By(name.clone());
+    }
+    let networks = SIDES.iter().flat_map(|side| {
+        let all = side.addresses.iter().chain(side.routes);
+        all.map(move |(network, length)| (side.name, *network, *length))
+    });
+    let fits = networks.filter(|(_, network, length)| is_within(address, *network, *length));
+    fits.max_by_key(|(.., length)| *length).map_or(Reached::Not, |(name, ..)| Reached::By(name.to_owned()))
+}
+
+fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let differ = address.to_bits() ^ network.to_bits();
+            differ.checked_shr(32 - u32::from(length)).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let differ = address.to_bits() ^ network.to_bits();
+            differ.checked_shr(128 - u32::from(length)).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
 }
 
 fn located(address: IpAddr) -> (Family, Addr) {

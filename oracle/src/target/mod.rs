@@ -11,6 +11,7 @@ mod ends;
 mod entry;
 #[cfg(feature = "cli")]
 pub mod exec;
+mod fates;
 mod host;
 #[cfg(feature = "cli")]
 pub mod known;
@@ -22,7 +23,7 @@ mod mortal;
 pub mod ovs;
 mod play;
 mod reference;
-#[cfg(all(target_os = "linux", feature = "cli"))]
+pub(crate) mod translated;
 mod whose;
 pub(crate) mod words;
 
@@ -108,6 +109,15 @@ pub trait Target {
         batch::one_by_one(self, batch)
     }
 
+    /// As [`Target::batch`]; where it chooses at random it chooses what another target has chosen in the same worlds, if it
+    /// may.
+    ///
+    /// # Errors
+    /// As [`Target::batch`].
+    fn batch_like(&mut self, batch: &Batch, _other: &[Vec<Sight>]) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.batch(batch)
+    }
+
     /// The least that a batch costs: its packets in and out, its entries read and its events taken, as [`Target::batch`]
     /// has it, and the answers thrown away. What a comparison costs beside it is measured by this. None where there is
     /// no such measure.
@@ -186,6 +196,20 @@ pub struct Abilities {
     pub zones: bool,
     /// Packets of its own host, at OUTPUT and INPUT.
     pub own_host: bool,
+    /// What becomes of a scenario's rules.
+    pub rules: Rules,
+    /// Marks of connections, which rules set.
+    pub marks: bool,
+}
+
+/// What a target does with a scenario's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rules {
+    /// It has them itself, in nftables' words.
+    Own,
+    /// It has none: the reference takes each packet through them, and the target is told what they do to it.
+    Told,
 }
 
 /// How a target lets time pass.
@@ -321,6 +345,12 @@ pub struct Arrival {
     pub notrack: bool,
     /// The zone that a rule in `raw` puts it into.
     pub zone: u16,
+    /// The mark that a rule gives its connection, for targets without rules of their own.
+    pub mark: Option<u32>,
+    /// It answers others of its world, or quotes one: its ends follow from those with which they left, where they were
+    /// translated.
+    #[serde(default)]
+    pub follows: bool,
 }
 
 /// Which hooks a packet passes.
@@ -374,8 +404,14 @@ pub struct Observation {
     pub sent: Vec<Sent>,
     /// Whether the packet is attached to `entry`.
     pub attached: bool,
+    /// The packet as it left, where translation has changed it, with the hop limit with which it came.
+    #[serde(default)]
+    pub left: Option<Vec<u8>>,
     /// Why, where the target says.
     pub why: Option<Why>,
+    /// What the connection's helper made of it, or that it was expected, where the target says.
+    #[serde(default)]
+    pub help: Option<conntruth_engine::Reason>,
     /// The entry it belongs to or is about, as it stands after the packet; none while a new one is not confirmed.
     pub entry: Option<Entry>,
     /// The packet ended that entry.
@@ -414,8 +450,11 @@ pub struct Happening {
     pub kind: EventKind,
     /// What changed, by the kernel's names without `IPCT_`.
     pub changes: Vec<std::borrow::Cow<'static, str>>,
-    /// The entry as it then stood.
+    /// The entry as it then stood; of an expectation its master.
     pub entry: Entry,
+    /// The expectation that it is about, where it is about one.
+    #[serde(default)]
+    pub expected: Option<Box<Expected>>,
 }
 
 /// Why a target did not do as asked.

@@ -4,18 +4,19 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Hook, Journey, Knob, Outcome,
-    Packet, Passage, Profile, Route, Status, Time, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
+    Outcome, Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
 use super::host;
+use super::whose;
 use super::{
-    Abilities, Arrival, Batch, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing,
-    Path, Refusal, Release, Sent, Setting, Shows, Sight, Target, Why,
+    Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Fate, Happening, Identity, Observation,
+    Passing, Path, Refusal, Release, Rules, Sent, Setting, Shows, Sight, Target, Why,
 };
 
 /// The engine under a profile.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Reference {
     profile: &'static Profile,
     engine: Engine,
@@ -44,7 +45,8 @@ impl Reference {
         &mut self.engine
     }
 
-    fn events(&mut self) -> Vec<Happening> {
+    /// What it has told its listeners since it was asked last.
+    pub(super) fn happened(&mut self) -> Vec<Happening> {
         let hz = self.profile.hz;
         std::iter::from_fn(|| self.engine.poll_event()).map(|event| happening(&event, hz)).collect()
     }
@@ -74,7 +76,7 @@ impl Reference {
     pub fn pass(&mut self, arrival: &Arrival) -> Walk {
         self.walk(arrival).unwrap_or_else(|| {
             let outcome = self.track(arrival);
-            Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new() }
+            Walk::from(outcome)
         })
     }
 
@@ -85,6 +87,9 @@ impl Reference {
             Path::Output | Path::Loopback => Hook::Output,
         };
         let passage = self.engine.handle(arrival.at, hook, &packet);
+        if let Some(mark) = arrival.mark {
+            self.engine.mark(&passage, mark);
+        }
         match arrival.fate {
             Fate::Passes => self.engine.confirm(arrival.at, passage),
             Fate::Dropped => self.engine.discard(passage),
@@ -141,7 +146,7 @@ impl Reference {
     }
 
     fn observed(&mut self, outcome: Outcome) -> Observation {
-        let events = self.events();
+        let events = self.happened();
         let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
         Observation {
             class: outcome.class,
@@ -149,7 +154,9 @@ impl Reference {
             attached: outcome.attached,
             by: None,
             sent: Vec::new(),
+            left: None,
             why: Some(Why::Reason(outcome.reason)),
+            help: outcome.help,
             entry,
             destroyed,
             events,
@@ -170,10 +177,12 @@ impl Target for Reference {
                 shows: Shows::ALL,
                 protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                 sysctls: Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect(),
-                helpers: Vec::new(),
-                nat: false,
+                helpers: Helper::ALL.iter().map(|helper| helper.name.to_owned()).collect(),
+                nat: true,
                 zones: true,
                 own_host: true,
+                rules: Rules::Own,
+                marks: true,
             },
         }
     }
@@ -209,7 +218,13 @@ impl Target for Reference {
             verdict: answer.verdict,
         });
         let observed = self.observed(walk.outcome);
-        Ok(Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), ..observed })
+        Ok(Observation {
+            verdict: walk.verdict,
+            by: walk.by,
+            sent: sent.collect(),
+            left: walk.left,
+            ..observed
+        })
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
@@ -219,7 +234,12 @@ impl Target for Reference {
 
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.engine.handle_timeouts(to);
-        Ok(self.events())
+        Ok(self.happened())
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        let (now, hz) = (self.engine.now(), self.profile.hz);
+        Ok(self.engine.expectations().map(|expected| Expected::seen(&expected, now, hz)).collect())
     }
 
     fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
@@ -235,14 +255,38 @@ impl Target for Reference {
             self.engine.clone_from(&fresh);
             self.known.clear();
             self.waiting.clear();
-            batch.reading.world(self, arrivals)
+            batch.reading.world(self, batch, arrivals)
         };
         batch.worlds.iter().map(world).collect()
+    }
+
+    fn batch_like(&mut self, batch: &Batch, other: &[Vec<Sight>]) -> Result<Vec<Vec<Sight>>, Refusal> {
+        self.begin(&batch.config)?;
+        let (fresh, firewall) = (self.engine.clone(), self.firewall.clone());
+        let mut all = Vec::with_capacity(batch.worlds.len());
+        for (arrivals, sights) in batch.worlds.iter().zip(other) {
+            self.engine.clone_from(&fresh);
+            self.firewall.clone_from(&firewall);
+            self.known.clear();
+            self.waiting.clear();
+            let mut prepare = |target: &mut Reference, index: usize| {
+                target.engine.prefer(sights.get(index).and_then(|sight| chosen(sight, &arrivals[index])));
+            };
+            all.push(batch.reading.world_prepared(self, batch, arrivals, &mut prepare)?);
+        }
+        Ok(all)
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
         Ok(self.engine.conns().map(|conn| self.entry(&conn)).collect())
     }
+}
+
+/// The tuple of answers that a packet has led to: that of the entry which it has made.
+fn chosen(sight: &Sight, arrival: &Arrival) -> Option<Tuple> {
+    let tuple = whose::tuple(&arrival.bytes)?;
+    let made = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
+    made.filter(|entry| entry.original == tuple).map(|entry| entry.reply).next_back()
 }
 
 fn happening(event: &Event, hz: u32) -> Happening {
@@ -251,5 +295,6 @@ fn happening(event: &Event, hz: u32) -> Happening {
         kind: event.kind,
         changes: event.changes.names().map(Cow::Borrowed).collect(),
         entry: Entry::seen(&event.conn, event.at, hz),
+        expected: event.expected.as_ref().map(|expected| Box::new(Expected::seen(expected, event.at, hz))),
     }
 }

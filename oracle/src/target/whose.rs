@@ -76,6 +76,19 @@ pub(crate) fn addresses(packet: &[u8]) -> Option<[(Family, Addr); 2]> {
     head(packet).map(|head| head.addresses.map(|address| (head.family, address)))
 }
 
+/// Puts the right checksum into an IPv4 header.
+#[cfg(target_os = "linux")]
+pub(crate) fn seal_header(packet: &mut [u8]) {
+    let Some(first) = packet.first() else { return };
+    let length = usize::from(first & 15) * 4;
+    let Some(header) = packet.get_mut(..length.max(20)) else { return };
+    header[10..12].fill(0);
+    let sum: u32 = header.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    header[10..12].copy_from_slice(&(!sum as u16).to_be_bytes());
+}
+
 /// Whether it is a fragment.
 pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.fragment)
@@ -95,16 +108,32 @@ pub(crate) fn dscp(packet: &[u8]) -> u8 {
     }
 }
 
+/// Whether it is an ICMP error: what it is about is quoted in it.
+pub(crate) fn quotes(packet: &[u8]) -> bool {
+    head(packet).and_then(|head| plain_tuple(&head)).is_some_and(|tuple| is_error(&tuple))
+}
+
+/// Where the transport header stands.
+pub(crate) fn header(packet: &[u8]) -> Option<usize> {
+    let head = head(packet)?;
+    // Behind the payload there may be padding.
+    let place = head.payload.as_ptr() as usize - packet.as_ptr() as usize;
+    (!head.payload.is_empty()).then_some(place)
+}
+
+fn is_error(tuple: &Tuple) -> bool {
+    match tuple.protocol {
+        protocol::ICMP => [3, 4, 5, 11, 12].contains(&tuple.icmp_type()),
+        protocol::ICMPV6 => tuple.icmp_type() < 128,
+        _ => false,
+    }
+}
+
 /// The tuple by which a packet belongs to an entry, or by which an ICMP error is about one.
 pub(crate) fn tuple(packet: &[u8]) -> Option<Tuple> {
     let head = head(packet)?;
     let tuple = plain_tuple(&head)?;
-    let quotes = match head.protocol {
-        protocol::ICMP => [3, 4, 5, 11, 12].contains(&tuple.icmp_type()),
-        protocol::ICMPV6 => tuple.icmp_type() < 128,
-        _ => false,
-    };
-    if !quotes {
+    if !is_error(&tuple) {
         return Some(tuple);
     }
     let inner = self::head(head.payload.get(8..)?)?;

@@ -15,6 +15,8 @@ use crate::time::SECOND;
 pub struct Resolver {
     /// Whom it asks; of several the next when one does not answer.
     pub servers: Vec<SocketAddr>,
+    /// From this port; zero is another one each time.
+    pub port: u16,
     /// How long it waits for an answer, in nanoseconds.
     pub patience: u64,
     /// How often it asks each server.
@@ -62,6 +64,7 @@ impl Resolver {
         let question = |name: &&str| Question { name: (*name).to_owned(), is_v6: false };
         Resolver {
             servers: vec![server],
+            port: 0,
             patience: 5 * SECOND,
             attempts: 2,
             questions: names.iter().map(question).collect(),
@@ -79,6 +82,11 @@ impl Resolver {
     /// What was answered so far.
     pub fn answers(&self) -> &[Answer] {
         &self.answers
+    }
+
+    /// One more question, before it has started.
+    pub fn add(&mut self, question: Question) {
+        self.questions.push_back(question);
     }
 
     /// One more question, after all the others.
@@ -106,7 +114,7 @@ impl Resolver {
         let server = self.servers[(tries % servers) as usize];
         let number = os.random() as u16;
         let data = query(number, question);
-        let socket = os.udp_open(SocketAddr::new(any(server.ip()), 0), Some(server));
+        let socket = os.udp_open(SocketAddr::new(any(server.ip()), self.port), Some(server));
         match socket.and_then(|socket| os.udp_send(socket, server, &data).map(|()| socket)) {
             Ok(socket) => self.asked = Some((socket, number, tries + 1)),
             Err(error) => {

@@ -1,6 +1,6 @@
 //! TFTP (RFC 1350): a block, its acknowledgement, the next block; the server answers from a port of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::udp::any;
@@ -151,6 +151,8 @@ const TRIES: u32 = 5;
 pub struct Client {
     /// Whom from, or to.
     pub to: SocketAddr,
+    /// From this port; zero is any.
+    pub port: u16,
     name: String,
     put: Option<Vec<u8>>,
     side: Option<Side>,
@@ -166,6 +168,7 @@ impl Client {
     pub fn get(to: SocketAddr, name: &str) -> Client {
         Client {
             to,
+            port: 0,
             name: name.to_owned(),
             put: None,
             side: None,
@@ -212,7 +215,7 @@ impl App for Client {
         match event {
             Event::Started => {
                 self.began = Some(os.now());
-                let socket = match os.udp_open(SocketAddr::new(any(self.to.ip()), 0), None) {
+                let socket = match os.udp_open(SocketAddr::new(any(self.to.ip()), self.port), None) {
                     Ok(socket) => socket,
                     Err(error) => return self.finish(os, Some(Trouble::Os(error))),
                 };
@@ -289,6 +292,7 @@ pub struct Server {
     /// The port that requests come to.
     pub port: u16,
     files: BTreeMap<String, Vec<u8>>,
+    wishes: VecDeque<u16>,
     requests: Vec<UdpId>,
     /// Transfers by their own sockets, with the name of a file that is put.
     sides: BTreeMap<UdpId, (Side, Option<String>)>,
@@ -306,6 +310,7 @@ impl Server {
         Server {
             port: 69,
             files,
+            wishes: VecDeque::new(),
             requests: Vec::new(),
             sides: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -322,9 +327,16 @@ impl Server {
         &self.files
     }
 
+    /// The port of the next transfer that has none yet, where it is free.
+    pub fn wish(&mut self, port: u16) {
+        self.wishes.push_back(port);
+    }
+
     fn take_request(&mut self, os: &mut Os<'_>, from: SocketAddr, to: SocketAddr, words: &Words<'_>) {
         // A port of its own, at the address that was asked.
-        let Ok(socket) = os.udp_open(SocketAddr::new(to.ip(), 0), Some(from)) else { return };
+        let wish = self.wishes.pop_front().unwrap_or(0);
+        let mut open = |port: u16| os.udp_open(SocketAddr::new(to.ip(), port), Some(from));
+        let Ok(socket) = open(wish).or_else(|_| open(0)) else { return };
         let mut side = Side {
             socket,
             peer: from,

@@ -17,7 +17,7 @@ use crate::topology::Site;
 
 pub use io::HostCount;
 pub use os::{Os, OsError, Received};
-pub use tcp::{Ending, TcpOptions, TcpSocket, TcpState};
+pub use tcp::{Ending, Reception, TcpOptions, TcpSocket, TcpState};
 pub use udp::UdpSocket;
 
 use io::Io;
@@ -207,6 +207,22 @@ impl Host {
 
     pub(crate) fn tcp_socket(&self, id: ConnId) -> Option<TcpSocket> {
         self.tcp.view(id)
+    }
+
+    /// What it would make of a packet that came now; `None` where nobody could say.
+    pub(crate) fn receives(&self, header: &Header, bytes: &[u8]) -> Option<Reception> {
+        let ends = |ports| header.ends(ports);
+        match header.protocol {
+            protocol::TCP => {
+                let head = header.tcp(bytes)?;
+                Some(self.tcp.receives(ends(head.ports), &head))
+            }
+            protocol::UDP => {
+                let (from, to) = ends(header.ports(bytes)?);
+                Some(if self.udp.takes(to, from) { Reception::Takes } else { Reception::Refuses })
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn udp_sockets(&self) -> impl Iterator<Item = UdpSocket> + '_ {

@@ -133,6 +133,11 @@ impl Udp {
         self.find(to, from_anyone).is_some()
     }
 
+    /// Whether a socket takes what `from` sends to `to`.
+    pub(super) fn takes(&self, to: SocketAddr, from: SocketAddr) -> bool {
+        self.find(to, from).is_some()
+    }
+
     /// The socket that takes what `from` sends to `to`: one that is for him alone before one that is for all.
     fn find(&self, to: SocketAddr, from: SocketAddr) -> Option<u32> {
         let fits = |id: &&u32| {

@@ -16,9 +16,10 @@ use std::any::Any;
 
 use crate::app::{App, Summary};
 use crate::chain::{Chain, Record};
-use crate::host::{ConnId, HostCount, Os, TcpSocket, UdpSocket};
+use crate::host::{ConnId, HostCount, Os, Reception, TcpSocket, UdpSocket};
 use crate::link::{Fault, Fired, LinkCount, Way};
 use crate::middlebox::Middlebox;
+use crate::packet::Header;
 use crate::queue::Queue;
 use crate::time::seconds;
 use crate::topology::{Site, TopologyError};
@@ -214,6 +215,12 @@ impl World {
     /// One of a node's TCP sockets, while there is one.
     pub fn tcp_socket(&self, node: NodeId, conn: ConnId) -> Option<TcpSocket> {
         self.nodes[node.0 as usize].host.tcp_socket(conn)
+    }
+
+    /// What a node would make of a packet that came to it now, without giving it to it; `None` where nobody could say.
+    pub fn receives(&self, node: NodeId, bytes: &[u8]) -> Option<Reception> {
+        let header = Header::read(bytes)?;
+        self.nodes[node.0 as usize].host.receives(&header, bytes)
     }
 
     /// A node's UDP sockets.

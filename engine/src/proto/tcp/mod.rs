@@ -125,6 +125,11 @@ pub(super) fn track(
         Err(reason) => return Decision::Invalid.because(why, reason),
     };
     let (status, confirmed) = (conn.status, conn.is_confirmed());
+    // Source: linux 6.18 net/netfilter/nf_conntrack_proto_tcp.c `tcp_in_window`.
+    let moved = match status.has(Status::SEQ_ADJUST) {
+        true => conn.offset(!direction, header.ack.wrapping_sub(1)),
+        false => 0,
+    };
     let ProtoState::Tcp(tcp) = &mut conn.proto else { unreachable!("a TCP connection keeps TCP's state") };
     let started = if confirmed { None } else { Some(start(tcp, &header, rules)) };
     if let Some(Err(reason)) = started {
@@ -133,7 +138,7 @@ pub(super) fn track(
     let mut old_state = tcp.state;
     let new_state = match course(tcp, status, &mut old_state, direction, &header, rules, why) {
         Course::Window(state) => {
-            match window::check(tcp, direction, &header, rules, why) {
+            match window::check(tcp, direction, &header, moved, rules, why) {
                 Window::Inside => {}
                 Window::Ignored if rules.profile.switches.tcp_old_keeps => return Decision::Keep,
                 Window::Ignored => {}

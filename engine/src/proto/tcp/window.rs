@@ -60,11 +60,12 @@ impl Numbers {
     }
 }
 
-/// Checks a segment, and notes it if it fits.
+/// Checks a segment, and notes it if it fits. `moved`: by how much translation has moved what it acknowledges.
 pub(super) fn check(
     tcp: &mut Tcp,
     direction: Direction,
     header: &Header<'_>,
+    moved: i32,
     rules: &Rules,
     why: &mut Reason,
 ) -> Window {
@@ -74,6 +75,8 @@ pub(super) fn check(
     let may_sack = receiver.flags & TcpSide::SACK_PERM != 0 && switches.tcp_sack_counts;
     let sack = if may_sack { header.sack() } else { header.ack };
     let Header { seq, end, ack, .. } = *header;
+    // What the receiver has sent was moved on its way: it is acknowledged as it arrived.
+    let (ack, sack) = (ack.wrapping_add_signed(-moved), sack.wrapping_add_signed(-moved));
     let mut n = Numbers { seq, end, ack, sack };
     if begin(sender, receiver, direction, state, header, &n, rules.profile) {
         *why = inside(sender, &n, by);

@@ -193,7 +193,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// The word that is nearest to what was written, where one is near.
-fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let most = (word.chars().count() / 3).max(1);
     let near = known.into_iter().map(|other| (distance(word, other), other)).filter(|(far, _)| *far <= most);
     near.min_by_key(|(far, _)| *far).map(|(_, other)| other.to_owned())

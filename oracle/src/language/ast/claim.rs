@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Changes, EventKind, Status};
+use conntruth_engine::{Changes, EventKind, ExpectFlags, Status};
 
 use super::host::HostCheck;
 use super::packet::Protocol;
@@ -185,6 +185,8 @@ pub enum Check {
         /// What is expected: the class, and whether in reply direction.
         pattern: Block<Pattern<(ClassWord, bool)>>,
     },
+    /// `expectations` and its lines: all connections that are expected, as a set; `(empty)` has none.
+    Expectations(Block<ExpectClaim>),
     /// `events` and its lines: all events since the beginning, or since the last such check, in order.
     Events(Block<EventLine>),
     /// `believe c: client ESTABLISHED, tracker nothing`, `client sees reset on c`: about hosts.
@@ -261,6 +263,33 @@ pub struct EntryClaim {
     pub named: Vec<Located<Named>>,
 }
 
+/// An expectation in the words of `conntrack -L expect`, any of them left out:
+/// `300 proto=6 src=10.0.1.1 dst=10.0.0.1 sport=0 dport=4242 mask-src=255.255.255.255 ... class=0 helper=ftp`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpectClaim {
+    /// `300` or `300s`
+    pub timeout: Option<Located<Timeout>>,
+    /// Its keys, each with the part that it belongs to.
+    pub keys: Vec<(ExpectPart, Key)>,
+    /// `PERMANENT`, `INACTIVE`: exactly these, where any are said.
+    pub flags: Option<Located<ExpectFlags>>,
+    /// `master ctl`: the flow that has announced it.
+    pub master: Option<Name>,
+}
+
+/// What a key of an expectation is about: `sport=` stands in all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExpectPart {
+    /// The tuple of the connection that is expected.
+    Tuple,
+    /// From `mask-src=` or `mask-dst=` on: the bits that count.
+    Mask,
+    /// From `master-src=` or `master-dst=` on: the tuple of its master.
+    Master,
+    /// `class=`, `helper=`, `zone=`
+    Whole,
+}
+
 /// `dport=80`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -290,4 +319,6 @@ pub struct EventLine {
     pub event: EventClaim,
     /// The connection as it then stood.
     pub entry: EntryClaim,
+    /// The expectation, where the event is about one; then nothing is said of a connection.
+    pub expected: ExpectClaim,
 }

@@ -1,5 +1,7 @@
 //! Hosts that act: who is a stack, how they are wired, what they do, and what is claimed about them.
 
+use std::net::IpAddr;
+
 use conntruth_sim::link::{Fault, What, When};
 
 use super::packet::{Endpoint, HostRef};
@@ -23,13 +25,25 @@ pub enum Place {
     Behind(Name),
 }
 
-/// `route server > client around`: packets from one host to another pass the tracker by, on a way of their own.
+/// `network lan behind r1 r2`: a network that several routers lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Around {
-    /// The sender.
+pub struct Network {
+    /// Its name.
+    pub name: Name,
+    /// The routers; the first is the next one of its hosts, and of the tracker on the way there.
+    pub routers: Vec<Name>,
+}
+
+/// `route server > client around`: packets from one host to another pass the tracker by, on a way of their own.
+/// `route far > client via r2`: they take another router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The sender, or who forwards on the way.
     pub from: Name,
     /// The receiver.
     pub to: Name,
+    /// The next router; none is a way around the tracker.
+    pub via: Option<Name>,
 }
 
 /// A bound on what a run may cost.
@@ -88,6 +102,8 @@ pub struct Deed {
     pub terms: Vec<Located<Term>>,
     /// The flow that it opens, by its place among the story's.
     pub flow: Option<usize>,
+    /// `data d`: the flow of what is moved, by its place among the story's, where it is another one.
+    pub data: Option<(Name, usize)>,
 }
 
 /// What a host does.
@@ -106,11 +122,17 @@ pub enum Verb {
     /// `ignores 53`: takes datagrams and says nothing.
     Ignores(u16),
     /// `serves ftp 21 file readme.txt 5000 bytes`
-    Serves(u16, Vec<(String, u64)>),
+    Serves(Service, u16),
     /// `connects server:7`
     Connects(Endpoint),
     /// `asks server:53`: datagrams, and answers to them.
     Asks(Endpoint),
+    /// `streams server:5004`: datagrams to which no answers are expected.
+    Streams(Endpoint),
+    /// `resolves www.example at server:53`
+    Resolves(String, Endpoint),
+    /// `tftp server:69 get boot.img`, `tftp server:69 put notes.txt 300 bytes`
+    Tftp(Endpoint, Moved),
     /// `pings server`
     Pings(HostRef),
     /// `traces server`
@@ -123,12 +145,34 @@ pub enum Verb {
     Orders(Name, Order),
     /// `sends 1000 on c`
     Sends(u64, Option<Name>),
+    /// `reads c`, `reads c 1000 every 1s`
+    Reads(Option<Name>, Option<(u64, Length)>),
     /// `closes c`
     Closes(Option<Name>),
     /// `half-closes c`
     HalfCloses(Option<Name>),
     /// `aborts c`
     Aborts(Option<Name>),
+}
+
+/// What a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Files, by FTP.
+    Ftp(Vec<(String, u64)>),
+    /// Files, by TFTP.
+    Tftp(Vec<(String, u64)>),
+    /// Addresses of names, by DNS.
+    Dns(Vec<(String, IpAddr)>),
+}
+
+/// A file that is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// From the server.
+    Get(String),
+    /// To the server, so many bytes.
+    Put(String, u64),
 }
 
 /// What an FTP client is told.
@@ -138,8 +182,8 @@ pub enum Order {
     Login(String),
     /// `list active`
     List(FtpMode),
-    /// `get readme.txt passive`
-    Get(String, FtpMode),
+    /// `get readme.txt passive`, `get large passive abort after 3000 bytes`
+    Get(String, FtpMode, Option<u64>),
     /// `put notes.txt 300 bytes active`
     Put(String, u64, FtpMode),
     /// `quit`
@@ -184,6 +228,8 @@ pub enum Term {
     Hops(u64),
     /// `tries 3`
     Tries(u64),
+    /// `reads 1000 every 1s`: so many bytes at a time.
+    Reads(u64, Length),
     /// `deaf`: never reads.
     Deaf,
     /// `anyway`: though nothing listens there.
@@ -245,6 +291,24 @@ pub enum HostCheck {
         on: Option<Name>,
         /// `hash 0x1234`: XXH64 of all the bytes.
         hash: Option<Located<u64>>,
+    },
+    /// `client received readme.txt whole on ctl`
+    File {
+        /// Who.
+        host: Name,
+        /// The file.
+        file: Name,
+        /// By what.
+        on: Option<Name>,
+    },
+    /// `resolved q 10.0.1.1`, `resolved q nothing`
+    Resolved {
+        /// The question.
+        what: Name,
+        /// The first address; none where there is no such name.
+        address: Option<Located<IpAddr>>,
+        /// All of it.
+        span: Span,
     },
     /// `took c 127s`
     Took {

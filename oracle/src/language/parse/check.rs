@@ -1,5 +1,7 @@
 //! Claims that are not about one packet: `table`, `entry`, `states`, `events` and their like.
 
+use conntruth_engine::{EventKind, ExpectFlags};
+
 use super::claim;
 use super::cursor::{Cursor, is_name, parse_address, parse_number};
 use super::host::{HOST_CHECKS, host_check};
@@ -7,13 +9,14 @@ use super::names::Names;
 use super::once;
 use super::packet::{protocol, protocol_words};
 use crate::language::ast::claim::{
-    Block, Check, ClassWord, EntryClaim, EventLine, Flags, Key, KeyValue, Pattern, Timeout,
+    Block, Check, ClassWord, EntryClaim, EventLine, ExpectClaim, ExpectPart, Flags, Key, KeyValue, Pattern,
+    Timeout,
 };
 use crate::language::ast::packet::Protocol;
-use crate::language::ast::{Length, Located, Name};
+use crate::language::ast::{Length, Located, Name, Span};
 use crate::language::lexer::{Token, located};
 use crate::language::message::{Message, Parse};
-use crate::language::words::{CLASSES, KEYS, KeyOf, PROTOCOLS, nearest};
+use crate::language::words::{CLASSES, EXPECT_KEYS, KEYS, KeyOf, PROTOCOLS, nearest};
 
 /// The lines of a block, each with where it ends.
 pub(super) type Lines = Vec<(Vec<Token>, usize)>;
@@ -22,14 +25,33 @@ pub(super) type Body<'b> = &'b mut dyn FnMut() -> Parse<Lines>;
 
 /// The words that begin a check.
 pub(super) const CHECKS: &[&str] = &[
-    "table", "entry", "no", "count", "counter", "states", "classes", "events", "expires", "believe", "took",
-    "answered", "found", "hops", "sockets", "disagree",
+    "table",
+    "expectations",
+    "entry",
+    "no",
+    "count",
+    "counter",
+    "states",
+    "classes",
+    "events",
+    "expires",
+    "believe",
+    "took",
+    "answered",
+    "resolved",
+    "found",
+    "hops",
+    "sockets",
+    "disagree",
 ];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.
 pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Body<'_>) -> Parse<Check> {
     let check = match word {
         "table" => Check::Table(block(cursor, names, body, "table", "empty", entry)?),
+        "expectations" => {
+            Check::Expectations(block(cursor, names, body, "expectations", "empty", expectation)?)
+        }
         "events" => Check::Events(block(cursor, names, body, "events", "none", event_line)?),
         word if HOST_CHECKS.contains(&word) => Check::Host(host_check(word, cursor, names)?),
         "entry" => Check::Entry(entry(cursor, names)?),
@@ -187,8 +209,12 @@ fn class(cursor: &mut Cursor<'_>) -> Parse<(ClassWord, bool)> {
 /// `update reply+assured web 60s`
 fn event_line(cursor: &mut Cursor<'_>, names: &Names) -> Parse<EventLine> {
     let event = claim::event(cursor)?;
+    if matches!(event.kind, EventKind::ExpectNew | EventKind::ExpectDestroy) {
+        let expected = if cursor.is_at_end() { ExpectClaim::default() } else { expectation(cursor, names)? };
+        return Ok(EventLine { event, entry: EntryClaim::default(), expected });
+    }
     let entry = if cursor.is_at_end() { EntryClaim::default() } else { entry(cursor, names)? };
-    Ok(EventLine { event, entry })
+    Ok(EventLine { event, entry, expected: ExpectClaim::default() })
 }
 
 /// An entry in the words of `conntrack -L`.
@@ -314,19 +340,7 @@ fn key(cursor: &mut Cursor<'_>, entry: &mut EntryClaim, in_reply: &mut bool) -> 
             .did_you_mean(nearest(name, KEYS.iter().map(|(known, _)| *known)))
             .fail();
     };
-    let value = match text {
-        "*" => KeyValue::Any,
-        _ => match (parse_number(text), parse_address(text)) {
-            (Some(Some(number)), _) => KeyValue::Number(number),
-            (_, Some(address)) => KeyValue::Address(address),
-            _ if is_name(text) => KeyValue::Word(text.to_owned()),
-            _ => {
-                return Message::new(format!("`{text}` is no value of `{name}`"), word.span)
-                    .label("expected a number, an address, a host's name or `*` after the `=`")
-                    .fail();
-            }
-        },
-    };
+    let value = key_value(name, text, word.span)?;
     let has = |keys: &[Key]| keys.iter().any(|key| key.name.value == name);
     if *of == KeyOf::Direction && !*in_reply && has(&entry.original) {
         *in_reply = true;
@@ -340,5 +354,96 @@ fn key(cursor: &mut Cursor<'_>, entry: &mut EntryClaim, in_reply: &mut bool) -> 
         return Message::new(format!("`{name}` stands twice"), word.span).fail();
     }
     keys.push(Key { name: located(name, word.span), value: Located { value, span: word.span } });
+    Ok(())
+}
+
+fn key_value(name: &str, text: &str, span: Span) -> Parse<KeyValue> {
+    Ok(match text {
+        "*" => KeyValue::Any,
+        _ => match (parse_number(text), parse_address(text)) {
+            (Some(Some(number)), _) => KeyValue::Number(number),
+            (_, Some(address)) => KeyValue::Address(address),
+            _ if is_name(text) => KeyValue::Word(text.to_owned()),
+            _ => {
+                return Message::new(format!("`{text}` is no value of `{name}`"), span)
+                    .label("expected a number, an address, a host's name or `*` after the `=`")
+                    .fail();
+            }
+        },
+    })
+}
+
+/// An expectation in the words of `conntrack -L expect`.
+fn expectation(cursor: &mut Cursor<'_>, names: &Names) -> Parse<ExpectClaim> {
+    let mut claim = ExpectClaim::default();
+    let mut part = ExpectPart::Tuple;
+    let start = cursor.here().start;
+    while !cursor.is_at_end() {
+        let span = cursor.here();
+        if let Some(flags) = expect_flags(cursor)? {
+            once(&mut claim.flags, flags, "the flags", span)?;
+            continue;
+        }
+        if cursor.eat("master").is_some() {
+            once(&mut claim.master, claim::flow(cursor, names)?, "the master", span)?;
+            continue;
+        }
+        match cursor.peek_word() {
+            Some(word) if word.contains('=') => expect_key(cursor, &mut claim, &mut part)?,
+            Some(word) if parse_number(word).is_some() => {
+                let seconds = cursor.number("a timeout in seconds", 0..=u64::from(u32::MAX))?;
+                let left = Length { nanos: seconds.value * 1_000_000_000, ticks: 0 };
+                let timeout = Located { value: Timeout { left, exact: false }, span };
+                once(&mut claim.timeout, timeout, "the timeout", span)?;
+            }
+            Some(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                once(&mut claim.timeout, claim::timeout(cursor)?, "the timeout", span)?;
+            }
+            _ => {
+                let expected = "an expectation's words: a timeout, `proto=6`, `src=...`, `dport=...`, `master FLOW`, ...";
+                return cursor.unexpected(expected, ["master", "PERMANENT", "INACTIVE"]).fail();
+            }
+        }
+    }
+    if cursor.here().start == start {
+        return cursor.unexpected("an expectation, in the words of `conntrack -L expect`", []).fail();
+    }
+    Ok(claim)
+}
+
+/// `PERMANENT,INACTIVE`
+fn expect_flags(cursor: &mut Cursor<'_>) -> Parse<Option<Located<ExpectFlags>>> {
+    const FLAGS: &[(&str, u32)] =
+        &[("PERMANENT", ExpectFlags::PERMANENT.0), ("INACTIVE", ExpectFlags::INACTIVE.0)];
+    let start = cursor.here();
+    let Some(first) = cursor.eat_from(FLAGS) else { return Ok(None) };
+    let mut bits = first.value;
+    while cursor.eat_mark(',').is_some() {
+        bits |= cursor.word_from(FLAGS, "`PERMANENT` or `INACTIVE`")?.value;
+    }
+    Ok(Some(Located { value: ExpectFlags(bits), span: start.to(cursor.before()) }))
+}
+
+/// `dport=4242`
+fn expect_key(cursor: &mut Cursor<'_>, claim: &mut ExpectClaim, part: &mut ExpectPart) -> Parse<()> {
+    let word = cursor.word("a key such as `dport=4242`")?;
+    let (name, text) = word.value.split_once('=').unwrap_or((&word.value, ""));
+    let Some((_, own)) = EXPECT_KEYS.iter().find(|(known, _)| *known == name) else {
+        return Message::new(format!("there is no key `{name}`"), word.span)
+            .label(
+                "expected a key of `conntrack -L expect`: src, dst, dport, mask-src, master-src, class, ...",
+            )
+            .did_you_mean(nearest(name, EXPECT_KEYS.iter().map(|(known, _)| *known)))
+            .fail();
+    };
+    let of = own.unwrap_or(*part);
+    if of != ExpectPart::Whole {
+        *part = of;
+    }
+    if claim.keys.iter().any(|(other, key)| *other == of && key.name.value == name) {
+        return Message::new(format!("`{name}` stands twice"), word.span).fail();
+    }
+    let value = key_value(name, text, word.span)?;
+    claim.keys.push((of, Key { name: located(name, word.span), value: Located { value, span: word.span } }));
     Ok(())
 }

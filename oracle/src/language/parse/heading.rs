@@ -1,24 +1,38 @@
 //! The heading: what a scenario is, and who takes part in it.
 
-use conntruth_engine::{Family, Knob, Profile, Rule, Unit};
+use conntruth_engine::{Family, Helper, Knob, Profile, Rule, Unit};
 
 use super::cursor::{Cursor, parse_address, parse_length, parse_number};
 use super::packet::{endpoint, has_ports, protocol, protocol_words};
 use super::{Reader, lines_below, new_name};
 use crate::language::ast::packet::Protocol;
-use crate::language::ast::{Flow, Host, Located, Name, Setting, Side};
+use crate::language::ast::{Flow, HelperPort, Host, Located, Name, Setting, Side};
 use crate::language::message::{Message, Parse};
 use crate::language::source::Line;
-use crate::language::words::{GRADES, nearest};
+use crate::language::words::{GRADES, PROTOCOLS, nearest};
 
 /// The words that begin a line of the heading.
 pub(in crate::language) const HEADINGS: &[&str] = &[
-    "grade", "source", "profile", "family", "host", "flow", "set", "stack", "router", "route", "link",
-    "limit", "rules",
+    "grade",
+    "source",
+    "profile",
+    "family",
+    "host",
+    "interface",
+    "flow",
+    "set",
+    "stack",
+    "network",
+    "router",
+    "route",
+    "link",
+    "limit",
+    "rules",
+    "helper",
 ];
 
 const FAMILIES: &[(&str, Family)] = &[("4", Family::Ipv4), ("6", Family::Ipv6)];
-const SIDES: &[(&str, Side)] = &[("inside", Side::Inside), ("outside", Side::Outside)];
+const SIDES: &[(&str, Side)] = &[("inside", Side::Inside), ("outside", Side::Outside), ("dmz", Side::Dmz)];
 
 impl Reader<'_> {
     /// A line of the heading.
@@ -29,12 +43,15 @@ impl Reader<'_> {
             "grade" => self.story.grade = cursor.word_from(GRADES, "`must`, `should` or `may`")?.value,
             "profile" => self.profiles(cursor)?,
             "family" => self.families(cursor)?,
-            "host" => self.host(cursor)?,
+            "host" => self.host(cursor, false)?,
+            "interface" => self.host(cursor, true)?,
             "flow" => self.flow(line, cursor)?,
             "stack" => self.stack(cursor)?,
             "router" => self.router(cursor)?,
-            "route" => self.around(cursor)?,
+            "network" => self.network(cursor)?,
+            "route" => self.route(cursor)?,
             "limit" => self.limit(cursor)?,
+            "helper" => self.helper(cursor)?,
             "link" => {
                 let cable = self.cable(cursor, line.span)?;
                 self.story.cables.push(cable);
@@ -130,15 +147,17 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `host ann 10.0.0.7 fd00:a::7 inside`
-    fn host(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
-        let name = new_name(cursor.word("a host's name")?)?;
+    /// `host ann 10.0.0.7 fd00:a::7 inside`, `interface www of server 10.0.2.1 dmz`
+    fn host(&mut self, cursor: &mut Cursor<'_>, is_another: bool) -> Parse<()> {
+        let what = if is_another { "a name for the interface" } else { "a host's name" };
+        let name = new_name(cursor.word(what)?)?;
+        let of = if is_another { Some(self.owner(cursor)?) } else { None };
         let mut addresses = Vec::new();
         let (mut side, mut behind) = (None, None);
         while !cursor.is_at_end() {
             let here = cursor.here();
             if cursor.eat("behind").is_some() {
-                super::once(&mut behind, self.router_name(cursor)?, "the router", here)?;
+                super::once(&mut behind, self.place_name(cursor)?, "the router", here)?;
                 continue;
             }
             if let Some(found) = cursor.eat_from(SIDES) {
@@ -149,7 +168,9 @@ impl Reader<'_> {
                 if let Some(word) = cursor.peek_word().filter(|word| word.contains(['.', ':'])) {
                     return Message::new(format!("`{word}` is no address"), cursor.here()).fail();
                 }
-                return cursor.unexpected("an address, `inside` or `outside`", ["inside", "outside"]).fail();
+                let sides = SIDES.iter().map(|(word, _)| *word).chain(["behind"]);
+                let expected = "an address, `inside`, `outside`, `dmz` or `behind`";
+                return cursor.unexpected(expected, sides).fail();
             };
             if addresses.iter().any(|other: &std::net::IpAddr| other.is_ipv4() == address.value.is_ipv4()) {
                 return Message::new("a host has at most one address of each family", address.span).fail();
@@ -162,8 +183,72 @@ impl Reader<'_> {
                 .fail();
         }
         self.names.add_host(&name)?;
-        self.story.hosts.push(Host { name, addresses, behind, side });
+        self.story.hosts.push(Host { name, of, addresses, behind, side });
         Ok(())
+    }
+
+    /// `helper ftp tcp 21`
+    fn helper(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
+        let known = || Helper::ALL.iter().map(|info| info.name);
+        let list = known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let name = cursor.word(&format!("a helper: {list}"))?;
+        let Some(helper) = Helper::find(&name.value) else {
+            if Helper::LATER.contains(&&*name.value) {
+                return Message::new(
+                    format!("there is no helper `{}` in this version", name.value),
+                    name.span,
+                )
+                .label(format!("expected one of {list}"))
+                .fail();
+            }
+            return Message::new(format!("there is no helper `{}`", name.value), name.span)
+                .label(format!("expected one of {list}"))
+                .did_you_mean(nearest(&name.value, known()))
+                .fail();
+        };
+        let speaks = |protocol: Protocol| {
+            let number = PROTOCOLS.iter().find(|row| row.1 == protocol).map_or(0, |row| row.2);
+            helper.info().protocols.contains(&number)
+        };
+        let words = PROTOCOLS.iter().filter(|row| speaks(row.1)).map(|row| format!("`{}`", row.0));
+        let words = words.collect::<Vec<_>>().join(" or ");
+        let Some(protocol) = protocol(cursor)? else {
+            return cursor.unexpected(&format!("what it speaks: {words}"), protocol_words()).fail();
+        };
+        if !speaks(protocol.value) {
+            return Message::new(format!("{} does not speak this", name.value), protocol.span)
+                .label(format!("expected {words}"))
+                .fail();
+        }
+        let port = cursor.number("the port", 0..=65_535)?;
+        let port = Located { value: port.value as u16, span: port.span };
+        let helper = Located { value: helper, span: name.span };
+        self.story.helpers.push(HelperPort { helper, protocol, port });
+        Ok(())
+    }
+
+    /// `of server`
+    fn owner(&self, cursor: &mut Cursor<'_>) -> Parse<Name> {
+        if cursor.eat("of").is_none() {
+            return cursor.unexpected("`of` and the host that has it", ["of"]).fail();
+        }
+        let span = cursor.here();
+        let owner = cursor.word("the host that has it")?;
+        let is_interface =
+            self.story.hosts.iter().any(|host| host.name.value == owner.value && host.of.is_some());
+        if owner.value == "box"
+            || is_interface
+            || self.story.routers.iter().any(|router| router.name.value == owner.value)
+        {
+            return Message::new(format!("`{}` can have no other interfaces", owner.value), span)
+                .label("expected a host with a line of its own, or `client` or `server`")
+                .fail();
+        }
+        if self.names.is_host(&owner.value) {
+            Ok(owner)
+        } else {
+            self.names.unknown(&owner.value, span, false).fail()
+        }
     }
 
     /// `flow web tcp client:40000 > server:80`

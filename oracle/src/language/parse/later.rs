@@ -5,13 +5,7 @@ use super::cursor::{Cursor, is_name};
 use super::names::Names;
 
 /// Lines by their first word.
-const LINES: &[(&str, &str, u8)] = &[
-    ("network", "topology", 4),
-    ("interface", "topology", 4),
-    ("helper", "helpers", 5),
-    ("expectations", "expectations", 5),
-    ("distinct", "address translation", 5),
-];
+const LINES: &[(&str, &str, u8)] = &[("distinct", "address translation", 5)];
 
 /// What a line that begins with `word` is, and whose.
 pub(super) fn line(word: &str) -> Option<(&'static str, u8)> {
@@ -36,9 +30,4 @@ pub(super) fn given_names(code: &str) -> impl Iterator<Item = &str> {
         words.find(|word| *word == "as")?;
         words.next().filter(|name| is_name(name))
     })
-}
-
-/// Whether a line is a block of a later issue, with lines below it that are not read.
-pub(super) fn is_block(code: &str) -> bool {
-    code == "expectations"
 }

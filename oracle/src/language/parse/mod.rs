@@ -89,8 +89,8 @@ pub(super) fn field_words() -> impl Iterator<Item = &'static str> {
 
 /// Whether a line that begins with this word stands at the margin, for `fmt`.
 pub(super) fn is_left_word(word: &str) -> bool {
-    let is_later =
-        later::line(word).is_some() || matches!(word, "stack" | "router" | "route" | "limit" | "link");
+    let is_later = later::line(word).is_some()
+        || matches!(word, "stack" | "network" | "router" | "route" | "limit" | "link");
     HEADINGS.contains(&word) || CHECKS.contains(&word) || is_later || matches!(word, "each" | "for")
 }
 
@@ -261,7 +261,7 @@ impl<'l> Reader<'l> {
         }
     }
 
-    /// A line of a later issue, with its body if it is a block. Label and time are the step's.
+    /// A line of a later issue. Label and time are the step's.
     fn not_yet(&mut self, line: &Line, what: &'static str, issue: u8) -> NotYet {
         let mut code = line.code.as_str();
         while let Some((word, rest)) = code.split_once(char::is_whitespace)
@@ -270,16 +270,7 @@ impl<'l> Reader<'l> {
             code = rest.trim_start();
         }
         later::given_names(code).for_each(|name| self.names.add_later(name));
-        let mut lines = vec![code.to_owned()];
-        let mut span = line.span;
-        if later::is_block(code) {
-            for below in lines_below(self.lines, self.next, line.indent) {
-                self.next += 1;
-                lines.push(below.code.clone());
-                span = span.to(below.span);
-            }
-        }
-        NotYet { what, issue, lines, span }
+        NotYet { what, issue, lines: vec![code.to_owned()], span: line.span }
     }
 
     fn keep_not_yet(&mut self, not_yet: NotYet) {

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{DEEPER, Words};
 use crate::language::ast::claim::{
-    Block, Check, Claim, Claims, ClassWord, EntryClaim, EventClaim, EventLine, Flags, Key, KeyValue, Named,
-    Pattern, Timeout,
+    Block, Check, Claim, Claims, ClassWord, EntryClaim, EventClaim, EventLine, ExpectClaim, Flags, Key,
+    KeyValue, Named, Pattern, Timeout,
 };
 use crate::language::ast::packet::Protocol;
 use crate::language::ast::{Located, Name};
@@ -120,6 +120,7 @@ impl Display for Check {
         match self {
             Check::For { profiles, check } => write!(f, "for {} {check}", super::named(profiles)),
             Check::Table(block) => write_lines(f, "table", "empty", block),
+            Check::Expectations(block) => write_lines(f, "expectations", "empty", block),
             Check::Events(block) => write_lines(f, "events", "none", block),
             Check::Entry(entry) => write!(f, "entry {entry}"),
             Check::NoEntry { flow: name } => write!(f, "no entry{}", flow(name)),
@@ -182,7 +183,30 @@ fn write_words<T>(
 impl Display for EventLine {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.event)?;
+        if self.expected != ExpectClaim::default() {
+            return write!(f, " {}", self.expected);
+        }
         if self.entry == EntryClaim::default() { Ok(()) } else { write!(f, " {}", self.entry) }
+    }
+}
+
+impl Display for ExpectClaim {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut words = Words::new(f);
+        match self.timeout.map(|timeout| timeout.value) {
+            Some(Timeout { left, exact: false }) => words.put(left.nanos / 1_000_000_000)?,
+            Some(timeout) => words.put(timeout)?,
+            None => {}
+        }
+        // As it was written: where `sport` stands says whose it is.
+        self.keys.iter().try_for_each(|(_, key)| put_key(&mut words, key))?;
+        if let Some(flags) = &self.flags {
+            words.put(flags.value.names().collect::<Vec<_>>().join(","))?;
+        }
+        match &self.master {
+            Some(master) => words.put(format_args!("master {}", master.value)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -239,10 +263,14 @@ fn put_protocol(words: &mut Words<'_, '_>, protocol: Protocol) -> fmt::Result {
 }
 
 fn put_keys(words: &mut Words<'_, '_>, keys: &[Key]) -> fmt::Result {
-    keys.iter().try_for_each(|key| match &key.value.value {
+    keys.iter().try_for_each(|key| put_key(words, key))
+}
+
+fn put_key(words: &mut Words<'_, '_>, key: &Key) -> fmt::Result {
+    match &key.value.value {
         KeyValue::Any => words.put(format_args!("{}=*", key.name.value)),
         KeyValue::Number(number) => words.put(format_args!("{}={number}", key.name.value)),
         KeyValue::Address(address) => words.put(format_args!("{}={address}", key.name.value)),
         KeyValue::Word(word) => words.put(format_args!("{}={word}", key.name.value)),
-    })
+    }
 }

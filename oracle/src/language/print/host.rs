@@ -6,9 +6,9 @@ use conntruth_sim::link::{Fault, Filter, Way, What, When};
 use conntruth_sim::packet::protocol;
 
 use crate::language::ast::host::{
-    Cable, CableWord, Deed, FtpMode, Goal, HostCheck, Limit, Order, Place, Run, Term, Verb,
+    Cable, CableWord, Deed, FtpMode, Goal, HostCheck, Limit, Moved, Order, Place, Run, Service, Term, Verb,
 };
-use crate::language::ast::{Length, Located, Name, Side, Story};
+use crate::language::ast::{Length, Located, Name, Story};
 use crate::language::words::TCP_FLAGS;
 
 use super::Words;
@@ -18,11 +18,13 @@ pub(super) fn heading(story: &Story) -> Vec<String> {
     let mut lines = Vec::new();
     for router in &story.routers {
         let place = match &router.place {
-            Place::Side(Side::Inside) => "inside".to_owned(),
-            Place::Side(Side::Outside) => "outside".to_owned(),
+            Place::Side(side) => side.name().to_owned(),
             Place::Behind(other) => format!("behind {}", other.value),
         };
         lines.push(format!("router {} {place}", router.name.value));
+    }
+    for network in &story.networks {
+        lines.push(format!("network {} behind {}", network.name.value, super::named(&network.routers)));
     }
     // Hosts may live behind routers.
     lines.extend(story.hosts.iter().map(ToString::to_string));
@@ -30,8 +32,10 @@ pub(super) fn heading(story: &Story) -> Vec<String> {
         lines.push(format!("stack {}", super::named(&story.stack)));
     }
     lines.extend(story.cables.iter().map(ToString::to_string));
-    lines
-        .extend(story.around.iter().map(|way| format!("route {} > {} around", way.from.value, way.to.value)));
+    lines.extend(story.routes.iter().map(|way| match &way.via {
+        Some(via) => format!("route {} > {} via {}", way.from.value, way.to.value, via.value),
+        None => format!("route {} > {} around", way.from.value, way.to.value),
+    }));
     lines.extend(story.limits.iter().map(|limit| match limit {
         Limit::Time(length) => format!("limit {length}"),
         Limit::Events(count) => format!("limit {count} events"),
@@ -41,7 +45,7 @@ pub(super) fn heading(story: &Story) -> Vec<String> {
 
 /// Whether a claim about hosts stands at the margin: one that does not begin with a host.
 pub(super) fn stands_left(check: &HostCheck) -> bool {
-    !matches!(check, HostCheck::Sees { .. } | HostCheck::Moved { .. })
+    !matches!(check, HostCheck::Sees { .. } | HostCheck::Moved { .. } | HostCheck::File { .. })
 }
 
 impl Display for Cable {
@@ -149,6 +153,9 @@ impl Display for Deed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.host.value, self.verb)?;
         f.write_str(&with("as ", &self.name))?;
+        if let Some((name, _)) = &self.data {
+            write!(f, " data {}", name.value)?;
+        }
         self.terms.iter().try_for_each(|Located { value, .. }| write!(f, " {value}"))
     }
 }
@@ -163,9 +170,28 @@ impl Display for Verb {
             Verb::Answers(port, Some(bytes)) => write!(f, "answers {port} {bytes} bytes"),
             Verb::Answers(port, None) => write!(f, "answers {port}"),
             Verb::Ignores(port) => write!(f, "ignores {port}"),
-            Verb::Serves(port, files) => {
+            Verb::Serves(Service::Ftp(files), port) => {
                 write!(f, "serves ftp {port}")?;
                 files.iter().try_for_each(|(name, bytes)| write!(f, " file {name} {bytes} bytes"))
+            }
+            Verb::Serves(Service::Tftp(files), port) => {
+                write!(f, "serves tftp {port}")?;
+                files.iter().try_for_each(|(name, bytes)| write!(f, " file {name} {bytes} bytes"))
+            }
+            Verb::Serves(Service::Dns(names), port) => {
+                write!(f, "serves dns {port}")?;
+                names.iter().try_for_each(|(name, address)| write!(f, " name {name} {address}"))
+            }
+            Verb::Streams(to) => write!(f, "streams {to}"),
+            Verb::Resolves(name, to) => write!(f, "resolves {name} at {to}"),
+            Verb::Tftp(to, Moved::Get(name)) => write!(f, "tftp {to} get {name}"),
+            Verb::Tftp(to, Moved::Put(name, bytes)) => write!(f, "tftp {to} put {name} {bytes} bytes"),
+            Verb::Reads(on, slow) => {
+                write!(f, "reads{}", with("", on))?;
+                match slow {
+                    Some((bytes, every)) => write!(f, " {bytes} every {every}"),
+                    None => Ok(()),
+                }
             }
             Verb::Connects(to) => write!(f, "connects {to}"),
             Verb::Asks(to) => write!(f, "asks {to}"),
@@ -190,7 +216,8 @@ impl Display for Order {
         match self {
             Order::Login(user) => write!(f, "login {user}"),
             Order::List(mode) => write!(f, "list {mode}"),
-            Order::Get(name, mode) => write!(f, "get {name} {mode}"),
+            Order::Get(name, mode, None) => write!(f, "get {name} {mode}"),
+            Order::Get(name, mode, Some(bytes)) => write!(f, "get {name} {mode} abort after {bytes} bytes"),
             Order::Put(name, bytes, mode) => write!(f, "put {name} {bytes} bytes {mode}"),
             Order::Quit => f.write_str("quit"),
         }
@@ -222,6 +249,7 @@ impl Display for Term {
             Term::Size(bytes) => write!(f, "size {bytes}"),
             Term::Hops(count) => write!(f, "hops {count}"),
             Term::Tries(count) => write!(f, "tries {count}"),
+            Term::Reads(bytes, every) => write!(f, "reads {bytes} every {every}"),
             Term::Deaf => f.write_str("deaf"),
             Term::Anyway => f.write_str("anyway"),
         }
@@ -284,6 +312,13 @@ impl Display for HostCheck {
                     false => write!(f, "took {} {}", what.value, length.value),
                 }
             }
+            HostCheck::File { host, file, on } => {
+                write!(f, "{} received {} whole{}", host.value, file.value, with("on ", on))
+            }
+            HostCheck::Resolved { what, address, .. } => match address {
+                Some(address) => write!(f, "resolved {} {}", what.value, address.value),
+                None => write!(f, "resolved {} nothing", what.value),
+            },
             HostCheck::Answered { what, count } => write!(f, "answered {} {}", what.value, count.value),
             HostCheck::Found { what, port, found } => {
                 write!(f, "found {} {} {}", what.value, port.value, found.value)

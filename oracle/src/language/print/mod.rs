@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use conntruth_engine::Family;
 
 use super::ast::claim::Check;
-use super::ast::{Action, Flow, Grade, Host, Length, Name, Setting, Side, Step, Story};
+use super::ast::{Action, Flow, Grade, HelperPort, Host, Length, Name, Setting, Step, Story};
 use super::format::lay_out;
 use super::parse::is_left_word;
 use super::words::{GRADES, word_of};
@@ -83,6 +83,7 @@ fn heading(story: &Story) -> String {
     }
     lines.extend(host::heading(story));
     lines.extend(story.settings.iter().map(|setting| format!("set {setting}")));
+    lines.extend(story.helpers.iter().map(ToString::to_string));
     if !story.rules.is_empty() {
         let rules =
             story.rules.iter().map(|rule| format!("\n{:DEEPER$}{}", "", plain(&rule.value.to_string())));
@@ -95,7 +96,10 @@ fn heading(story: &Story) -> String {
 
 impl Display for Host {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "host {}", self.name.value)?;
+        match &self.of {
+            Some(owner) => write!(f, "interface {} of {}", self.name.value, owner.value)?,
+            None => write!(f, "host {}", self.name.value)?,
+        }
         for address in &self.addresses {
             write!(f, " {address}")?;
         }
@@ -103,8 +107,7 @@ impl Display for Host {
             write!(f, " behind {}", router.value)?;
         }
         match self.side {
-            Some(Side::Inside) => f.write_str(" inside"),
-            Some(Side::Outside) => f.write_str(" outside"),
+            Some(side) => write!(f, " {}", side.name()),
             None => Ok(()),
         }
     }
@@ -121,6 +124,12 @@ impl Display for Flow {
             write!(f, " id {id}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for HelperPort {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "helper {} {} {}", self.helper.value.name(), self.protocol.value, self.port.value)
     }
 }
 

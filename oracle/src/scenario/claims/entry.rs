@@ -89,10 +89,13 @@ pub(super) fn named(claim: &Named, span: Span, entry: Option<&Entry>, world: &Wo
         }
         Named::Master(flow) => {
             let talk = world.plan.talks.find(Some(flow), span);
-            // The master's entry is known by its number; whose it is, only the table could say.
-            match (talk, entry.master) {
-                (Ok(_), Some(_)) => Vec::new(),
-                _ => vec![Mismatch::new(span, format!("master {}", flow.value), "no master")],
+            let expected = format!("master {}", flow.value);
+            match (talk, entry.master_tuple) {
+                (Ok(talk), Some(tuple)) if super::has_tuple(&tuple, world.plan.talk(talk)) => Vec::new(),
+                (_, Some(tuple)) => vec![Mismatch::new(span, expected, format!("master {tuple}"))],
+                // An adapter names a master by its number: whose it is, nobody can say.
+                (_, None) if entry.master.is_some() => Vec::new(),
+                (_, None) => vec![Mismatch::new(span, expected, "no master")],
             }
         }
         _ => Vec::new(),
@@ -159,7 +162,7 @@ fn key(key: &Key, entry: &Entry, direction: Option<Direction>, world: &World<'_>
 }
 
 /// Whether an address is one that a name stands for.
-fn facing(word: &str, got: std::net::IpAddr, world: &World<'_>) -> bool {
+pub(super) fn facing(word: &str, got: std::net::IpAddr, world: &World<'_>) -> bool {
     world.plan.talks.places.name_of(got) == Some(word)
 }
 

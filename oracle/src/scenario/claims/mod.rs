@@ -2,6 +2,7 @@
 //! what it got, and what should stand there instead.
 
 mod entry;
+mod expect;
 mod packet;
 mod story;
 mod words;
@@ -110,16 +111,25 @@ pub(crate) fn class_of(class: Class) -> (ClassWord, bool) {
 
 /// Whether an entry is that of a flow, whichever side began.
 pub(crate) fn is_of(entry: &Entry, talk: &Talk) -> bool {
-    let tuple = talk.tuple();
-    let same = |mine: &conntruth_engine::Tuple| {
-        let keys = mine.protocol == conntruth_engine::protocol::GRE
-            || (mine.src_id, mine.dst_id) == (tuple.src_id, tuple.dst_id);
-        (mine.src, mine.dst, mine.protocol, mine.family)
-            == (tuple.src, tuple.dst, tuple.protocol, tuple.family)
-            && keys
-    };
     // An ICMP entry's keys are those of the query; of what nobody may ask there is no entry.
-    same(&entry.original) || same(&entry.reply) || entry.original.is_icmp() && is_ping_of(entry, talk)
+    // Where addresses are translated, answers say what the first packet became.
+    is_along(&entry.original, talk)
+        || has_tuple(&entry.reply, talk)
+        || entry.original.is_icmp() && is_ping_of(entry, talk)
+}
+
+/// Whether a tuple is that of a flow's packets, in either direction.
+fn has_tuple(tuple: &conntruth_engine::Tuple, talk: &Talk) -> bool {
+    is_along(tuple, talk) || tuple.invert().is_some_and(|inverse| is_along(&inverse, talk))
+}
+
+/// Whether a tuple is that of the packets that a flow's left side sends.
+fn is_along(mine: &conntruth_engine::Tuple, talk: &Talk) -> bool {
+    let tuple = talk.tuple();
+    let keys = mine.protocol == conntruth_engine::protocol::GRE
+        || (mine.src_id, mine.dst_id) == (tuple.src_id, tuple.dst_id);
+    (mine.src, mine.dst, mine.protocol, mine.family) == (tuple.src, tuple.dst, tuple.protocol, tuple.family)
+        && keys
 }
 
 fn is_ping_of(entry: &Entry, talk: &Talk) -> bool {

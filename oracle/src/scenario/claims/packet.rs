@@ -6,7 +6,7 @@ use crate::language::ast::claim::{Claim, ClassWord, EventClaim, Flags, Named, Ti
 use crate::language::ast::{Located, Name, Span};
 use crate::language::words::{CLASSES, word_of};
 use crate::target::words as target_words;
-use crate::target::{Arrival, Entry, Fate, Happening, Observation, Reasons, Target, Why};
+use crate::target::{Arrival, Entry, Fate, Happening, Observation, Reasons, Rules, Target, Why};
 
 use super::super::plan::{Act, Move};
 use super::super::run::World;
@@ -51,6 +51,11 @@ pub(crate) fn packet(
                 if !world.identity.abilities.shows.verdict && arrival.fate == Fate::Passes =>
             {
                 vec![Mismatch::unseen(named.span, "whether the tracker lets a packet go on")]
+            }
+            Named::Dropped | Named::Accepted | Named::Rejected(_)
+                if world.identity.abilities.rules == Rules::Told && seen.by.is_some() =>
+            {
+                vec![Mismatch::unseen(named.span, "what rules decide")]
             }
             Named::Dropped => passes(named.span, arrival, seen, Fall::Dropped),
             Named::Rejected(class) => {
@@ -145,9 +150,10 @@ fn because(
     span: Span,
     seen: &Observation,
 ) -> Vec<Mismatch> {
-    let reason = match &seen.why {
-        Some(Why::Reason(reason)) => reason,
-        other => return in_words(slug, numbers, span, other.as_ref(), seen.class),
+    let reason = match (&seen.help, &seen.why) {
+        (Some(help), _) if help.slug() == slug.value => help,
+        (_, Some(Why::Reason(reason))) => reason,
+        (_, other) => return in_words(slug, numbers, span, other.as_ref(), seen.class),
     };
     if reason.slug() != slug.value {
         let got = format!("because {}", reason.slug());

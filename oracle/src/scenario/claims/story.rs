@@ -5,7 +5,7 @@ use similar::TextDiff;
 
 use crate::language::ast::claim::{Block, Check, EntryClaim, EventLine, Pattern};
 use crate::language::ast::{Action, Located, Name, Span};
-use crate::target::{Ask, Entry, Happening, Shows, Target};
+use crate::target::{Abilities, Ask, Entry, Happening, Rules, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
@@ -19,11 +19,10 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
         return Ok(Found { mismatches: Vec::new(), until: step.at, hidden: false });
     };
     let mut until = step.at;
-    if let Some(what) = hidden(check.itself(), &world.identity.abilities.shows) {
+    if let Some(what) = hidden(check.itself(), &world.identity.abilities) {
         return Ok(Found { mismatches: vec![Mismatch::unseen(span, what)], until, hidden: true });
     }
     let mismatches = match check.itself() {
-        // Hosts are asked where they are.
         Check::For { .. } | Check::Host(_) => Vec::new(),
         Check::Table(block) => table(block, &target.table()?, world),
         Check::Entry(claim) => one_entry(claim, &target.table()?, span, world),
@@ -42,6 +41,7 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
             let of_bytes = bytes.as_ref().and_then(|bytes| wrong(bytes, got.bytes, "bytes"));
             wrong(packets, got.packets, "packets").into_iter().chain(of_bytes).collect()
         }
+        Check::Expectations(block) => super::expect::listing(block, &target.expectations()?, world),
         Check::Count(count) => {
             let got = target.table()?.len() as u64;
             let found = (got != count.value)
@@ -78,10 +78,15 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
 }
 
 /// What a check is about, where the target does not show that.
-fn hidden(check: &Check, shows: &Shows) -> Option<&'static str> {
+fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
+    let shows = &abilities.shows;
     let (is_shown, what) = match check {
-        Check::For { .. } | Check::Counter { .. } | Check::Host(_) => (true, ""),
+        Check::For { .. } => (true, ""),
+        // Hosts are asked where they are; here is only what they sent.
+        Check::Host(_) => (false, "what hosts know: they act only where it answers step by step"),
+        Check::Counter { .. } => (abilities.rules == Rules::Own, "what rules count"),
         Check::Table(_)
+        | Check::Expectations(_)
         | Check::Entry(_)
         | Check::NoEntry { .. }
         | Check::Count(_)
@@ -103,6 +108,7 @@ pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
             let before = Time(at.as_nanos().saturating_sub(tick));
             asks.extend([Ask::Table, Ask::Advance(before), Ask::Table, Ask::Advance(at), Ask::Table]);
         }
+        Check::Expectations(_) => asks.push(Ask::Expectations),
         Check::Counter { .. } => asks.push(Ask::Counters),
         Check::States { .. } | Check::Classes { .. } | Check::Events(_) | Check::Host(_) => {}
     }
@@ -168,7 +174,7 @@ fn table(block: &Block<EntryClaim>, entries: &[Entry], world: &World<'_>) -> Vec
 }
 
 /// For each claim an entry that fits it, none twice: as many pairs as there can be.
-fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
+pub(super) fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
     fn place(claim: usize, fits: &[Vec<bool>], owner: &mut [Option<usize>], tried: &mut [bool]) -> bool {
         for entry in 0..owner.len() {
             if !fits[claim][entry] || std::mem::replace(&mut tried[entry], true) {
@@ -195,7 +201,7 @@ fn pair(fits: &[Vec<bool>], entries: usize) -> Vec<Option<usize>> {
 }
 
 /// A block that does not hold, with the difference line by line.
-fn block_mismatch<T>(
+pub(super) fn block_mismatch<T>(
     block: &Block<T>,
     expected: &[String],
     got: &[String],
@@ -216,7 +222,7 @@ fn block_mismatch<T>(
     Mismatch { detail: Some(detail), ..Mismatch::new(block.span, what, found).fix(fix) }
 }
 
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -296,7 +302,10 @@ fn fits<T, G>(pattern: &[&Pattern<T>], got: &[G], same: impl Fn(&T, &G) -> bool 
 
 fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> Vec<Mismatch> {
     let holds = |line: &Located<EventLine>, event: &Happening| {
-        packet::is_event(&line.value.event, event) && entry::fits(&line.value.entry, &event.entry, world)
+        let expected = event.expected.as_deref();
+        packet::is_event(&line.value.event, event)
+            && entry::fits(&line.value.entry, &event.entry, world)
+            && expected.is_none_or(|expected| super::expect::fits(&line.value.expected, expected, world))
     };
     if block.lines.len() == events.len()
         && block.lines.iter().zip(events).all(|(line, event)| holds(line, event))
@@ -311,7 +320,13 @@ fn events(block: &Block<EventLine>, events: &[Happening], world: &World<'_>) -> 
         .enumerate()
         .map(|(index, event)| match block.lines.get(index).filter(|line| holds(line, event)) {
             Some(line) => written(line),
-            None => format!("{} {}", words::event(event), flow_and_state(event, world)),
+            None => {
+                let what = match &event.expected {
+                    Some(expected) => super::expect::brief(expected, world),
+                    None => flow_and_state(event, world),
+                };
+                format!("{} {what}", words::event(event))
+            }
         })
         .collect();
     vec![block_mismatch(

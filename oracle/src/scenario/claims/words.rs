@@ -89,11 +89,16 @@ pub(super) fn kind(kind: EventKind) -> &'static str {
         EventKind::New => "new",
         EventKind::Update => "update",
         EventKind::Destroy => "destroy",
+        EventKind::ExpectNew => "expect-new",
+        EventKind::ExpectDestroy => "expect-destroy",
     }
 }
 
-/// The slug of the rule that decided.
+/// The slug of the rule that decided: a helper's where that has dropped the packet.
 pub(super) fn slug(observation: &Observation) -> Option<&str> {
+    if let Some(help) = observation.help.as_ref().filter(|_| observation.verdict == Verdict::Drop) {
+        return Some(help.slug());
+    }
     match observation.why.as_ref()? {
         Why::Reason(reason) => Some(reason.slug()),
         Why::Said(_) => None,

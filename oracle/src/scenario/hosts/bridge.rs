@@ -7,17 +7,17 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use conntruth_engine::{Class, Time, Verdict};
 use conntruth_sim::middlebox::{Edge, Middlebox, fit, forward};
-use conntruth_sim::packet::{Header, protocol};
+use conntruth_sim::packet::Header;
 use conntruth_sim::topology::Site;
 
 use crate::middlebox::Gathering;
-use crate::packet::internet_checksum;
 use crate::target::{Arrival, Fate, Observation, Path, Refusal, Target};
+
+use super::numbers::complete;
 
 /// What lies between the world and the target.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub(super) struct Bridge {
     gathering: Gathering,
     /// Names for datagrams that are cut on the way out.
     ident: u32,
+    /// Whether rules may translate a packet's destination.
+    translates: bool,
 }
 
 /// A packet that went by the target.
@@ -74,6 +76,11 @@ impl Middlebox for LetterBox {
 }
 
 impl Bridge {
+    /// A bridge to a target that translates destinations, or does not.
+    pub(super) fn new(translates: bool) -> Bridge {
+        Bridge { translates, ..Bridge::default() }
+    }
+
     /// The box to be put into the world.
     pub(super) fn letter_box(&self) -> LetterBox {
         LetterBox(Rc::clone(&self.letters))
@@ -107,7 +114,8 @@ impl Bridge {
             _ => None,
         };
         let to = way.as_ref().map_or(Some(other_side(&site, from)), |way| way.to);
-        let is_stopped = way.as_ref().is_some_and(|way| way.to.is_none());
+        // Where destinations are translated its way is known only behind that.
+        let is_stopped = !self.translates && way.as_ref().is_some_and(|way| way.to.is_none());
         let mut arrival = Arrival {
             at: Time(now),
             path: path(from, to),
@@ -116,6 +124,8 @@ impl Bridge {
             fate: if is_stopped { Fate::Dropped } else { Fate::Passes },
             notrack: false,
             zone: 0,
+            mark: None,
+            follows: false,
             bytes,
         };
         if let Some(said) = said {
@@ -128,15 +138,22 @@ impl Bridge {
         let observation = target.packet(&arrival)?;
         self.answer(&site, &observation);
         let mut passed = false;
+        let left = observation.left.as_deref().and_then(|left| Some((left, Header::read(left)?)));
+        let way = match &left {
+            Some((bytes, header)) => Some(Way::find(&site, from, header, bytes)),
+            None => way,
+        };
         if let (Some(header), Some(way)) = (&header, way)
             && observation.class != Class::Discarded
         {
             let verdict = if arrival.fate == Fate::Dropped { Verdict::Drop } else { observation.verdict };
             let pieces = self.gathering.gather(arrival.bytes.clone(), header, verdict, observation.class);
             passed = verdict == Verdict::Accept && !pieces.is_empty();
+            // What is translated leaves as a whole, and is cut again as the next link needs it.
+            let pieces = left.map_or(pieces, |(bytes, _)| vec![bytes.to_vec()]);
             match (way.to, way.error) {
                 (Some(edge), _) if passed => self.leave(&site, from, edge, pieces),
-                (None, Some(error)) if observation.verdict == Verdict::Accept => {
+                (None, Some(error)) if observation.by.is_none() => {
                     self.letters.borrow_mut().incoming.push_front((Edge::Local, error));
                 }
                 _ => {}
@@ -183,21 +200,7 @@ impl Bridge {
 
 /// A TCP segment with its checksum made right: a kernel leaves that to the device, and shows the packet before.
 fn completed(header: &Header, mut bytes: Vec<u8>) -> Vec<u8> {
-    if header.protocol != protocol::TCP || header.fragment.is_some() {
-        return bytes;
-    }
-    let (start, end) = (header.transport, header.end);
-    let Some(field) = bytes.get_mut(start + 16..start + 18) else { return bytes };
-    field.fill(0);
-    let octets = |address: IpAddr| match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    };
-    let length = ((end - start) as u32).to_be_bytes();
-    let pseudo = [0, 0, 0, protocol::TCP];
-    let (src, dst) = (octets(header.src), octets(header.dst));
-    let sum = internet_checksum(&[&src, &dst, &length, &pseudo, &bytes[start..end]]);
-    bytes[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
+    complete(header, &mut bytes);
     bytes
 }
 

@@ -5,8 +5,8 @@ use conntruth_engine::{Class, EventKind, Time, Verdict};
 use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::scan::{Found, Scan};
 use conntruth_sim::app::traceroute::Traceroute;
-use conntruth_sim::app::{ftp, udp};
-use conntruth_sim::host::TcpState;
+use conntruth_sim::app::{Tally, dns, ftp, tftp, udp};
+use conntruth_sim::host::{Reception, TcpState};
 
 use crate::language::ast::claim::Check;
 use crate::language::ast::host::{DISAGREEMENTS, HostCheck};
@@ -14,7 +14,7 @@ use crate::language::ast::{Action, Name, Span};
 use crate::target::Entry;
 
 use super::super::claims::{self, Mismatch, Silence, is_of};
-use super::super::plan::{Move, deadline};
+use super::super::plan::{Act, Move, deadline};
 use super::cast::{self, Kind, Part, Undone};
 use super::{Live, Passed, Stopped};
 
@@ -128,6 +128,20 @@ impl Live<'_, '_> {
                 let part = self.cast.part(on.as_ref())?.clone();
                 self.moved(&part, host, *received, (bytes, hash), span)
             }
+            HostCheck::File { host, file, on } => self.file(host, file, on.as_ref(), span),
+            HostCheck::Resolved { what, address, span } => {
+                let part = self.cast.part(Some(what))?;
+                let client = self.net.app::<dns::Resolver>(part.app).ok_or_else(|| wrong(what, "lookup"))?;
+                let answer = client.answers().first();
+                let got = match answer.map(|answer| &answer.addresses) {
+                    None => "no answer yet".to_owned(),
+                    Some(None) => "no answer".to_owned(),
+                    Some(Some(found)) => found.first().map_or("nothing".to_owned(), ToString::to_string),
+                };
+                let expected = address.map_or("nothing".to_owned(), |address| address.value.to_string());
+                let span = address.map_or(*span, |address| address.span);
+                Ok(mismatch_unless(got == expected, || Mismatch::new(span, expected, &got)))
+            }
             HostCheck::Took { what, length, exact } => {
                 let part = self.cast.part(Some(what))?;
                 let summary = self.cast.summary(&self.net, part, &part.host).unwrap_or_default();
@@ -240,11 +254,57 @@ impl Live<'_, '_> {
         Ok(mismatches)
     }
 
+    /// Whether a host has a file as the other side has, or had, it.
+    fn file(
+        &self,
+        host: &Name,
+        file: &Name,
+        on: Option<&Name>,
+        span: Span,
+    ) -> Result<Vec<Mismatch>, Unjudged> {
+        let moved = self.cast.part(on)?;
+        let part = self.cast.control_of(moved);
+        if !matches!(part.kind, Kind::Ftp | Kind::Tftp | Kind::Data(_)) {
+            return Err(Unjudged::Wrong("files are moved by FTP and TFTP".to_owned()));
+        }
+        let service = self.cast.service(&part.peer.0, part.peer.1);
+        let files = service.and_then(|app| {
+            let ftp = self.net.app::<ftp::Server>(app).map(ftp::Server::files);
+            ftp.or_else(|| self.net.app::<tftp::Server>(app).map(tftp::Server::files))
+        });
+        let there = files.and_then(|files| files.get(&file.value)).map(|bytes| tally(bytes));
+        let client = match part.kind {
+            Kind::Tftp => {
+                let summary = self.net.summary(part.app);
+                Some(if host.value == part.host { summary.received } else { summary.sent })
+            }
+            _ => self.net.app::<ftp::Client>(part.app).and_then(|client| {
+                let moved = match moved.kind {
+                    Kind::Data(number) => client.transfers().get(number),
+                    _ => client.transfers().iter().rev().find(|moved| moved.name == file.value),
+                };
+                moved.filter(|moved| moved.name == file.value).map(|moved| moved.tally.clone())
+            }),
+        };
+        let (got, expected) = if host.value == part.host { (client, there) } else { (there, client) };
+        let words = |tally: &Option<Tally>| {
+            tally.as_ref().map_or("nothing".to_owned(), |tally| format!("{} bytes", tally.bytes()))
+        };
+        Ok(mismatch_unless(got.is_some() && got == expected, || {
+            let expected = format!("`{}` as the other side has it, {}", file.value, words(&expected));
+            Mismatch::new(span, expected, words(&got))
+        }))
+    }
+
     fn answered(&self, what: &Name) -> Result<u64, Unjudged> {
         let part = self.cast.part(Some(what))?;
         let count = match part.kind {
             Kind::Ping => self.net.app::<Ping>(part.app).map(Ping::answered),
             Kind::Udp => self.net.app::<udp::Client>(part.app).map(udp::Client::answered),
+            Kind::Dns => self
+                .net
+                .app::<dns::Resolver>(part.app)
+                .map(|client| client.answers().iter().filter(|answer| answer.addresses.is_some()).count()),
             Kind::Ftp => self
                 .net
                 .app::<ftp::Client>(part.app)
@@ -295,16 +355,18 @@ impl Live<'_, '_> {
             )
         };
         let both_live = sockets.iter().all(|socket| socket.is_some_and(|socket| is_live(socket.state)));
-        let last = self.last_of(talk);
-        if let Some(passed) = last {
+        let differs = |passed: &Passed| {
             let is_refused = passed.observation.class == Class::Invalid
                 || passed.observation.verdict == Verdict::Drop
                 || !passed.passed;
-            match (is_refused, passed.wanted) {
-                (true, Some(true)) => return Ok(DISAGREEMENTS[3]),
-                (false, Some(false)) if !is_opening(&passed.text) => return Ok(DISAGREEMENTS[4]),
-                _ => {}
+            match (is_refused, passed.reception) {
+                (true, Some(Reception::Takes)) => Some(DISAGREEMENTS[3]),
+                (false, Some(Reception::Refuses)) => Some(DISAGREEMENTS[4]),
+                _ => None,
             }
+        };
+        if let Some(how) = self.lately(talk).into_iter().find_map(differs) {
+            return Ok(how);
         }
         let none_live = sockets.iter().all(Option::is_none);
         let is_closing = |entry: &Entry| matches!(entry.state.as_deref(), Some("TIME_WAIT" | "CLOSE"));
@@ -315,19 +377,37 @@ impl Live<'_, '_> {
         })
     }
 
-    /// The last packet of a flow that came to the tracker.
-    fn last_of(&self, talk: usize) -> Option<&Passed> {
+    /// The packets of a flow that a claim about it looks at: those that have come since somebody did something, or where
+    /// time has passed since then, the last.
+    fn lately(&self, talk: usize) -> Vec<&Passed> {
         let is_of = |passed: &&Passed| passed.talk == Some(talk);
-        let earlier = self.record.seen.iter().rev().flat_map(|seen| seen.passed.iter().rev());
-        self.passed.iter().rev().chain(earlier).find(is_of)
+        let is_claim = |(step, _): &(&Move, &super::Seen)| matches!(step.act, Act::Check);
+        let done: Vec<_> = self.plan.moves.iter().zip(&self.record.seen).collect();
+        let claims = done.iter().rev().take_while(|step| is_claim(step)).count();
+        let acts = done.len().saturating_sub(1 + claims);
+        let runs = done.get(acts).is_some_and(|(step, _)| {
+            !matches!(self.plan.step(step).action, Action::Deed(_) | Action::Send { .. })
+        });
+        let all = done.iter().flat_map(|(_, seen)| &seen.passed).chain(&self.passed).filter(is_of);
+        let since = done.get(..acts).unwrap_or_default();
+        let before = since.iter().flat_map(|(_, seen)| &seen.passed).filter(is_of).count();
+        let lead = done.get(acts).map_or(0, |(_, seen)| {
+            seen.passed[..seen.lead.min(seen.passed.len())].iter().filter(is_of).count()
+        });
+        let all: Vec<&Passed> = all.collect();
+        match all.get(before + lead..).filter(|lately| !runs && !lately.is_empty()) {
+            Some(lately) => lately.to_vec(),
+            None => all.last().copied().into_iter().collect(),
+        }
     }
 }
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Whether a segment opens a connection: there is no socket yet that could want it.
-fn is_opening(text: &str) -> bool {
-    text.starts_with("S ")
+fn tally(bytes: &[u8]) -> Tally {
+    let mut tally = Tally::default();
+    tally.add(bytes);
+    tally
 }
 
 /// Why a claim was not judged.

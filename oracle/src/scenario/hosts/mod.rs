@@ -11,15 +11,19 @@
 
 mod bridge;
 mod cast;
+mod deeds;
 mod judge;
 mod net;
+mod numbers;
+mod steps;
+mod tape;
 mod words;
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use conntruth_engine::Time;
+use conntruth_engine::{Class, CtInfo, Direction, Time};
 use conntruth_sim::capture::Recorder;
-use conntruth_sim::host::TcpState;
+use conntruth_sim::host::Reception;
 use conntruth_sim::link::Fault;
 use conntruth_sim::packet::Header;
 use conntruth_sim::world::{PortId, RunError};
@@ -27,17 +31,18 @@ use conntruth_sim::{Chain, World as Net};
 
 use crate::language::Message;
 use crate::language::ast::claim::{Check, Claims};
-use crate::language::ast::host::{Cable, CableWord, Goal, Run};
-use crate::language::ast::packet::Way;
-use crate::language::ast::{Action, Name, Span};
-use crate::target::{Arrival, Observation, Refusal, Target};
+use crate::language::ast::host::{Cable, CableWord};
+use crate::language::ast::packet::{Body, Way};
+use crate::language::ast::{Action, Span};
+use crate::target::{Arrival, Entry, Observation, Refusal, Target};
 
 use super::claims::{self, Mismatch};
 use super::plan::{Act, Move, Plan, Sent, deadline};
 use super::run::{Record, Seen, World};
+use super::talks::Talk;
 
 use bridge::Bridge;
-use cast::{Cast, Kind, Part};
+use cast::Cast;
 
 /// How long a step with claims waits for its packets.
 const PATIENCE: u64 = 600 * 1_000_000_000;
@@ -59,8 +64,8 @@ pub(crate) struct Passed {
     /// The flow it belongs to, and which way along it.
     pub talk: Option<usize>,
     pub way: Way,
-    /// Whether the receiver had a socket for it, where it is TCP: he would have taken it.
-    pub wanted: Option<bool>,
+    /// What its receiver would make of it at that moment, where he is a real stack.
+    pub reception: Option<Reception>,
 }
 
 /// What a world with hosts leaves behind, beside its record.
@@ -86,30 +91,32 @@ pub struct Keep<'a> {
 impl Plan {
     /// Whether hosts act in it.
     pub fn has_hosts(&self) -> bool {
-        !self.story().stack.is_empty()
+        !self.is_tape && !self.story().stack.is_empty()
     }
 
-    /// Whether a world can be made of the heading.
-    pub(super) fn try_world(&self) -> Result<(), Box<Message>> {
+    /// Whether its rules may translate a packet's destination.
+    fn translates(&self) -> bool {
+        self.story().rules.iter().any(|rule| rule.value.to_string().starts_with("nat "))
+    }
+
+    /// Whether a world can be made of the heading; the hosts that the tracker reaches by another interface than their
+    /// addresses say.
+    pub(super) fn try_world(&self) -> Result<Vec<(IpAddr, String)>, Box<Message>> {
         let net = net::world(self.story(), &self.talks.places)?;
         for step in &self.story().steps {
-            if let Action::Cable(cable) = &step.action {
-                net::port(&net, cable)?;
+            match &step.action {
+                Action::Cable(cable) => drop(net::port(&net, cable)?),
+                Action::Deed(deed) => net::reaches(&net, &self.talks.places, deed, step.action_span)?,
+                _ => {}
             }
         }
-        Ok(())
+        Ok(net::strays(&net, &self.talks.places))
     }
 
     /// Runs a plan with hosts in a fresh world of `target`.
     pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
         let identity = target.identity();
         let mut record = Record::new(self, &identity);
-        if target.is_played() {
-            let what =
-                format!("{} is not asked step by step, so it cannot stand between hosts", identity.name);
-            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
-            return (record, Aftermath::default());
-        }
         let mut net = match net::world(self.story(), &self.talks.places) {
             Ok(net) => net,
             Err(message) => {
@@ -130,7 +137,7 @@ impl Plan {
             record.refused(0, super::plan::heading(self.script()), refusal);
             return (record, Aftermath::default());
         }
-        let bridge = Bridge::default();
+        let bridge = Bridge::new(self.translates());
         if let Err(error) = net.install(net::BOX, Box::new(bridge.letter_box())) {
             record.fails(0, Span::default(), error.to_string());
         }
@@ -145,7 +152,7 @@ impl Plan {
             sent: Vec::new(),
             passed: Vec::new(),
             before: Vec::new(),
-            bases: BTreeMap::new(),
+            numbers: numbers::Numbers::default(),
             record: &mut record,
         };
         live.story();
@@ -161,6 +168,12 @@ impl Plan {
         let aftermath = Aftermath { chain: net.chain().clone(), events, time: net.now() };
         (record, aftermath)
     }
+}
+
+/// Whether an entry began as a flow does, from its left side: by what its packets were before they were translated, or after.
+fn begins(entry: &Entry, talk: &Talk) -> bool {
+    let tuple = talk.tuple();
+    entry.original == tuple || entry.reply.invert() == Some(tuple)
 }
 
 /// Why a step could not be made.
@@ -199,8 +212,8 @@ struct Live<'p, 't> {
     passed: Vec<Passed>,
     /// What the target told before.
     before: Vec<crate::target::Happening>,
-    /// First sequence numbers, for telling packets.
-    bases: BTreeMap<(std::net::SocketAddr, std::net::SocketAddr), u32>,
+    /// What was sent on each connection, each way.
+    numbers: numbers::Numbers,
     record: &'t mut Record,
 }
 
@@ -217,13 +230,16 @@ impl<'p> Live<'p, '_> {
                 nominal = deadline(step.at, after.value.nanos(plan.tick), plan.tick).as_nanos();
             }
             let at = self.net.now().saturating_add(after);
-            let made = self.pass(after).and_then(|()| self.step(index, step));
+            let waited = self.pass(after);
+            let lead = self.passed.len();
+            let made = waited.and_then(|()| self.step(index, step));
             let passed = std::mem::take(&mut self.passed);
             let before = std::mem::take(&mut self.before);
             if let Some(seen) = self.record.seen.get_mut(index) {
-                (seen.passed, seen.before, seen.at) = (passed, before, Some(Time(at)));
+                (seen.passed, seen.lead, seen.before, seen.at) = (passed, lead, before, Some(Time(at)));
             } else {
-                self.record.seen.push(Seen { before, passed, at: Some(Time(at)), ..Seen::default() });
+                let at = Some(Time(at));
+                self.record.seen.push(Seen { before, passed, lead, at, ..Seen::default() });
             }
             self.record.time = Time(self.net.now());
             if let Err(stopped) = made {
@@ -316,8 +332,34 @@ impl<'p> Live<'p, '_> {
         let Some(handed) = self.bridge.hand_over(self.target, like)? else { return Ok(false) };
         let passed = self.told(handed);
         self.world.noted(passed.talk, true, &passed.observation);
+        self.translated(&passed);
         self.passed.push(passed);
         Ok(true)
+    }
+
+    /// The flow of a packet whose addresses are translated, by the entry that it carries.
+    fn by_entry(&self, observation: &Observation) -> Option<(usize, Way)> {
+        let entry = observation.entry.as_ref().filter(|_| observation.attached)?;
+        let Class::Tracked(info) = observation.class else { return None };
+        let talk = (0..self.plan.talks.talks.len()).find(|at| claims::is_of(entry, self.plan.talk(*at)))?;
+        let is_first = info.direction() == Direction::Original;
+        let way = if is_first == begins(entry, self.plan.talk(talk)) { Way::Forth } else { Way::Back };
+        let is_about = matches!(info, CtInfo::Related | CtInfo::RelatedReply);
+        (!is_about).then_some((talk, way))
+    }
+
+    /// The other side of a connection may know it by other addresses: the tracker says which.
+    fn translated(&mut self, passed: &Passed) {
+        let (Some(talk), Some(entry)) = (passed.talk, &passed.observation.entry) else { return };
+        // Where the other side began it, or a tracker has picked it up from there, nothing is translated.
+        if !begins(entry, self.plan.talk(talk)) {
+            return;
+        }
+        let near = words::ends_of(&entry.original);
+        let Some(far) = words::ends_of(&entry.reply) else { return };
+        let places = &self.plan.talks.places;
+        let name = || places.name_of(far.0.ip()).map_or_else(|| far.0.ip().to_string(), str::to_owned);
+        self.cast.translated(talk, near, far, name);
     }
 
     /// A packet with who sent it to whom, in words.
@@ -327,25 +369,25 @@ impl<'p> Live<'p, '_> {
         let name = |address| places.name_of(address).map_or_else(|| address.to_string(), str::to_owned);
         let header = Header::read(&arrival.bytes);
         let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
-        let wanted = header.as_ref().and_then(|header| self.is_wanted(header, &arrival.bytes));
+        let found = found.or_else(|| self.by_entry(&observation));
+        let reception = self.reception(observation.left.as_deref().unwrap_or(&arrival.bytes));
         let (from, to) = header
             .as_ref()
             .map_or((String::new(), String::new()), |header| (name(header.src), name(header.dst)));
-        let text = words::packet(&mut self.bases, header.as_ref(), &arrival.bytes);
+        // However translated, it is numbered by the ends that its flow has.
+        let ends = found.and_then(|(talk, way)| words::ends_along(self.plan.talk(talk), way));
+        let text = words::packet(&mut self.numbers, ends, header.as_ref(), &arrival.bytes);
         let (talk, way) = found.map_or((None, Way::Forth), |(talk, way)| (Some(talk), way));
-        Passed { arrival, observation, passed, from, to, text, talk, way, wanted }
+        Passed { arrival, observation, passed, from, to, text, talk, way, reception }
     }
 
-    /// Whether the receiver of a segment has a socket for it.
-    fn is_wanted(&self, header: &Header, bytes: &[u8]) -> Option<bool> {
-        let head = header.tcp(bytes)?;
-        let (src, dst) = header.ends(head.ports);
-        let host = self.plan.talks.places.name_of(dst.ip())?;
-        let node = self.net.node(host).ok()?;
-        let is_open = |socket: conntruth_sim::host::TcpSocket| {
-            socket.local == dst && socket.remote == src && socket.state != TcpState::Closed
-        };
-        Some(self.net.tcp_sockets(node).any(|(_, socket)| is_open(socket)))
+    /// What the host that a packet gets to would make of it: by its own window and state.
+    fn reception(&self, passed: &[u8]) -> Option<Reception> {
+        let header = Header::read(passed)?;
+        let host = self.plan.talks.places.name_of(header.dst)?;
+        let is_stack = host == net::BOX || self.plan.story().stack.iter().any(|name| name.value == host);
+        let node = self.net.node(host).ok().filter(|_| is_stack)?;
+        self.net.receives(node, passed)
     }
 
     fn step(&mut self, index: usize, step: &Move) -> Result<(), Stopped> {
@@ -357,8 +399,7 @@ impl<'p> Live<'p, '_> {
             (Act::Set(setting), _) => Ok(self.target.set(setting)?),
             (Act::Check, _) => self.check(index, step),
             (Act::Live, Action::Deed(deed)) => {
-                let talk = deed.flow.map(|flow| plan.talk(flow));
-                let done = self.cast.act(&mut self.net, &plan.talks.places, talk, deed);
+                let done = self.cast.act(&mut self.net, plan, deed);
                 done.map_err(Stopped::Wrong)?;
                 match claims {
                     Some(claims) => self.claimed(index, step, claims, 0),
@@ -392,8 +433,14 @@ impl<'p> Live<'p, '_> {
         let Some(port) = port else {
             return Err(Stopped::Wrong("nobody is there who could send this packet".to_owned()));
         };
-        self.sent.push(sent.arrival.clone());
-        self.net.play(port, sent.arrival.bytes.clone());
+        let mut arrival = sent.arrival.clone();
+        if let (Some(header), Action::Send { packet, .. }) = (&header, &self.plan.step(step).action)
+            && let Body::Tcp(said) = &packet.body
+        {
+            self.numbers.fill(said, header, &mut arrival.bytes);
+        }
+        self.net.play(port, arrival.bytes.clone());
+        self.sent.push(arrival);
         match claims {
             Some(claims) => self.claimed(index, step, claims, sent.index),
             None => self.pass(0),
@@ -437,87 +484,5 @@ impl<'p> Live<'p, '_> {
             Err(silence) => self.record.silent(span, silence)?,
         }
         Ok(())
-    }
-
-    fn run(&mut self, index: usize, span: Span, run: &Run) -> Result<(), Stopped> {
-        match run {
-            Run::For(length) => self.pass(length.nanos(self.plan.tick)),
-            Run::Quiet => {
-                while self.bridge.has_mail() || self.net.next_at().is_some() {
-                    let until = self.net.next_at().unwrap_or(self.net.now());
-                    self.run_to(until, |_| false)?;
-                }
-                Ok(())
-            }
-            Run::Until(name, goal) => {
-                let part = self.cast.part(Some(name)).map_err(Stopped::Wrong)?.clone();
-                loop {
-                    if self.has_come(&part, *goal) {
-                        return Ok(());
-                    }
-                    let Some(next) = self.net.next_at() else { break };
-                    if self.run_to(next, |live| live.has_come(&part, *goal))? {
-                        return Ok(());
-                    }
-                }
-                let got = "nothing more is going to happen";
-                self.record
-                    .fail(index, vec![Mismatch::new(span, format!("`{}` to be {goal}", name.value), got)]);
-                Ok(())
-            }
-        }
-    }
-
-    fn has_come(&self, part: &Part, goal: Goal) -> bool {
-        let talked =
-            (part.kind == Kind::Tcp).then(|| self.cast.talked(&self.net, part, &part.host)).flatten();
-        let summary = self.net.summary(part.app);
-        match goal {
-            Goal::Open => talked.is_some_and(|talked| talked.opened.is_some()),
-            Goal::Closed if part.kind == Kind::Tcp => {
-                talked.is_some_and(|talked| talked.ended.is_some()) || summary.trouble.is_some()
-            }
-            Goal::Gone => {
-                [&part.host, &part.peer.0].iter().all(|host| cast::socket(&self.net, host, part).is_none())
-            }
-            Goal::Closed | Goal::Done => summary.is_done,
-        }
-    }
-
-    fn cable(&mut self, cable: &Cable) -> Result<(), Stopped> {
-        let port = net::port(&self.net, cable).map_err(|message| Stopped::Wrong(message.title))?;
-        let now = self.net.now();
-        for word in &cable.words {
-            match word {
-                CableWord::Fault(fault) => {
-                    let added = self.net.add_fault(port, fault.clone());
-                    added.map_err(|error| Stopped::Wrong(error.to_string()))?;
-                }
-                CableWord::Cut(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, true),
-                CableWord::Restore(at) => self.net.cut_at(at.map_or(now, |at| at.nanos), port, false),
-                _ => {
-                    let what =
-                        "a cable is what it is: latency, bandwidth and MTU are said before the first step";
-                    return Err(Stopped::Wrong(what.to_owned()));
-                }
-            }
-        }
-        self.pass(0)
-    }
-
-    fn offload(&mut self, flow: Option<&Name>) -> Result<(), Stopped> {
-        let wrong = |error: conntruth_sim::topology::TopologyError| Stopped::Wrong(error.to_string());
-        let Some(flow) = flow else { return self.net.end_offload(net::BOX).map_err(wrong) };
-        let at =
-            self.plan.talks.find(Some(flow), flow.span).map_err(|message| Stopped::Wrong(message.title))?;
-        let talk = self.plan.talk(at);
-        let ends = [0, 1].map(|side| std::net::SocketAddr::new(talk.spots[side].address, talk.ports[side]));
-        let passes = move |_: u64, bytes: &[u8]| {
-            let Some(header) = Header::read(bytes) else { return false };
-            let Some(ports) = header.ports(bytes) else { return false };
-            let (src, dst) = header.ends(ports);
-            [src, dst] == ends || [dst, src] == ends
-        };
-        self.net.offload(net::BOX, passes).map_err(wrong)
     }
 }

@@ -1,9 +1,8 @@
 //! Packets of real stacks in words, and which flow they belong to.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use conntruth_engine::Family;
+use conntruth_engine::{Addr, Family, Tuple};
 use conntruth_sim::packet::{Header, TcpHead, protocol, read_icmp_error};
 
 use crate::language::ast::packet::Way;
@@ -12,7 +11,8 @@ use crate::language::words::TCP_FLAGS;
 use super::super::places::family_of;
 use super::super::plan::Plan;
 use super::super::stack::Stack;
-use super::super::talks::number;
+use super::super::talks::{Talk, number};
+use super::numbers::Numbers;
 
 /// The flow of a packet, and which way it goes along it.
 pub(super) fn talk_of(plan: &Plan, header: &Header, bytes: &[u8]) -> Option<(usize, Way)> {
@@ -39,6 +39,19 @@ pub(super) fn talk_of(plan: &Plan, header: &Header, bytes: &[u8]) -> Option<(usi
         }
         ((header.src, header.dst, ends) == (far, near, [dport, sport])).then_some((index, Way::Back))
     })
+}
+
+/// Both ends of a direction of a connection with ports.
+pub(super) fn ends_of(tuple: &Tuple) -> Option<(SocketAddr, SocketAddr)> {
+    let has_ports = matches!(tuple.protocol, protocol::TCP | protocol::UDP);
+    let end = |address: Addr, port: u16| SocketAddr::new(address.ip(tuple.family), port);
+    has_ports.then(|| (end(tuple.src, tuple.src_id), end(tuple.dst, tuple.dst_id)))
+}
+
+/// Sender and receiver of a packet that goes along a flow with ports.
+pub(super) fn ends_along(talk: &Talk, way: Way) -> Option<(SocketAddr, SocketAddr)> {
+    let (from, to) = ends_of(&talk.tuple())?;
+    Some(if way == Way::Forth { (from, to) } else { (to, from) })
 }
 
 /// Whether a packet is an echo request rather than a reply, and its identifier.
@@ -69,7 +82,8 @@ pub(super) fn same_but_hops(one: &[u8], other: &[u8]) -> bool {
 
 /// A packet in the language's notation, sequence numbers relative to the first that was seen.
 pub(super) fn packet(
-    bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>,
+    numbers: &mut Numbers,
+    ends: Option<(SocketAddr, SocketAddr)>,
     header: Option<&Header>,
     bytes: &[u8],
 ) -> String {
@@ -79,7 +93,7 @@ pub(super) fn packet(
     }
     match header.protocol {
         protocol::TCP => match header.tcp(bytes) {
-            Some(head) => segment(bases, header, &head),
+            Some(head) => segment(numbers, ends.unwrap_or(header.ends(head.ports)), &head),
             None => format!("tcp ({})", header.payload(bytes).len()),
         },
         protocol::UDP => format!("udp ({})", header.payload(bytes).len().saturating_sub(8)),
@@ -88,21 +102,17 @@ pub(super) fn packet(
     }
 }
 
-fn segment(bases: &mut BTreeMap<(SocketAddr, SocketAddr), u32>, header: &Header, head: &TcpHead) -> String {
-    let (src, dst) = header.ends(head.ports);
-    if head.flags & TcpHead::SYN != 0 {
-        bases.insert((src, dst), head.seq);
-    }
-    let base = *bases.entry((src, dst)).or_insert(head.seq);
+fn segment(numbers: &mut Numbers, (src, dst): (SocketAddr, SocketAddr), head: &TcpHead) -> String {
+    numbers.saw(src, dst, head);
     let mut text: String =
         TCP_FLAGS.iter().filter(|(_, bit)| head.flags & bit != 0).map(|(letter, _)| *letter).collect();
     if text.is_empty() {
         text.push('-');
     }
-    let seq = i64::from(head.seq.wrapping_sub(base) as i32);
+    let seq = numbers.relative((src, dst), head.seq);
     text.push_str(&format!(" {seq}:{}({})", seq + head.data as i64, head.data));
     if head.flags & TcpHead::ACK != 0 {
-        let ack = bases.get(&(dst, src)).map_or(0, |&base| i64::from(head.ack.wrapping_sub(base) as i32));
+        let ack = numbers.relative((dst, src), head.ack);
         text.push_str(&format!(" ack {ack}"));
     }
     format!("{text} win {}", head.window)

@@ -7,9 +7,10 @@ use conntruth_engine::LINUX_6_18;
 use serde_json::Value;
 
 use super::wire::{self, Request};
-use super::{Exec, schema, serve};
+use super::worlds::Manner;
+use super::{Style, schema, serve, worlds};
 use crate::scenario::Plan;
-use crate::target::{Ask, Reference, Target};
+use crate::target::{Ask, Reference, Rules, Shows, Target};
 
 /// All messages with their fields, made from the schema.
 pub fn messages() -> String {
@@ -131,7 +132,8 @@ table   (empty)
     let Some(plan) = plan.ok().and_then(|plans| plans.into_iter().next()) else { return out };
     let mut reference = Reference::new(&LINUX_6_18);
     let play = plan.play();
-    let (message, _) = Exec::message_of(&play, LINUX_6_18.name, true, true);
+    let manner = Manner { profile: &LINUX_6_18, passes: true, shows: Shows::ALL, rules: Rules::Own };
+    let Ok((message, _)) = worlds::message(&play, &manner, |_| None) else { return out };
     let Request::World(world) = &message else { return out };
     let hello = Request::Hello(wire::Greeting {
         protocol: wire::PROTOCOL,
@@ -154,7 +156,7 @@ fn conversation(requests: &[Request], takes: wire::Takes, target: &mut dyn Targe
         requests.iter().filter_map(|request| serde_json::to_string(request).ok()).collect();
     let mut said = Vec::new();
     let heard = lines.join("\n");
-    if serve(target, takes, heard.as_bytes(), &mut said).is_err() {
+    if serve(target, Style { takes, rules: true }, heard.as_bytes(), &mut said).is_err() {
         return;
     }
     out.push_str("```text\n");

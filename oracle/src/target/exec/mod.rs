@@ -10,6 +10,7 @@ mod process;
 mod schema;
 mod serve;
 pub mod wire;
+mod worlds;
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +18,12 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Profile, Time};
+use conntruth_engine::{Counter, Profile, Time};
 
+use super::fates::Fates;
 use super::{
-    Arrival, Ask, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
-    Release, Said, Setting, Target,
+    Arrival, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
+    Release, Rules, Setting, Target,
 };
 use convert::Known;
 use process::{Process, shown};
@@ -29,7 +31,7 @@ use schema::{Checker, Says};
 use wire::{Answer, Request};
 
 pub use schema::schema;
-pub use serve::{Null, serve};
+pub use serve::{Null, Style, serve};
 
 /// What a program may take before it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +50,6 @@ impl Default for Limits {
     }
 }
 
-/// So many worlds are on their way at once to a program that takes them whole.
-const AHEAD: usize = 16;
 /// After so many starts in a row without an answer it is not started again.
 const MOST_STARTS: u32 = 3;
 /// So many messages are kept, to show what was said first.
@@ -71,6 +71,8 @@ pub struct Exec {
     /// Starts in a row that led to no answer.
     failed: u32,
     known: Known,
+    /// What rules do to the packets of this world, for an adapter that has none.
+    fates: Option<Fates>,
     /// The scenario's time, as it was last told.
     now: Time,
     begun: Option<Instant>,
@@ -129,6 +131,7 @@ impl Exec {
             settings: None,
             failed: 0,
             known: Known::default(),
+            fates: None,
             now: Time::ZERO,
             begun: None,
             talk: Vec::new(),
@@ -194,11 +197,24 @@ impl Exec {
         Ok(hello)
     }
 
+    /// Asks for a step, where the adapter has what that needs.
+    fn put(&mut self, step: &Request) -> Result<Answer, Refusal> {
+        match self.cannot(step) {
+            Some(refusal) => Err(refusal),
+            None => self.ask(step),
+        }
+    }
+
     /// Says a line, and reads what is answered.
     fn ask(&mut self, request: &Request) -> Result<Answer, Refusal> {
-        if let Some(line) = self.process.as_mut().and_then(Process::unasked) {
-            let line = shown(&line, 200);
-            return Err(self.nonsense(&format!("it spoke without being asked: `{line}`")));
+        let most = self.limits.output;
+        match self.process.as_mut().map(|process| process.unasked(most)) {
+            Some(Ok(Some(line))) => {
+                let line = shown(&line, 200);
+                return Err(self.nonsense(&format!("it spoke without being asked: `{line}`")));
+            }
+            Some(Err(trouble)) => return Err(self.end(&trouble.to_string())),
+            Some(Ok(None)) | None => {}
         }
         self.say(request)?;
         self.answer()
@@ -279,10 +295,22 @@ impl Exec {
 
     /// What is missing for a world.
     fn misses(&self, config: &Config) -> Option<Refusal> {
-        if !config.rules.is_empty() {
-            return Some(Refusal::Unsupported("rules are not in version 1 of the protocol".to_owned()));
-        }
         config.settings.iter().find_map(|setting| self.lacks(setting))
+    }
+
+    /// What is missing for a step, as far as the adapter has said.
+    fn cannot(&self, step: &Request) -> Option<Refusal> {
+        let abilities = &self.identity.abilities;
+        let lacks = |what: &str| Refusal::Unsupported(format!("{} has no {what}", self.identity.name));
+        match step {
+            Request::Set(set) => self.lacks(&Setting { name: set.name.clone(), value: set.value }),
+            Request::Packet(packet) if packet.zone != 0 && !abilities.zones => Some(lacks("zones")),
+            Request::Packet(packet) if packet.mark.is_some() && !abilities.marks => Some(lacks("marks")),
+            Request::Packet(packet) if packet.path != wire::Path::Forward && !abilities.own_host => {
+                Some(lacks("packets of its own host"))
+            }
+            _ => None,
+        }
     }
 
     /// Lets the scenario's time come, where time is real. Whether an adapter need be told.
@@ -331,20 +359,17 @@ impl Exec {
         };
     }
 
-    /// A fresh world of ours, and a process for it.
-    #[allow(clippy::disallowed_methods)] // The adapter's clock may be the real one.
-    fn prepare(&mut self, config: &Config) -> Result<(), Refusal> {
-        if let Some(refusal) = self.misses(config) {
-            return Err(refusal);
-        }
-        if self.process.is_none() {
-            self.start()?;
-        }
+    /// A process, where there is none.
+    fn wake(&mut self) -> Result<(), Refusal> {
+        if self.process.is_none() { self.start().map(|_| ()) } else { Ok(()) }
+    }
+
+    /// A fresh world of ours.
+    fn fresh(&mut self, begun: Instant) {
         self.known = Known::default();
         self.now = Time::ZERO;
         let is_virtual = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
-        self.begun = (!is_virtual).then(Instant::now);
-        Ok(())
+        self.begun = (!is_virtual).then_some(begun);
     }
 
     fn observed(&mut self, answer: Answer) -> Result<Observation, Refusal> {
@@ -387,6 +412,13 @@ impl Exec {
         }
     }
 
+    fn counted(&mut self, answer: Answer) -> Result<Vec<(String, Counter)>, Refusal> {
+        match answer {
+            Answer::Counters(list) => Ok(convert::counters(list)),
+            other => Err(self.other(other, "counters")),
+        }
+    }
+
     fn done(&mut self, answer: Answer) -> Result<(), Refusal> {
         match answer {
             Answer::Done(_) => Ok(()),
@@ -395,149 +427,47 @@ impl Exec {
     }
 }
 
-/// The protocol's messages for whole worlds.
-impl Exec {
-    /// The message for a world, and which of its asks need an answer of the adapter's.
-    fn message(&self, play: &Play) -> (Request, Vec<bool>) {
-        let abilities = &self.identity.abilities;
-        let (passes, lists) = (abilities.time != Passing::None, abilities.shows.table);
-        Exec::message_of(play, self.profile.name, passes, lists)
-    }
-
-    fn message_of(play: &Play, profile: &str, passes: bool, lists: bool) -> (Request, Vec<bool>) {
-        let mut now = Time::ZERO;
-        let mut asked = Vec::with_capacity(play.asks.len());
-        let mut steps = Vec::with_capacity(play.asks.len());
-        for ask in &play.asks {
-            let step = match ask {
-                Ask::Advance(to) if *to <= now || !passes => None,
-                Ask::Advance(to) => {
-                    now = *to;
-                    Some(Request::Advance(wire::Advance { to_ns: to.as_nanos() }))
-                }
-                Ask::Set(setting) => Some(Request::Set(convert::setting(setting))),
-                Ask::Packet(arrival) => Some(Request::Packet(convert::packet(arrival))),
-                Ask::Release(release) => Some(Request::Release(convert::release(release))),
-                Ask::Table if !lists => None,
-                Ask::Table => Some(Request::Table(wire::Bare {})),
-                Ask::Counters => None,
-                Ask::Expectations => Some(Request::Expectations(wire::Bare {})),
-            };
-            asked.push(step.is_some());
-            steps.extend(step);
-        }
-        let begin = convert::begin(&play.config, profile);
-        (Request::World(wire::World { begin, steps }), asked)
-    }
-
-    /// Plays worlds, some of them ahead, until all are played or the process is over.
-    fn play_ahead(&mut self, worlds: &[Play], played: &mut Vec<Played>) {
-        let mut said = 0;
-        let mut asked = std::collections::VecDeque::new();
-        for play in worlds {
-            while said < worlds.len() && asked.len() < AHEAD {
-                let (message, needs) = self.message(&worlds[said]);
-                if let Err(refusal) = self.say(&message) {
-                    played.push(refused(refusal));
-                    return;
-                }
-                said += 1;
-                asked.push_back(needs);
-            }
-            let needs = asked.pop_front().unwrap_or_default();
-            self.known = Known::default();
-            self.now = Time::ZERO;
-            played.push(match self.answer() {
-                Ok(Answer::World(world)) => {
-                    Played { refused: None, said: self.said(play, &needs, world.answers) }
-                }
-                Ok(other) => refused(self.other(other, "world")),
-                Err(refusal) => refused(refusal),
-            });
-            if self.process.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// The answers to a world, one for each ask, up to the first refusal.
-    fn said(&mut self, play: &Play, needs: &[bool], given: Vec<Answer>) -> Vec<Said> {
-        let mut said = Vec::with_capacity(play.asks.len());
-        let (wanted, got) = (needs.iter().filter(|needs| **needs).count(), given.len());
-        let what = format!("its answer to a world has {got} answers to {wanted} steps");
-        let mut given = given.into_iter();
-        for (ask, needs) in play.asks.iter().zip(needs) {
-            let answer = if *needs {
-                match given.next() {
-                    Some(answer) => self.said_to(ask, answer),
-                    None => Err(self.nonsense(&what)),
-                }
-            } else {
-                self.unsaid(ask)
-            };
-            said.push(answer.unwrap_or_else(Said::Refused));
-            if matches!(said.last(), Some(Said::Refused(_))) {
-                return said;
-            }
-        }
-        if given.next().is_some() {
-            let nonsense = self.nonsense(&what);
-            said.pop();
-            said.push(Said::Refused(nonsense));
-        }
-        said
-    }
-
-    fn said_to(&mut self, ask: &Ask, answer: Answer) -> Result<Said, Refusal> {
-        match ask {
-            Ask::Set(_) => self.done(answer).map(|()| Said::Done),
-            Ask::Packet(_) | Ask::Release(_) => self.observed(answer).map(Box::new).map(Said::Observed),
-            Ask::Advance(_) => self.happened(answer).map(Said::Happened),
-            Ask::Table => self.listed(answer).map(Said::Entries),
-            Ask::Expectations => self.expected(answer).map(Said::Expected),
-            Ask::Counters => self.unsaid(ask),
-        }
-    }
-
-    /// What the adapter is not asked.
-    fn unsaid(&mut self, ask: &Ask) -> Result<Said, Refusal> {
-        match ask {
-            Ask::Advance(to) => self.idle(*to).map(|()| Said::Happened(Vec::new())),
-            // Nobody looks at a table that is not shown.
-            Ask::Table => Ok(Said::Entries(Vec::new())),
-            _ => Err(Refusal::Unsupported("the adapter protocol has no such question".to_owned())),
-        }
-    }
-
-    /// Time passes that the adapter is not told of.
-    fn idle(&mut self, to: Time) -> Result<(), Refusal> {
-        if self.identity.abilities.time == Passing::None { self.come(to).map(|_| ()) } else { Ok(()) }
-    }
-}
-
 impl Target for Exec {
     fn identity(&self) -> Identity {
         self.identity.clone()
     }
 
+    #[allow(clippy::disallowed_methods)] // The adapter's clock may be the real one.
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
-        self.prepare(config)?;
-        let begin = convert::begin(config, self.profile.name);
+        if let Some(refusal) = self.misses(config) {
+            return Err(refusal);
+        }
+        let rules = self.identity.abilities.rules;
+        self.fates = match rules {
+            Rules::Own => None,
+            Rules::Told => Fates::new(self.profile, config, &self.identity.abilities.shows)?,
+        };
+        self.wake()?;
+        self.fresh(Instant::now());
+        let begin = convert::begin(config, self.profile.name, rules);
         let answer = self.ask(&Request::Begin(begin))?;
         self.done(answer)
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
-        if let Some(refusal) = self.lacks(setting) {
-            return Err(refusal);
-        }
-        let answer = self.ask(&Request::Set(convert::setting(setting)))?;
+        self.fates.iter_mut().for_each(|fates| fates.set(setting));
+        let answer = self.put(&Request::Set(convert::setting(setting)))?;
         self.done(answer)
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        let answer = self.ask(&Request::Packet(convert::packet(arrival)))?;
-        self.observed(answer)
+        let Some(told) = self.fates.as_mut().map(|fates| fates.tell(arrival)).transpose()? else {
+            let answer = self.put(&Request::Packet(convert::packet(arrival)))?;
+            return self.observed(answer);
+        };
+        let seen = match &told.arrival {
+            Some(arrival) => {
+                let answer = self.put(&Request::Packet(convert::packet(arrival)))?;
+                Some(self.observed(answer)?)
+            }
+            None => None,
+        };
+        Ok(told.seen(seen))
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
@@ -549,6 +479,7 @@ impl Target for Exec {
         if !self.come(to)? {
             return Ok(Vec::new());
         }
+        self.fates.iter_mut().for_each(|fates| fates.advance(to));
         let answer = self.ask(&Request::Advance(wire::Advance { to_ns: to.as_nanos() }))?;
         self.happened(answer)
     }
@@ -563,6 +494,15 @@ impl Target for Exec {
         self.expected(answer)
     }
 
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        if self.identity.abilities.rules == Rules::Told {
+            // They are not the adapter's, and nobody looks at them.
+            return Ok(Vec::new());
+        }
+        let answer = self.ask(&Request::Counters(wire::Bare {}))?;
+        self.counted(answer)
+    }
+
     fn is_played(&self) -> bool {
         // Whoever waits in real time must be asked step by step.
         self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
@@ -571,14 +511,10 @@ impl Target for Exec {
     fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
         let mut played: Vec<Played> = Vec::with_capacity(plays.len());
         while played.len() < plays.len() {
-            let left = &plays[played.len()..];
-            if let Err(refusal) = self.prepare(&left[0].config) {
-                played.push(refused(refusal));
-                continue;
+            match self.wake() {
+                Ok(()) => self.play_ahead(&plays[played.len()..], &mut played),
+                Err(refusal) => played.push(Played { refused: Some(refusal), said: Vec::new() }),
             }
-            // Those that the adapter lacks something for are not sent.
-            let fit = left.iter().take_while(|play| self.misses(&play.config).is_none()).count();
-            self.play_ahead(&left[..fit], &mut played);
         }
         Ok(played)
     }
@@ -615,12 +551,10 @@ impl wire::Hello {
             nat: false,
             zones: false,
             own_host: false,
+            rules: false,
+            marks: false,
         }
     }
-}
-
-fn refused(refusal: Refusal) -> Played {
-    Played { refused: Some(refusal), said: Vec::new() }
 }
 
 fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {
@@ -643,6 +577,7 @@ fn kind_is_wrong(answer: &Answer, wanted: &str) -> String {
         Answer::Events(_) => "events",
         Answer::Table(_) => "table",
         Answer::Expectations(_) => "expectations",
+        Answer::Counters(_) => "counters",
         Answer::World(_) => "world",
         Answer::Unsupported(_) => "unsupported",
         Answer::Error(_) => "error",

@@ -149,10 +149,12 @@ impl Process {
     }
 
     /// A line that nobody asked for, if it said one.
-    pub(super) fn unasked(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn unasked(&mut self, most: usize) -> Result<Option<Vec<u8>>, Trouble> {
         match self.lines.try_recv() {
-            Ok(Line::Text(line)) => Some(line),
-            _ => None,
+            Ok(Line::Text(line)) => Ok(Some(line)),
+            Ok(Line::TooLong) => Err(Trouble::Flood(most)),
+            // Nothing; and that it has ended is seen when it is to answer.
+            Err(_) => Ok(None),
         }
     }
 

@@ -61,6 +61,13 @@ fn requests(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ("advance", message::<wire::Advance>("advance", generator)),
         ("table", bare("table", "All entries. Answer with `table`.")),
         ("expectations", bare("expectations", "All expected connections. Answer with `expectations`.")),
+        (
+            "counters",
+            bare(
+                "counters",
+                "What named counters have counted, where the rules are the adapter's. Answer with `counters`.",
+            ),
+        ),
         ("end", bare("end", "The world is not needed any more. Answer with `done`.")),
         ("world", world(generator)),
     ]
@@ -74,6 +81,7 @@ fn answers(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ("events", message::<wire::Events>("events", generator)),
         ("table", message::<wire::Table>("table", generator)),
         ("expectations", message::<wire::Expectations>("expectations", generator)),
+        ("counters", message::<wire::Counters>("counters", generator)),
         (
             "world",
             json!({

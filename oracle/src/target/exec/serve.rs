@@ -7,9 +7,18 @@ use conntruth_engine::{Class, CtInfo, Time, Verdict};
 use super::wire::{self, Answer, Request};
 use super::{convert, shown};
 use crate::target::{
-    Arrival, Config, Entry, Happening, Identity, Observation, Passing, Reasons, Refusal, Setting, Shows,
-    Target,
+    Arrival, Config, Entry, Happening, Identity, Observation, Passing, Reasons, Refusal, Rules, Setting,
+    Shows, Target,
 };
+
+/// How a target is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// What is in a message.
+    pub takes: wire::Takes,
+    /// Whether rules are left to the target, where it has any.
+    pub rules: bool,
+}
 
 /// Answers the requests that come in, one line each, until they end.
 ///
@@ -17,14 +26,14 @@ use crate::target::{
 /// When a line cannot be read or written.
 pub fn serve(
     target: &mut dyn Target,
-    takes: wire::Takes,
+    style: Style,
     input: impl BufRead,
     mut output: impl Write,
 ) -> std::io::Result<()> {
     let mut line = Vec::new();
     for request in input.split(b'\n') {
         let answer = match serde_json::from_slice(&request?) {
-            Ok(request) => answer(target, takes, request),
+            Ok(request) => answer(target, style, request),
             Err(error) => failed(format!("this is no request: {error}")),
         };
         line.clear();
@@ -40,10 +49,10 @@ fn failed(reason: String) -> Answer {
     Answer::Error(wire::Failed { reason, context: None })
 }
 
-fn answer(target: &mut dyn Target, takes: wire::Takes, request: Request) -> Answer {
+fn answer(target: &mut dyn Target, style: Style, request: Request) -> Answer {
     match request {
-        Request::Hello(_) => Answer::Hello(hello(&target.identity(), takes)),
-        Request::Begin(begin) => done(target.begin(&convert::config(begin))),
+        Request::Hello(_) => Answer::Hello(hello(&target.identity(), style)),
+        Request::Begin(begin) => begun(target, begin),
         Request::Set(set) => done(target.set(&convert::our_setting(set))),
         Request::Packet(packet) => {
             result(target.packet(&convert::arrival(packet)), |seen| Answer::Packet(convert::seen(seen)))
@@ -60,27 +69,28 @@ fn answer(target: &mut dyn Target, takes: wire::Takes, request: Request) -> Answ
         Request::Expectations(_) => {
             result(target.expectations(), |list| Answer::Expectations(convert::our_expectations(list)))
         }
+        Request::Counters(_) => {
+            result(target.counters(), |list| Answer::Counters(convert::our_counters(list)))
+        }
         Request::End(_) => {
             target.end();
             Answer::Done(wire::Bare {})
         }
-        Request::World(world) => self::world(target, takes, world),
+        Request::World(world) => self::world(target, style, world),
     }
 }
 
-fn world(target: &mut dyn Target, takes: wire::Takes, world: wire::World) -> Answer {
-    if let refused @ (Answer::Unsupported(_) | Answer::Error(_)) =
-        done(target.begin(&convert::config(world.begin)))
-    {
+fn world(target: &mut dyn Target, style: Style, world: wire::World) -> Answer {
+    if let refused @ (Answer::Unsupported(_) | Answer::Error(_)) = begun(target, world.begin) {
         return refused;
     }
     let mut answers = Vec::with_capacity(world.steps.len());
     for step in world.steps {
-        let reads = matches!(step, Request::Table(_) | Request::Expectations(_));
+        let reads = matches!(step, Request::Table(_) | Request::Expectations(_) | Request::Counters(_));
         if matches!(step, Request::World(_) | Request::Hello(_) | Request::Begin(_)) {
             return failed("a world has no such step".to_owned());
         }
-        let answer = answer(target, takes, step);
+        let answer = answer(target, style, step);
         let is_over = matches!(answer, Answer::Unsupported(_) | Answer::Error(_)) && !reads;
         answers.push(answer);
         if is_over {
@@ -89,6 +99,13 @@ fn world(target: &mut dyn Target, takes: wire::Takes, world: wire::World) -> Ans
     }
     target.end();
     Answer::World(wire::Answers { answers })
+}
+
+fn begun(target: &mut dyn Target, begin: wire::Begin) -> Answer {
+    match convert::config(begin) {
+        Ok(config) => done(target.begin(&config)),
+        Err(what) => failed(what),
+    }
 }
 
 fn done(result: Result<(), Refusal>) -> Answer {
@@ -103,7 +120,7 @@ fn result<T>(result: Result<T, Refusal>, is: impl FnOnce(T) -> Answer) -> Answer
     }
 }
 
-fn hello(identity: &Identity, takes: wire::Takes) -> wire::Hello {
+fn hello(identity: &Identity, style: Style) -> wire::Hello {
     let abilities = &identity.abilities;
     let shows = abilities.shows;
     let shown_too = [
@@ -124,7 +141,7 @@ fn hello(identity: &Identity, takes: wire::Takes) -> wire::Hello {
         version: identity.version.clone(),
         profile: Some(identity.profile.clone()),
         hz: Some(identity.hz),
-        takes,
+        takes: style.takes,
         time: match abilities.time {
             Passing::Virtual => wire::Clock::Virtual,
             Passing::Age => wire::Clock::Age,
@@ -143,6 +160,8 @@ fn hello(identity: &Identity, takes: wire::Takes) -> wire::Hello {
         nat: abilities.nat,
         zones: abilities.zones,
         own_host: abilities.own_host,
+        rules: style.rules && abilities.rules == Rules::Own,
+        marks: abilities.marks,
     }
 }
 
@@ -183,7 +202,9 @@ impl Target for Null {
             attached: false,
             by: None,
             sent: Vec::new(),
+            left: None,
             why: None,
+            help: None,
             entry: None,
             destroyed: false,
             events: Vec::new(),

@@ -7,11 +7,12 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Class, EventKind, Knob};
+use conntruth_engine::{Class, EventKind, Knob, Time, Verdict};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
 use super::worlds::{Pace, Worlds};
+use crate::target::translated::Translated;
 use crate::target::whose;
 use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Setting, Sight};
 
@@ -73,7 +74,7 @@ pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal>
 /// A packet of the only world, and the entry that it is about.
 pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
     let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
-    let Some(Sight { class, verdict, sent, why, events, entries }) = sight else {
+    let Some(Sight { class, verdict, sent, left, why, events, entries, .. }) = sight else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
     };
     let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
@@ -107,8 +108,10 @@ pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observati
         verdict,
         by: None,
         sent,
+        left,
         attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
         why,
+        help: None,
         destroyed: destroyed && entry.is_some(),
         entry,
         events,
@@ -117,6 +120,9 @@ pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observati
 
 /// All worlds of a batch, step by step: the first packet of each, then the second of each, and so on.
 fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+    if batch.config.rules.translates() {
+        return one_by_one(worlds, batch);
+    }
     prepare(worlds, batch)?;
     let mut seen: Vec<Vec<Sight>> =
         batch.worlds.iter().map(|arrivals| Vec::with_capacity(arrivals.len())).collect();
@@ -128,6 +134,34 @@ fn batch(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal>
         }
     }
     Ok(seen)
+}
+
+/// Worlds that translate have addresses in common, those of the host: so each is alone.
+fn one_by_one(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+    prepare(worlds, &Batch { worlds: Vec::new(), ..batch.clone() })?;
+    let mut all = Vec::with_capacity(batch.worlds.len());
+    for arrivals in &batch.worlds {
+        worlds.anew(arrivals.iter().any(|arrival| arrival.at > Time::ZERO)).map_err(broken)?;
+        let mut translated = Translated::new(&batch.config.routes);
+        let mut sights = Vec::with_capacity(arrivals.len());
+        for (index, story) in arrivals.iter().enumerate() {
+            let turned = translated.turned(story);
+            let arrival = turned.as_ref().unwrap_or(story);
+            let read = match batch.reading {
+                Reading::Each => true,
+                Reading::Last => index + 1 == arrivals.len(),
+                Reading::Never => false,
+            };
+            for sight in worlds.step(&[(0, arrival)], &[read])? {
+                if sight.verdict == Verdict::Accept {
+                    translated.learn(story, arrival, sight.left.as_deref());
+                }
+                sights.push(sight);
+            }
+        }
+        all.push(sights);
+    }
+    Ok(all)
 }
 
 /// What worlds that are over have left unfinished must not take the memory of those that follow.

@@ -111,6 +111,7 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
         zone,
         helper,
         master: None,
+        master_tuple: None,
         counters: match counters {
             [Some(original), Some(reply)] => Some([original, reply]),
             _ => None,

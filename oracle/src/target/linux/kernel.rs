@@ -27,6 +27,10 @@ use crate::target::{Entry, Expected, Refusal, Setting};
 const ETHERNET: usize = 14;
 /// How much of a packet that comes out is read: its network header.
 const HEAD: usize = ETHERNET + 60;
+/// The same where packets may be translated: all of it, as large as worlds send them.
+const WHOLE: usize = ETHERNET + 9216;
+/// How many of these are read in one call.
+const WHOLE_ROOM: usize = 8;
 /// How many messages are read in one call.
 const ROOM: usize = 64;
 
@@ -201,9 +205,18 @@ impl Kernel {
             return Ok(());
         }
         rules::replace(rules).map_err(|missing| Refusal::Wrong(missing.0))?;
+        self.out = match rules.translates() {
+            true => Inbox::new(WHOLE_ROOM, WHOLE),
+            false => Inbox::new(ROOM, HEAD),
+        };
         self.rules = rules.clone();
         self.zones.clear();
         Ok(())
+    }
+
+    /// Whether packets may be translated.
+    pub(super) fn translates(&self) -> bool {
+        self.rules.translates()
     }
 
     /// Whether a scenario's rules are loaded.
@@ -242,7 +255,7 @@ impl Kernel {
     /// # Errors
     /// When a socket does not take one.
     pub(super) fn inject(&mut self, injections: &[Injection<'_>]) -> io::Result<()> {
-        for side in 0..2 {
+        for side in 0..self.network.ends.len() {
             let frames: Vec<Vec<u8>> = injections
                 .iter()
                 .filter(|injection| injection.entrance == Entrance::Cable(side))

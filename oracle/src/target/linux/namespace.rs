@@ -1,9 +1,10 @@
-//! A network of our own: two namespaces, the tracker's and that of the hosts around it, joined by two cables.
+//! A network of our own: two namespaces, the tracker's and that of the hosts around it, joined by cables.
 //!
 //! ```text
 //!   hosts          │ box (this process)
 //!   far end ───────┼── inside   10.0.0.254/24  fd00:a::fe/64
 //!   far end ───────┼── outside  10.0.1.254/24  fd00:b::fe/64
+//!   far end ───────┼── dmz      10.0.2.254/24  fd00:c::fe/64
 //! ```
 //!
 //! Nothing of it has a name outside of this process, so all of it ends with the process. The hosts' namespace has no
@@ -75,9 +76,9 @@ impl Missing {
     }
 }
 
-/// The two far ends, as sockets of packets: inside, outside.
+/// The far ends of the cables, as sockets of packets, in their order.
 pub(super) struct Network {
-    pub(super) ends: [OwnedFd; 2],
+    pub(super) ends: [OwnedFd; CABLES.len()],
 }
 
 /// Puts this process into a network of its own. It must have a single thread.
@@ -262,7 +263,7 @@ fn index(name: &str) -> io::Result<u32> {
 }
 
 /// The far ends of the cables; this process must be in the hosts' namespace.
-fn far_ends() -> io::Result<[OwnedFd; 2]> {
+fn far_ends() -> io::Result<[OwnedFd; CABLES.len()]> {
     let mut message = Messages::default();
     for cable in &CABLES {
         message.begin(libc::RTM_NEWLINK, ACK, &link(index(cable.name)?, true));
@@ -274,5 +275,5 @@ fn far_ends() -> io::Result<[OwnedFd; 2]> {
         sys::bind_packet(end.as_fd(), index(name)?)?;
         Ok::<_, io::Error>(end)
     };
-    Ok([open(CABLES[0].name)?, open(CABLES[1].name)?])
+    Ok([open(CABLES[0].name)?, open(CABLES[1].name)?, open(CABLES[2].name)?])
 }

@@ -118,6 +118,11 @@ fn log(word: &str) -> String {
     format!("log prefix \"{word}\" group {GROUP} queue-threshold 1 snaplen {SNAP}")
 }
 
+/// The same, with all of the packet.
+fn log_whole(word: &str) -> String {
+    format!("log prefix \"{word}\" group {GROUP} queue-threshold 1")
+}
+
 /// What both tables of ours have: zones, and what the words of the scenario say in raw.
 fn beginning() -> String {
     let bit = |tag: Tag| format!("meta mark & {:#x} != 0x0", tag.0);
@@ -227,7 +232,7 @@ fn beside(zones: &[u16]) -> String {
          }}\n",
         beginning = beginning(),
         came = log(CAME),
-        arrived = log(ARRIVED),
+        arrived = log_whole(ARRIVED),
         ours = Tag::OURS.0,
         zones = zones.join("\n"),
         lost = is_ours(Tag::DROPPED),

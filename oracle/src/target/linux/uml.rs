@@ -27,7 +27,7 @@ use super::guest::{self, Done, Job};
 use super::{pipe, profile_of};
 use crate::target::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Play,
-    Played, Reasons, Refusal, Said, Setting, Shows, Sight, Target, mortal,
+    Played, Reasons, Refusal, Rules, Said, Setting, Shows, Sight, Target, mortal,
 };
 
 /// By this variable a process knows that it is a keeper; its value is the kernel.
@@ -86,6 +86,8 @@ impl Uml {
                     nat: false,
                     zones: true,
                     own_host: true,
+                    rules: Rules::Own,
+                    marks: true,
                 },
             },
             kernel,

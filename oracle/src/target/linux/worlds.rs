@@ -20,6 +20,7 @@ use super::ctnetlink::{self, Told};
 use super::jiffies::Jiffies;
 use super::kernel::{Entrance, Injection, Kernel};
 use super::rules::{self, Note, Tag};
+use crate::target::host::SIDES;
 use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
 use crate::target::{ends, whose};
 
@@ -94,6 +95,8 @@ struct World {
     zone: Option<u16>,
     /// What rules have sent in return.
     sent: Vec<Sent>,
+    /// The packet as it came out or reached the host, where it may be translated.
+    left: Option<Vec<u8>>,
 }
 
 /// A timeout that was set, by a packet or by us.
@@ -146,11 +149,22 @@ impl Worlds {
     /// # Errors
     /// When the kernel cannot be brought to rest.
     pub(super) fn alone(&mut self) -> io::Result<()> {
+        self.anew(true)?;
+        (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
+        Ok(())
+    }
+
+    /// The next world alone, under the settings that are there.
+    ///
+    /// # Errors
+    /// When the kernel cannot be brought to rest.
+    pub(super) fn anew(&mut self, precise: bool) -> io::Result<()> {
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
         self.worlds.push(World { start: self.start(), ..World::default() });
-        (self.precise, self.deaf, self.held, self.timeouts) = (true, false, HELD, usual_timeouts());
+        self.precise = precise;
+        self.start = self.jiffies.now();
         Ok(())
     }
 
@@ -326,13 +340,14 @@ impl Worlds {
     fn listen(&mut self) -> io::Result<()> {
         let Worlds { kernel, worlds, owners, .. } = self;
         let owner = |bytes: &[u8]| owner(owners, worlds.len(), whose::addresses(bytes));
-        let has_rules = kernel.has_rules();
+        let (has_rules, translates) = (kernel.has_rules(), kernel.translates());
         let mut heard: Vec<(usize, Heard)> = Vec::new();
         kernel.logged(|logged| {
             let Some(world) = owner(logged.payload) else { return };
             let is_it = whose::addresses(logged.payload) == worlds[world].addresses;
             let what = if logged.group == rules::GROUP {
-                rules::logged(logged.prefix).and_then(|note| heard_of(note, logged.payload, is_it))
+                rules::logged(logged.prefix)
+                    .and_then(|note| heard_of(note, logged.payload, is_it, translates))
             } else {
                 is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
             };
@@ -342,7 +357,15 @@ impl Worlds {
             if let Some(world) = owner(packet) {
                 let is_it = !has_rules || whose::addresses(packet) == worlds[world].addresses;
                 let class = if has_rules { None } else { rules::written(whose::dscp(packet)) };
-                heard.push((world, if is_it { Heard::Out(class) } else { Heard::SentOut }));
+                heard.push((
+                    world,
+                    match is_it {
+                        // By its addresses it cannot be told any more.
+                        _ if translates => Heard::Left(packet.to_vec(), true),
+                        true => Heard::Out(class),
+                        false => Heard::SentOut,
+                    },
+                ));
             }
         })?;
         for (world, what) in heard {
@@ -530,6 +553,8 @@ enum Heard {
     Zone(u16),
     /// It reached the host.
     Arrived,
+    /// This packet, or one that a rule has sent, came out, or reached the host.
+    Left(Vec<u8>, bool),
     /// A rule has sent this packet in return.
     Sent(Class, Vec<u8>),
     /// What a rule has sent came out, or reached the host.
@@ -537,8 +562,9 @@ enum Heard {
 }
 
 /// What a log line says of the packet at hand, or of one that a rule has sent for it.
-fn heard_of(note: Note, payload: &[u8], is_it: bool) -> Option<Heard> {
+fn heard_of(note: Note, payload: &[u8], is_it: bool, translates: bool) -> Option<Heard> {
     match note {
+        Note::Arrived if translates => Some(Heard::Left(payload.to_vec(), false)),
         Note::Came => is_it.then_some(Heard::Came),
         Note::Zone(zone) => is_it.then_some(Heard::Zone(zone)),
         Note::Class(class) => is_it.then(|| Heard::Class(class, payload.to_vec())),
@@ -564,6 +590,7 @@ impl World {
         (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
         self.sent.clear();
+        self.left = None;
         self.addresses = whose::addresses(&arrival.bytes);
     }
 
@@ -581,6 +608,17 @@ impl World {
             Heard::Came => self.came = true,
             Heard::Zone(zone) => self.zone = Some(zone),
             Heard::Arrived => self.arrived = true,
+            // What is answered by a rule is dropped by it: then it is the answer that leaves.
+            Heard::Left(bytes, _) if !self.sent.is_empty() => {
+                let next = self.sent.iter_mut().find(|sent| sent.verdict == Verdict::Drop);
+                if let Some(sent) = next {
+                    (sent.verdict, sent.bytes) = (Verdict::Accept, bytes);
+                }
+            }
+            Heard::Left(bytes, comes_out) => {
+                (self.out, self.arrived) = (comes_out, !comes_out);
+                self.left = Some(bytes);
+            }
             // It ends on the way, unless something else is heard.
             Heard::Sent(class, bytes) => self.sent.push(Sent { bytes, class, verdict: Verdict::Drop }),
             Heard::SentOut => {
@@ -614,14 +652,14 @@ impl World {
                 let mut known = self.known.remove(index);
                 (known.deadline[1].min(self.now), known.hear(told.entry))
             }
-            // Of an entry of another time.
-            (_, None) => return,
+            // Of an entry of another time; what is expected is told elsewhere.
+            (_, None) | (EventKind::ExpectNew | EventKind::ExpectDestroy, _) => return,
         };
         // A jiffy may have begun between the packet that set it and the message that tells of it.
         let entry = Entry { left: Left { most: entry.left.least.plus(SECOND), ..entry.left }, ..entry };
         changes.extend((told.protoinfo && told.kind != EventKind::Destroy).then_some("protoinfo"));
         let changes = changes.into_iter().map(std::borrow::Cow::Borrowed).collect();
-        self.told.push(Happening { at, kind: told.kind, changes, entry });
+        self.told.push(Happening { at, kind: told.kind, changes, entry, expected: None });
     }
 
     /// Takes up a new entry.
@@ -678,11 +716,35 @@ impl World {
             class,
             verdict,
             sent: std::mem::take(&mut self.sent),
+            left: self.left.take().and_then(|left| as_it_came(left, arrival, self.out)),
             why: self.said.take(),
+            help: None,
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
+            expected: None,
         }
     }
+}
+
+/// A packet as it left, with what every router and every socket changes as it was: none where nothing else has changed. Of
+/// fragments it is not known which is which.
+fn as_it_came(mut left: Vec<u8>, arrival: &Arrival, comes_out: bool) -> Option<Vec<u8>> {
+    if whose::is_fragment(&arrival.bytes) || left.first()? >> 4 != arrival.bytes.first()? >> 4 {
+        return None;
+    }
+    if left[0] >> 4 == 6 {
+        left[7] = arrival.bytes[7];
+    } else {
+        let is_own = matches!(arrival.path, Path::Output | Path::Loopback);
+        if is_own {
+            left[4..6].copy_from_slice(&arrival.bytes[4..6]);
+        }
+        left[8] = arrival.bytes[8];
+        if comes_out || is_own {
+            whose::seal_header(&mut left);
+        }
+    }
+    (left[..] != arrival.bytes[..left.len().min(arrival.bytes.len())]).then_some(left)
 }
 
 /// How many jiffies have passed between two moments that are known to a few: at least, at most.
@@ -769,14 +831,13 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
     }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
-        (_, Some("inside")) => Entrance::Cable(0),
-        (_, Some("outside")) => Entrance::Cable(1),
-        (_, other) => {
-            return Err(Refusal::Unsupported(format!(
-                "there is no interface {}",
-                other.unwrap_or("without a name")
-            )));
-        }
+        (_, other) => match SIDES.iter().position(|side| Some(side.name) == other) {
+            Some(cable) => Entrance::Cable(cable),
+            None => {
+                let name = other.unwrap_or("without a name");
+                return Err(Refusal::Unsupported(format!("there is no interface {name}")));
+            }
+        },
     };
     let mut tag = Tag::default().with_zone(arrival.zone);
     if arrival.notrack {

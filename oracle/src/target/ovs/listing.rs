@@ -134,6 +134,7 @@ impl Listed {
             zone: self.zone,
             helper: None,
             master: None,
+            master_tuple: None,
             counters: None,
             lived: None,
             peers: Peers::None,

@@ -21,11 +21,12 @@ mod listing;
 mod recorder;
 mod rules;
 
-use conntruth_engine::{Class, CtInfo, LINUX_6_18, Time, Verdict};
+use conntruth_engine::{Class, Counter, CtInfo, LINUX_6_18, Time, Verdict};
 
+use super::fates::Fates;
 use super::{
     Abilities, Arrival, Config, Confirms, Entry, Fate, Happening, Identity, Observation, Passing, Path,
-    Reasons, Refusal, Setting, Shows, Target, whose,
+    Reasons, Refusal, Rules, Setting, Shows, Target, whose,
 };
 use control::Control;
 use keeper::Keeper;
@@ -57,6 +58,8 @@ pub struct Ovs {
     now: u64,
     /// Fragments were sent in this world.
     has_fragments: bool,
+    /// What rules do to the packets of this world.
+    fates: Option<Fates>,
 }
 
 impl Ovs {
@@ -77,6 +80,7 @@ impl Ovs {
             keeper,
             now: 0,
             has_fragments: false,
+            fates: None,
         };
         ovs.control.call("time/stop", &[]).map_err(broken)?;
         rules::load(&ovs.keeper)?;
@@ -188,6 +192,8 @@ fn identity(version: &str) -> Identity {
             nat: false,
             zones: true,
             own_host: false,
+            rules: Rules::Told,
+            marks: false,
         },
     }
 }
@@ -198,22 +204,53 @@ impl Target for Ovs {
     }
 
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
-        if !config.rules.is_empty() {
-            let what = "Open vSwitch has flows of its own, and no rules in nftables' words";
-            return Err(Refusal::Unsupported(what.to_owned()));
-        }
+        // Its rules are flows, not nftables' statements.
+        self.fates = Fates::new(&LINUX_6_18, config, &self.identity.abilities.shows)?;
         self.clean()?;
-        if !config.rules.is_empty() {
-            return Err(Refusal::Unsupported("its rules are flows, not nftables' statements".to_owned()));
-        }
         config.settings.iter().try_for_each(|setting| self.set(setting))
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), Refusal> {
+        self.fates.iter_mut().for_each(|fates| fates.set(setting));
         self.knobs.set(&mut self.control, setting)
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
+        let Some(told) = self.fates.as_mut().map(|fates| fates.tell(arrival)).transpose()? else {
+            return self.track(arrival);
+        };
+        let seen = told.arrival.as_ref().map(|arrival| self.track(arrival)).transpose()?;
+        Ok(told.seen(seen))
+    }
+
+    fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
+        self.fates.iter_mut().for_each(|fates| fates.advance(to));
+        self.pass(to)?;
+        Ok(Vec::new())
+    }
+
+    fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
+        self.look(None)?;
+        Ok(self.entries.all(moment(self.now)).collect())
+    }
+
+    fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
+        // What the rules of the reference have counted says nothing about a switch.
+        Ok(Vec::new())
+    }
+}
+
+impl Ovs {
+    /// Lets a packet pass.
+    fn track(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
+        if arrival.fate == Fate::Waits {
+            let what = "a switch keeps no packet between tracking and commitment";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
+        if arrival.mark.is_some() {
+            let what = "a connection gets its mark when it is committed here, and rules may change it later";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         self.pass(arrival.at)?;
         self.knobs.allow_zone(&mut self.control, arrival.zone)?;
         let frame = frame(arrival)?;
@@ -242,22 +279,14 @@ impl Target for Ovs {
             verdict: Verdict::Accept,
             by: None,
             sent: Vec::new(),
+            left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
             why: None,
+            help: None,
             entry,
             destroyed,
             events: Vec::new(),
         })
-    }
-
-    fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
-        self.pass(to)?;
-        Ok(Vec::new())
-    }
-
-    fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
-        self.look(None)?;
-        Ok(self.entries.all(moment(self.now)).collect())
     }
 }
 
@@ -265,7 +294,8 @@ impl Target for Ovs {
 fn frame(arrival: &Arrival) -> Result<rules::Frame<'_>, Refusal> {
     let port = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Forward, Some("inside")) => rules::PORTS[0],
-        (Path::Forward, Some("outside")) => rules::PORTS[1],
+        // By which of them it comes is nothing to its tracker.
+        (Path::Forward, Some("outside" | "dmz")) => rules::PORTS[1],
         (Path::Forward, other) => {
             let name = other.unwrap_or("without a name");
             return Err(Refusal::Unsupported(format!("there is no interface {name}")));

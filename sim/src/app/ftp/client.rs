@@ -79,7 +79,7 @@ pub struct Client {
     pub port: Option<u16>,
     /// How its connections are to behave.
     pub options: TcpOptions,
-    orders: VecDeque<Order>,
+    orders: VecDeque<(Order, Option<u16>)>,
     stage: Stage,
     control: Option<ConnId>,
     local: Option<SocketAddr>,
@@ -133,7 +133,7 @@ impl Client {
             to,
             port: None,
             options: TcpOptions::default(),
-            orders: orders.into(),
+            orders: orders.into_iter().map(|order| (order, None)).collect(),
             stage: Stage::Greeting,
             control: None,
             local: None,
@@ -152,11 +152,21 @@ impl Client {
 
     /// One more thing to do, after all the others.
     pub fn then(&mut self, os: &mut Os<'_>, order: Order) {
-        self.orders.push_back(order);
+        self.then_at(os, order, None);
+    }
+
+    /// The same, with the port that its data connection is to have at this end, where that is free.
+    pub fn then_at(&mut self, os: &mut Os<'_>, order: Order, port: Option<u16>) {
+        self.orders.push_back((order, port));
         if self.stage == Stage::Idle {
             self.ended = None;
             self.next(os);
         }
+    }
+
+    /// What it is at or has still to do.
+    pub fn unfinished(&self) -> usize {
+        self.orders.len()
     }
 
     /// What was moved so far, the one under way included.
@@ -170,7 +180,7 @@ impl Client {
     }
 
     fn next(&mut self, os: &mut Os<'_>) {
-        let Some(order) = self.orders.front().cloned() else {
+        let Some((order, _)) = self.orders.front().cloned() else {
             self.stage = Stage::Idle;
             self.ended.get_or_insert(os.now());
             return;
@@ -217,7 +227,7 @@ impl Client {
             Mode::Port | Mode::Eprt => {}
         }
         let Some(address) = self.local.map(|local| local.ip()) else { return };
-        let Some(port) = listen(os, address, &self.options) else {
+        let Some(port) = listen(os, address, self.wished_port(), &self.options) else {
             return self.fail(os, Trouble::Os(crate::host::OsError::NoPort));
         };
         self.data.listening = Some(port);
@@ -233,7 +243,7 @@ impl Client {
     }
 
     fn ask_for_data(&mut self, os: &mut Os<'_>) {
-        let words = match self.orders.front() {
+        let words = match self.orders.front().map(|(order, _)| order) {
             Some(Order::List(_)) => "LIST".to_owned(),
             Some(Order::Get(_, name) | Order::GetPart(_, name, _)) => format!("RETR {name}"),
             Some(Order::Put(_, name, _)) => format!("STOR {name}"),
@@ -251,7 +261,7 @@ impl Client {
         match (self.stage, reply.code) {
             (Stage::Greeting, 220) => self.next(os),
             (Stage::User, 331) => {
-                if let Some(Order::Login { password, .. }) = self.orders.front() {
+                if let Some((Order::Login { password, .. }, _)) = self.orders.front() {
                     let words = format!("PASS {password}");
                     self.say(os, &words, Stage::Password);
                 }
@@ -297,12 +307,18 @@ impl Client {
         let Some(target) = target else {
             return self.fail(os, Trouble::Nonsense(format!("{} {}", reply.code, reply.text)));
         };
-        match os.connect(target, self.local.map(|local| local.ip()), None, &self.options) {
+        let address = self.local.map(|local| local.ip());
+        let connected = os.connect(target, address, self.wished_port(), &self.options);
+        match connected.or_else(|_| os.connect(target, address, None, &self.options)) {
             Ok(conn) => self.data.conn = Some(conn),
             Err(error) => return self.fail(os, Trouble::Os(error)),
         }
         self.note_ends(os);
         self.ask_for_data(os);
+    }
+
+    fn wished_port(&self) -> Option<u16> {
+        self.orders.front().and_then(|(_, port)| *port)
     }
 
     fn note_ends(&mut self, os: &Os<'_>) {
@@ -314,7 +330,7 @@ impl Client {
 
     /// The server is ready and so is the connection: the file to be put goes out.
     fn send_file(&mut self, os: &mut Os<'_>) {
-        let Some(Order::Put(_, _, bytes)) = self.orders.front() else { return };
+        let Some((Order::Put(_, _, bytes), _)) = self.orders.front() else { return };
         let (Some(conn), true) = (self.data.conn, self.data.is_open) else { return };
         let Some(transfer) = self.done.last_mut() else { return };
         // Not before the server has said that it is ready.
@@ -342,7 +358,7 @@ impl Client {
             transfer.tally.add(data);
             received.add(data);
         });
-        if let Some(Order::GetPart(_, _, limit)) = self.orders.front()
+        if let Some((Order::GetPart(_, _, limit), _)) = self.orders.front()
             && self.stage == Stage::Moving
             && transfer.tally.bytes() >= *limit
         {
@@ -499,8 +515,14 @@ impl App for Client {
     }
 }
 
-/// Listens on a port that is free.
-pub(super) fn listen(os: &mut Os<'_>, address: std::net::IpAddr, options: &TcpOptions) -> Option<u16> {
+/// Listens on a port that is free: the one wished for, where it is.
+pub(super) fn listen(
+    os: &mut Os<'_>,
+    address: std::net::IpAddr,
+    wish: Option<u16>,
+    options: &TcpOptions,
+) -> Option<u16> {
     let first = 32_768 + (os.random() % 28_000) as u16;
-    (first..61_000).chain(32_768..first).find(|&port| os.listen(Some(address), port, *options).is_ok())
+    let mut ports = wish.into_iter().chain(first..61_000).chain(32_768..first);
+    ports.find(|&port| os.listen(Some(address), port, *options).is_ok())
 }

@@ -1,6 +1,6 @@
 //! An FTP server with files in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::client::listen;
@@ -22,6 +22,7 @@ pub struct Server {
     /// How its connections are to behave.
     pub options: TcpOptions,
     files: BTreeMap<String, Vec<u8>>,
+    wishes: VecDeque<u16>,
     sessions: BTreeMap<ConnId, Session>,
     /// Control connections, by the data connection or the port that is theirs.
     data: BTreeMap<ConnId, ConnId>,
@@ -61,6 +62,7 @@ impl Server {
             is_careful: true,
             options: TcpOptions::default(),
             files,
+            wishes: VecDeque::new(),
             sessions: BTreeMap::new(),
             data: BTreeMap::new(),
             passive: BTreeMap::new(),
@@ -74,6 +76,11 @@ impl Server {
     /// Its files, those that were put there included.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
+    }
+
+    /// The port of the next passive data connection that has none yet, where it is free.
+    pub fn wish(&mut self, port: u16) {
+        self.wishes.push_back(port);
     }
 
     fn command(&mut self, os: &mut Os<'_>, control: ConnId, line: &str) {
@@ -143,7 +150,7 @@ impl Server {
             self.passive.remove(&old);
         }
         let address = session.local.ip();
-        let Some(port) = listen(os, address, &self.options) else {
+        let Some(port) = listen(os, address, self.wishes.pop_front(), &self.options) else {
             return say(os, control, "425 No port is free.");
         };
         let words = match (is_extended, six_numbers(SocketAddr::new(address, port))) {

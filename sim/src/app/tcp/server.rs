@@ -85,6 +85,11 @@ impl Server {
     pub fn then_with(&mut self, os: &mut Os<'_>, remote: SocketAddr, act: Act) -> bool {
         self.talks.then_with(os, remote, act, self.memory)
     }
+
+    /// Reads in another way from now on, on the connection with this other end; whether there is one that lives.
+    pub fn read_with(&mut self, os: &mut Os<'_>, remote: SocketAddr, reading: Reading) -> bool {
+        self.talks.read_with(os, remote, reading)
+    }
 }
 
 impl App for Server {

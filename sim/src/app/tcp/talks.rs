@@ -80,6 +80,16 @@ impl Talks {
         true
     }
 
+    /// Reads in another way from now on, on the connection with this other end, if it lives.
+    pub(super) fn read_with(&mut self, os: &mut Os<'_>, remote: SocketAddr, reading: Reading) -> bool {
+        let mut living = self.living.values_mut();
+        let Some((token, talk)) = living.find(|(_, talk)| talk.report().remote == Some(remote)) else {
+            return false;
+        };
+        talk.read(os, reading, *token);
+        true
+    }
+
     /// Those that live.
     pub(super) fn len(&self) -> usize {
         self.living.len()

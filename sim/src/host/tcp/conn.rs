@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
-use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
+use smoltcp::wire::{IpAddress, IpProtocol, IpRepr, TcpControl, TcpOption, TcpPacket, TcpRepr, TcpSeqNumber};
 
 use super::options::{ANSWERING, CLOSING, Ending, LAST_SYN, OPENING, TcpOptions, TcpSocket};
+use super::reception::{Reception, Standing};
 use crate::app::Event;
 use crate::host::{ConnId, NEVER};
 use crate::packet::TcpHead;
@@ -41,8 +42,11 @@ pub(super) struct Conn {
     pub(super) isn: Option<u32>,
     /// One past the last sequence number that it sent, probes of a closed window apart.
     sent_end: u32,
-    /// The acknowledgement number that it sent last.
+    /// The acknowledgement number that it sent last, and one past the last sequence number that it offered to take.
     acked: u32,
+    edge: Option<u32>,
+    /// Its own window scale.
+    own_scale: u8,
     /// The last acknowledgement that it took.
     last_ack: Option<(u32, u16)>,
     /// The other side's window scale.
@@ -154,6 +158,8 @@ impl Conn {
             isn: None,
             sent_end: 0,
             acked: 0,
+            edge: None,
+            own_scale: 0,
             last_ack: None,
             scale: 0,
             send_edge: None,
@@ -181,6 +187,13 @@ impl Conn {
             send_queue: socket.send_queue(),
             mtu: self.mtu,
         }
+    }
+
+    /// What it would make of a segment that came now.
+    pub(super) fn receives(&self, head: &TcpHead) -> Reception {
+        let una = self.last_ack.map(|(ack, _)| ack);
+        let Conn { isn, sent_end, acked, edge, .. } = *self;
+        Standing { state: self.state(), isn, sent_end, una, acked, edge }.receives(head)
     }
 
     pub(super) fn state(&self) -> State {
@@ -213,9 +226,15 @@ impl Conn {
     /// side has shrunk below that, by the window's end: beyond it nothing is taken, not even an acknowledgement.
     pub(super) fn see_sent(&mut self, packet: &mut [u8]) {
         let transport = if self.local.is_ipv4() { 20 } else { 40 };
+        let syn = TcpPacket::new_checked(&packet[transport..]).ok().filter(|segment| segment.syn());
+        if let Some(scale) = syn.map(|segment| scale_of(segment.options())) {
+            self.own_scale = scale;
+        }
         let Ok(mut segment) = TcpPacket::new_checked(&mut packet[transport..]) else { return };
         if segment.ack() {
+            let scale = if segment.syn() { 0 } else { self.own_scale };
             self.acked = segment.ack_number().0 as u32;
+            self.edge = Some(self.acked.wrapping_add(u32::from(segment.window_len()) << scale));
         }
         let seq = segment.seq_number().0 as u32;
         let end = seq.wrapping_add(segment.segment_len() as u32);
@@ -424,4 +443,17 @@ impl Conn {
     pub(super) fn is_probing(&mut self) -> bool {
         self.options.1.is_some() && self.socket().send_queue() == 0 && !self.is_opening()
     }
+}
+
+/// The window scale among a SYN's options; none is no scale.
+fn scale_of(mut options: &[u8]) -> u8 {
+    while let Ok((rest, option)) = TcpOption::parse(options) {
+        match option {
+            TcpOption::WindowScale(scale) => return scale,
+            TcpOption::EndOfList => return 0,
+            _ if rest.len() < options.len() => options = rest,
+            _ => return 0,
+        }
+    }
+    0
 }

@@ -6,6 +6,7 @@
 
 mod conn;
 mod options;
+mod reception;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,7 @@ use crate::packet::{Header, IcmpError, Quote, TcpHead};
 use crate::time::{MICROSECOND, instant, moment};
 
 pub use options::{Ending, TcpOptions, TcpSocket, TcpState};
+pub use reception::Reception;
 
 use conn::{Conn, Look, Origin};
 
@@ -307,6 +309,20 @@ impl Tcp {
     }
 
     /// The socket, while there is one.
+    /// What becomes of a segment: by its connection, or where there is none by whoever listens.
+    pub(super) fn receives(&self, (from, to): (SocketAddr, SocketAddr), head: &TcpHead) -> Reception {
+        let opens = head.flags & (TcpHead::SYN | TcpHead::ACK | TcpHead::RST) == TcpHead::SYN;
+        let slot = self.index.get(&Ends::new(to, from));
+        match slot.and_then(|&slot| self.conns[slot as usize].as_ref()) {
+            // A port is used again once its connection does nothing but wait.
+            Some(conn) if opens && conn.state() == State::TimeWait && self.listens(to) => Reception::Takes,
+            Some(conn) if conn.state() != State::Closed => conn.receives(head),
+            _ if head.flags & TcpHead::RST != 0 => Reception::Knows,
+            _ if opens && self.listens(to) => Reception::Takes,
+            _ => Reception::Refuses,
+        }
+    }
+
     pub(super) fn view(&self, id: ConnId) -> Option<TcpSocket> {
         let conn = self.conns.get(id.slot as usize)?.as_ref()?;
         (conn.id == id).then(|| conn.view())

@@ -1,0 +1,94 @@
+//! Answers to translated packets: who answers one answers what has come to him, and so does who sends an error about it.
+//!
+//! What a story's hosts send is built before it is known as whose packets theirs left. A packet that follows others - in
+//! a flow, again, or quoting one - is given the ends that it would have had, once the others have left.
+
+use std::net::IpAddr;
+
+use conntruth_engine::{Tuple, protocol, readdress, readdress_quoted};
+
+use super::host::{self, Reached};
+use super::whose;
+use super::{Arrival, Observation, Path};
+
+/// The ends with which packets came, as their story has them, and those with which they left.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Translated {
+    ends: Vec<(Tuple, Tuple)>,
+    /// Hosts that live elsewhere than their network.
+    strays: Vec<(IpAddr, String)>,
+}
+
+impl Translated {
+    /// Nothing has left yet.
+    pub(crate) fn new(strays: &[(IpAddr, String)]) -> Translated {
+        Translated { ends: Vec::new(), strays: strays.to_vec() }
+    }
+
+    /// A packet left so.
+    pub(crate) fn learn(&mut self, story: &Arrival, came: &Arrival, left: Option<&[u8]>) {
+        if whose::quotes(&story.bytes) {
+            return;
+        }
+        let tuples = (whose::tuple(&story.bytes), whose::tuple(left.unwrap_or(&came.bytes)));
+        if let (Some(story), Some(left)) = tuples {
+            self.ends.retain(|(other, _)| *other != story);
+            self.ends.push((story, left));
+        }
+    }
+
+    /// What is known of an observation.
+    pub(crate) fn saw(&mut self, story: &Arrival, came: &Arrival, seen: &Observation) {
+        if seen.verdict == conntruth_engine::Verdict::Accept {
+            self.learn(story, came, seen.left.as_deref());
+        }
+    }
+
+    /// The packet as its sender would send it, where that is another.
+    pub(crate) fn turned(&self, arrival: &Arrival) -> Option<Arrival> {
+        if !arrival.follows || self.ends.is_empty() {
+            return None;
+        }
+        let tuple = whose::tuple(&arrival.bytes)?;
+        let known =
+            |wanted: Tuple| self.ends.iter().find(|(story, _)| *story == wanted).map(|(_, left)| *left);
+        let mut bytes = arrival.bytes.clone();
+        let is_turned = if whose::quotes(&bytes) {
+            // The tuple of an error is that of what it quotes, turned round.
+            let quoted = tuple.invert()?;
+            let left = known(quoted).filter(|left| *left != quoted)?;
+            readdress_quoted(&mut bytes, whose::header(&arrival.bytes)?, &left)
+        } else {
+            let ends = known(answered(&tuple)?)?.invert()?;
+            (ends != tuple && ends.protocol == tuple.protocol) && readdress(&mut bytes, &ends)
+        };
+        is_turned.then(|| self.sent(Arrival { bytes, ..arrival.clone() }))
+    }
+
+    /// The same packet, by the way that its ends say.
+    fn sent(&self, arrival: Arrival) -> Arrival {
+        let Some(ends) = whose::addresses(&arrival.bytes) else { return arrival };
+        let [from, to] = ends.map(|(family, address)| host::reach(address.ip(family), &self.strays));
+        let name = |reached: &Reached| match reached {
+            Reached::By(name) => Some(name.clone()),
+            Reached::Here | Reached::Not => None,
+        };
+        let path = match (&from, &to) {
+            (Reached::Here, Reached::Here) => Path::Loopback,
+            (Reached::Here, _) => Path::Output,
+            (_, Reached::Here) => Path::Input,
+            _ => Path::Forward,
+        };
+        Arrival { path, iif: name(&from), oif: name(&to), ..arrival }
+    }
+}
+
+/// What a packet of this tuple answers. A query of ICMP answers nothing.
+fn answered(tuple: &Tuple) -> Option<Tuple> {
+    let is_query = match tuple.protocol {
+        protocol::ICMP => matches!(tuple.icmp_type(), 8 | 13 | 15 | 17),
+        protocol::ICMPV6 => matches!(tuple.icmp_type(), 128 | 139),
+        _ => false,
+    };
+    if is_query { None } else { tuple.invert() }
+}
