@@ -61,6 +61,8 @@ tests! {
     deadlines_are_timeouts_from_now
     entries_come_of_confirmed_packets
     counters_add_up
+    nat_mappings_are_injective
+    expectations_never_outlive_their_masters
     restored_engines_go_on_the_same
     clones_agree
     strange_states_are_refused_or_work

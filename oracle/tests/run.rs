@@ -210,7 +210,8 @@ fn parts_are_the_whole() {
         all
     };
     let whole = ids(&[]);
-    let mut parts: Vec<String> = ["1/3", "2/3", "3/3"].iter().flat_map(|part| ids(&["--shard", part])).collect();
+    let mut parts: Vec<String> =
+        ["1/3", "2/3", "3/3"].iter().flat_map(|part| ids(&["--shard", part])).collect();
     parts.sort();
     assert!(whole.len() > 20);
     assert_eq!(parts, whole);
@@ -225,7 +226,10 @@ fn time_ends_a_run() {
     let ran = conntruth(&["run", "--filter", "udp/**", "--max-time", "0s"]);
     ran.ends(3).says("0 passed, 0 failed, ");
     assert!(!ran.out.contains(" 0 skipped"), "{}", ran.out);
-    conntruth(&["run", "--filter", "udp/**", "--max-time", "10min"]).ends(0).says(" 0 skipped").says("--max-time 600s");
+    conntruth(&["run", "--filter", "udp/**", "--max-time", "10min"])
+        .ends(0)
+        .says(" 0 skipped")
+        .says("--max-time 600s");
 }
 
 /// What the action of the repository runs: the summary where CI shows it, JUnit, and the run's exit code.

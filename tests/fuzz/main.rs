@@ -11,7 +11,7 @@ mod readers;
 
 use std::process::ExitCode;
 
-use conntruth_tests::properties::{entries, language, passing, raw, state};
+use conntruth_tests::properties::{entries, helpers, language, nat, passing, raw, state};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A target of a fuzzer.
@@ -58,6 +58,14 @@ targets! {
     requests: readers::requests, 200;
     /// States that nobody has saved.
     states: state::strange_states, 100;
+    /// Stories through translation: mappings, and the packets that are rewritten on their way.
+    nat: nat::mappings_are_injective, 100;
+    /// What FTP's helper reads.
+    ftp: helpers::ftp, 100;
+    /// What IRC's helper reads.
+    irc: helpers::irc, 100;
+    /// What TFTP's helper reads.
+    tftp: helpers::tftp, 100;
     /// Stories through the engine and the running kernel, and every answer compared.
     differential: kernel::differential, 20;
 }

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use conntruth::language::{self, format};
 use conntruth::replay::{Replayer, json};
 use conntruth::scenario::Plan;
-use conntruth::target::exec::{Exec, Limits, serve, wire};
+use conntruth::target::exec::{Exec, Limits, Style, serve, wire};
 use conntruth::target::{Reference, Target};
 use conntruth_engine::{Engine, Hook, Knob, LINUX_6_18, Packet, Rule, Time};
 use conntruth_sim::capture::Capture;
@@ -70,7 +70,7 @@ fn fragment(kind: u8, id: u8, offset: u16, length: usize, data: u8) -> Vec<u8> {
     if kind & 1 == 0 {
         let total = (20 + body.len()) as u16;
         let mut packet = vec![0x45, kind >> 6];
-        let field = offset / 8 | more << 13 | u16::from(kind & 8 != 0) << 14;
+        let field = (offset / 8) | (more << 13) | (u16::from(kind & 8 != 0) << 14);
         for word in [total, u16::from(id & 3), field, 0x4000 | protocol, 0] {
             packet.extend(word.to_be_bytes());
         }
@@ -173,7 +173,7 @@ pub fn adapter(bytes: &[u8]) {
 pub fn requests(bytes: &[u8]) {
     let mut out = Vec::new();
     let mut reference = Reference::new(&LINUX_6_18);
-    let served = serve(&mut reference, wire::Takes::Steps, bytes, &mut out);
+    let served = serve(&mut reference, Style { takes: wire::Takes::Steps, rules: true }, bytes, &mut out);
     assert!(served.is_ok());
     let asked =
         bytes.split(|byte| *byte == b'\n').count() - usize::from(bytes.is_empty() || bytes.ends_with(b"\n"));

@@ -8,7 +8,9 @@
 //! ```
 
 pub mod entries;
+pub mod helpers;
 pub mod language;
+pub mod nat;
 pub mod passing;
 pub mod raw;
 pub mod state;
@@ -65,6 +67,10 @@ properties! {
     entries_come_of_confirmed_packets: passing::entries_come_of_confirmed_packets, 256;
     /// A packet is counted once, in one direction of one entry, with the bytes it has; what is not attached is not counted.
     counters_add_up: passing::counters_add_up, 256;
+    /// No two connections have one mapping, each is found from both sides, and says what of it is translated.
+    nat_mappings_are_injective: nat::mappings_are_injective, 256;
+    /// Expectations end with their masters, and are never more than there may be.
+    expectations_never_outlive_their_masters: helpers::expectations_have_masters, 128;
     /// An engine that was saved and restored between two events goes on as the one it was saved from.
     restored_engines_go_on_the_same: state::restored_goes_on, 96;
     /// Two clones that are given the same events agree.
