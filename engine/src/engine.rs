@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::defrag::Defrag;
 use crate::event::Event;
 use crate::expect::ExpectTable;
+use crate::helper::Helper;
 use crate::nat::Draws;
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
@@ -235,10 +236,7 @@ impl Engine {
         self.enter(now, Way::Into(hook), packet, &mut outcome);
         let slot = self.attached(&outcome);
         let is_read = slot.is_some_and(|slot| self.table.conn(slot).status.has(Status::HELPER));
-        let bytes = is_read.then(|| match self.whole.take() {
-            Some(whole) => (whole, true),
-            None => (packet.bytes.into(), false),
-        });
+        let bytes = is_read.then(|| self.read(packet));
         Passage { outcome, bytes }
     }
 
@@ -248,6 +246,23 @@ impl Engine {
             && self.table.conn(slot).mark != mark
         {
             self.table.conn_mut(slot).set_mark(mark);
+        }
+    }
+
+    /// A rule assigns a helper to the connection of a packet between the hooks, where that can have it.
+    /// The packet is the one that was handled last.
+    pub fn assist(&mut self, passage: &mut Passage, packet: &Packet<'_>, helper: Helper) {
+        if let Some(slot) = self.attached(&passage.outcome) {
+            self.assign(slot, helper);
+            passage.bytes = Some(self.read(packet));
+        }
+    }
+
+    /// What a helper reads of a packet: the datagram that it has completed, or itself; and whether it is the former.
+    fn read(&mut self, packet: &Packet<'_>) -> (Box<[u8]>, bool) {
+        match self.whole.take() {
+            Some(whole) => (whole, true),
+            None => (packet.bytes.into(), false),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use conntruth::scenario::Plan;
 use conntruth::suite::{self, Suite};
 use conntruth::target::exec::{Exec, Limits};
 use conntruth::target::{Play, Target};
@@ -20,8 +21,8 @@ fn main() {
 fn plays() -> Vec<Play> {
     let files = suite::embedded().expect("the suite has no mistakes");
     let plans = Suite::plans(&files, LINUX_6_18.hz).expect("the suite makes sense");
-    let plays = plans.iter().filter(|plan| plan.not_yet().is_none()).map(|plan| plan.play());
-    plays.filter(|play| play.config.rules.is_empty()).collect()
+    let is_taken = |plan: &&Plan| plan.not_yet().is_none() && plan.packets() > 0;
+    plans.iter().filter(is_taken).map(Plan::play).collect()
 }
 
 fn through(bencher: Bencher<'_, '_>, command: &str) {
@@ -37,6 +38,15 @@ fn through(bencher: Bencher<'_, '_>, command: &str) {
 #[divan::bench]
 fn null_in_worlds(bencher: Bencher<'_, '_>) {
     through(bencher, &format!("'{}' serve --null --takes worlds", env!("CARGO_BIN_EXE_conntruth")));
+}
+
+/// Beside it the reference walks through the rules of those that have any.
+#[divan::bench]
+fn null_in_worlds_without_rules(bencher: Bencher<'_, '_>) {
+    through(
+        bencher,
+        &format!("'{}' serve --null --takes worlds --no-rules", env!("CARGO_BIN_EXE_conntruth")),
+    );
 }
 
 #[divan::bench]

@@ -72,3 +72,53 @@ fn what_is_not_compared_is_listed() {
         assert!(ran.out.lines().any(|line| line == name), "{name}");
     }
 }
+
+/// Any program can be compared; what it cannot do is not asked of it, what it does not show is not compared, and where it
+/// breaks is a difference like any other.
+#[test]
+fn any_program_can_be_compared() {
+    let itself = env!("CARGO_BIN_EXE_conntruth");
+    for takes in ["steps", "worlds", "worlds --no-rules"] {
+        let target = format!("exec:'{itself}' serve --takes {takes}");
+        let ran = check(&["--target", &target, "--cases", "40"], 0, "40 cases equal, 0 different");
+        assert!(ran.out.contains("normalised: intervals, ids, no-reasons\n"), "{}", ran.out);
+    }
+    let null = format!("exec:'{itself}' serve --null --takes worlds");
+    let ran = check(&["--target", &null, "--cases", "16", "--protocol", "udp"], 1, " different, ");
+    assert!(
+        ran.out.contains("no-verdicts, no-states, no-timeouts, no-status, no-table, no-events"),
+        "{}",
+        ran.out
+    );
+    // An answer that is taken for a new connection: two packets are enough, and the scenario says what the target says.
+    let (_, found) = ran.out.split_once("class differs (ESTABLISHED_REPLY / NEW)\n").expect("it is found");
+    assert!(found.lines().next().unwrap().contains(", 2 packets when small"), "{found}");
+    let scenario: String = found
+        .lines()
+        .skip(1)
+        .map_while(|line| line.strip_prefix("  |"))
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+        .collect();
+    let file = std::env::temp_dir().join(format!("conntruth-diff-{}.ct", std::process::id()));
+    std::fs::write(&file, &scenario).unwrap();
+    let run = |target: &str, code: i32| {
+        let path = file.to_str().unwrap();
+        let ran = Command::new(itself).args(["run", path, "--target", target]).output().unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{}\n{scenario}", String::from_utf8_lossy(&ran.stdout));
+    };
+    run(&null, 0);
+    run("reference", 1);
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn where_a_program_breaks_is_a_difference() {
+    // It says hello, begins, and ends when the first packet comes.
+    let hello = r#"{\"type\":\"hello\",\"protocol\":1,\"name\":\"mock\",\"shows\":[\"class\"]}"#;
+    let script = format!(
+        r#"read -r x; echo "{hello}"; read -r x; echo "{{\"type\":\"done\"}}"; read -r x; echo out of memory >&2; exit 3"#
+    );
+    let target = format!("exec:sh -c '{script}'");
+    let ran = check(&["--target", &target, "--cases", "1"], 1, "answer differs");
+    assert!(ran.out.contains("1 packets when small") && ran.out.contains("out of memory"), "{}", ran.out);
+}

@@ -218,7 +218,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "4:17",
         "every",
     ),
-    ("stack client server\nserver serves smtp 25\n", "2:15", "`ftp`, `tftp` or `dns`"),
+    ("stack client server\nserver serves smtp 25\n", "2:15", "`ftp`, `tftp`, `dns` or `irc`"),
     ("stack client server\nserver serves dns 53 name www.example\n", "2:38", "the address of the name"),
     (
         "stack client server\nserver serves tftp 69\nclient tftp server:69 fetch a as t\n",

@@ -94,32 +94,81 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).map(|all| all.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }
 
+/// When a program is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So many milliseconds after its start.
+    Start(u64),
+    /// So many microseconds after the kernel's: while that tries what its host can do, it has children under a tracer.
+    Kernel(u64),
+    /// The same, and the keeper that would clean up is killed with it.
+    Keeper(u64),
+}
+
 /// The sleeps here are the moments at which the program is killed, not waits for it.
 #[test]
 fn killed_at_any_moment_it_leaves_nothing_behind() {
     for kernel in kernels().iter().take(1) {
-        // Earlier than this a guest may outlive it: it is stopped under a tracer that has gone. That is not solved.
-        for (number, delay) in [100, 600].into_iter().enumerate() {
-            let mark = format!("guest-killed-{}-{number}", std::process::id());
-            let folder = std::env::temp_dir().join(&mark);
-            std::fs::create_dir_all(&folder).unwrap();
-            let mut running = conntruth(&["run", "--target", kernel])
-                .env("CONNTRUTH_TEST_MARK", &mark)
-                .env("TMPDIR", &folder)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(delay));
-            running.kill().unwrap();
-            running.wait().unwrap();
-            let patience = Instant::now() + Duration::from_secs(60);
-            while !marked(&mark).is_empty() || !files(&folder).is_empty() {
-                let left = (marked(&mark), files(&folder));
-                assert!(Instant::now() < patience, "left behind {delay} ms after the start: {left:?}");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            std::fs::remove_dir(&folder).unwrap();
+        let early = [0, 1, 2, 3, 5, 8, 13, 100, 600].map(Moment::Start);
+        let late = [0, 100, 200, 400, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 9_000, 20_000, 50_000];
+        let moments = early.into_iter().chain(late.map(Moment::Kernel)).chain(late.map(Moment::Keeper));
+        for (number, moment) in moments.enumerate() {
+            killed(kernel, moment, &format!("guest-killed-{}-{number}", std::process::id()));
         }
     }
+}
+
+#[track_caller]
+fn killed(kernel: &str, moment: Moment, mark: &str) {
+    let folder = std::env::temp_dir().join(mark);
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut running = conntruth(&["run", "--filter", "tcp/table/*", "--target", kernel])
+        .env("CONNTRUTH_TEST_MARK", mark)
+        .env("TMPDIR", &folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let patience = Instant::now() + Duration::from_secs(60);
+    match moment {
+        Moment::Start(milliseconds) => std::thread::sleep(Duration::from_millis(milliseconds)),
+        Moment::Kernel(microseconds) | Moment::Keeper(microseconds) => {
+            while !boots(running.id()) {
+                assert!(Instant::now() < patience, "{kernel} does not boot");
+            }
+            std::thread::sleep(Duration::from_micros(microseconds));
+        }
+    }
+    let keepers = match moment {
+        Moment::Keeper(_) => children(running.id()),
+        Moment::Start(_) | Moment::Kernel(_) => Vec::new(),
+    };
+    let both: Vec<String> = keepers.iter().copied().chain([running.id()]).map(|id| id.to_string()).collect();
+    assert!(Command::new("kill").arg("-KILL").args(both).status().unwrap().success());
+    running.wait().unwrap();
+    if !keepers.is_empty() {
+        // Nobody is left to remove them.
+        files(&folder).iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+    }
+    while !marked(mark).is_empty() || !files(&folder).is_empty() {
+        let left = (marked(mark), files(&folder));
+        assert!(Instant::now() < patience, "left behind at {moment:?}: {left:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+/// Whether a process or one below it has been told to boot.
+fn boots(process: u32) -> bool {
+    let tasks = PathBuf::from(format!("/proc/{process}"));
+    let told = std::fs::read(tasks.join("cmdline")).unwrap_or_default();
+    let is_kernel = told.starts_with(b"/")
+        && told.windows(12).any(|window| window == b"time-travel=")
+        && !std::fs::read_link(tasks.join("exe")).is_ok_and(|exe| exe.ends_with("conntruth"));
+    is_kernel || children(process).into_iter().any(boots)
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    children.unwrap_or_default().split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

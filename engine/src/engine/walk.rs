@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::tracking::{Arrived, Way, is_verified, unattached};
 use crate::event::EventKind;
+use crate::helper::Helper;
 use crate::outcome::{Class, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::{Checksum, Packet};
 use crate::reason::Reason;
@@ -100,6 +101,8 @@ pub struct Treatment {
     pub zone: u16,
     /// The mark that its connection took.
     pub mark: Option<u32>,
+    /// The helper that it was assigned.
+    pub helper: Option<Helper>,
     /// It was ended by a rule, or behind the rules, before it could be confirmed.
     pub dropped: bool,
     /// What a rule sent in return has changed a connection: a TCP reset closes that of the packet it answers, and what
@@ -249,6 +252,7 @@ impl Engine {
     pub fn walk(&mut self, now: Time, firewall: &mut Firewall, journey: &Journey<'_>) -> Walk {
         self.handle_timeouts(now);
         self.ended = None;
+        firewall.set_now(now);
         let mut sent = Vec::new();
         let way = Way::Into(journey.route.hooks()[0]);
         let whole: Vec<u8>;
@@ -515,6 +519,7 @@ impl Engine {
             && let Some(slot) = self.attached(&outcome)
         {
             self.assign(slot, helper);
+            travel.treatment.helper = Some(helper);
         }
     }
 

@@ -9,6 +9,7 @@ use super::{Chain, Rule};
 use crate::helper::Helper;
 use crate::snapshot::Counter;
 use crate::status::Status;
+use crate::time::Time;
 use crate::tuple::{Direction, Tuple};
 
 /// A packet at a hook.
@@ -70,8 +71,20 @@ pub(crate) enum Verdict {
 }
 
 /// Runs a chain over a packet. A rule that compares something that is not there ends there.
-pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(String, Counter)]) -> Verdict {
-    for rule in &chain.rules {
+pub(super) fn run(
+    chain: &mut Chain,
+    now: Time,
+    passing: &mut Passing<'_>,
+    counters: &mut [(String, Counter)],
+) -> Verdict {
+    let Chain { rules, buckets, .. } = chain;
+    let mut buckets = &mut buckets[..];
+    for rule in rules {
+        // The buckets of a rule's limits are its own, whether it comes to them or not.
+        let mut own = &mut [][..];
+        if !buckets.is_empty() {
+            (own, buckets) = buckets.split_at_mut(rule.limits().count());
+        }
         // nftables puts what a reject needs before all else in its rule.
         let needs = rule.statements().find_map(|statement| match statement {
             Statement::Reject(with) => Some(*with),
@@ -84,6 +97,13 @@ pub(super) fn run(chain: &Chain, passing: &mut Passing<'_>, counters: &mut [(Str
             match statement {
                 Statement::Match(comparison) if !holds(comparison, passing) => break,
                 Statement::Match(_) | Statement::Log | Statement::Later(_) | Statement::Counter(None) => {}
+                Statement::Limit(limit) => {
+                    let Some((bucket, rest)) = own.split_first_mut() else { break };
+                    own = rest;
+                    if !limit.holds(bucket, now, passing.view.len()) {
+                        break;
+                    }
+                }
                 Statement::Counter(Some(name)) => count(counters, name, passing.view.len()),
                 Statement::Set(target, source) => {
                     if !set(*target, *source, passing) {

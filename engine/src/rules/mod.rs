@@ -12,6 +12,7 @@
 //! What belongs to labels is read, and [`Rule::unsupported`] says so.
 
 mod evaluate;
+mod limit;
 mod read;
 mod reject;
 mod statement;
@@ -26,9 +27,11 @@ use serde::{Deserialize, Serialize};
 use crate::helper::Helper;
 use crate::outcome::Hook;
 use crate::snapshot::Counter;
+use crate::time::Time;
 use crate::tuple::{Addr, Family, protocol};
 
 pub(crate) use evaluate::{ConnView, Passing, Sighted, Verdict as ChainVerdict};
+use limit::{Bucket, Limit};
 pub use read::RuleError;
 pub(crate) use reject::answer;
 use statement::{NFT_COUNTER, NFT_HELPER};
@@ -107,6 +110,10 @@ impl RuleSet {
         "nat postrouting oifname outside masquerade persistent",
         "nat postrouting meta l4proto tcp masquerade to :1024-1033",
         "nat postrouting policy drop",
+        "filter forward limit rate 10/second accept",
+        "filter forward limit rate over 3/hour burst 2 packets drop",
+        "filter forward limit rate 20 kbytes/minute burst 2 mbytes counter accept",
+        "filter forward limit rate over 1 bytes/week drop",
         "filter forward policy drop",
     ];
 
@@ -136,6 +143,11 @@ impl RuleSet {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Whether a rule counts time: what it says then depends on when packets come.
+    pub fn has_limits(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limits().next().is_some())
     }
 
     /// Whether there is a chain of `nat`.
@@ -256,6 +268,8 @@ pub struct Firewall {
     chains: Vec<Chain>,
     counters: Vec<(String, Counter)>,
     interfaces: Vec<Interface>,
+    /// The time of the packet at hand.
+    now: Time,
 }
 
 /// The rules of one table at one hook.
@@ -265,6 +279,8 @@ pub(crate) struct Chain {
     pub hook: Hook,
     pub policy: Policy,
     pub rules: Vec<Rule>,
+    /// Those of its rules' limits, in order.
+    pub buckets: Vec<Bucket>,
 }
 
 /// The loopback interface's name.
@@ -283,13 +299,20 @@ impl Firewall {
                     .cloned()
                     .collect();
                 if !own.is_empty() {
-                    chains.push(Chain { table, hook, policy: rules.policy(table, hook), rules: own });
+                    let policy = rules.policy(table, hook);
+                    let buckets = own.iter().flat_map(Rule::limits).map(Limit::bucket).collect();
+                    chains.push(Chain { table, hook, policy, rules: own, buckets });
                 }
             }
         }
         let counters =
             rules.counters().into_iter().map(|name| (name.to_owned(), Counter::default())).collect();
-        Firewall { chains, counters, interfaces }
+        Firewall { chains, counters, interfaces, now: Time::ZERO }
+    }
+
+    /// A packet comes at this time.
+    pub(crate) fn set_now(&mut self, now: Time) {
+        self.now = now;
     }
 
     /// The named counters: packets and bytes so far, in the order of their names.
@@ -309,8 +332,8 @@ impl Firewall {
 
     /// Runs the chain of a table at a hook, if there is one.
     pub(crate) fn run(&mut self, table: Table, hook: Hook, passing: &mut Passing<'_>) -> ChainVerdict {
-        match self.chains.iter().find(|chain| (chain.table, chain.hook) == (table, hook)) {
-            Some(chain) => evaluate::run(chain, passing, &mut self.counters),
+        match self.chains.iter_mut().find(|chain| (chain.table, chain.hook) == (table, hook)) {
+            Some(chain) => evaluate::run(chain, self.now, passing, &mut self.counters),
             None => ChainVerdict::Accept,
         }
     }

@@ -9,11 +9,12 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use super::limit::{Limit, UNITS, USUAL_BURST};
 use super::statement::{
     Body, Match, Rule, Source, Statement, Table, Target, Test, Translation, Translator, With,
 };
 use super::words::{
-    FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, IP_PROTOCOL, IP6_NEXTHDR, LATER, POLICIES,
+    FIELDS, Field, HOOKS, ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, IP_PROTOCOL, IP6_NEXTHDR, POLICIES,
     STATEMENTS, TABLES, TRANSLATORS,
 };
 use crate::helper::Helper;
@@ -121,10 +122,6 @@ const STATEMENT: &str =
 
 fn statement(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let first = cursor.peek_word().unwrap_or_default();
-    if let Some((_, what)) = LATER.iter().find(|(word, _)| *word == first) {
-        cursor.skip_to_end();
-        return Ok(Statement::Later(what));
-    }
     if let Some((_, by)) = TRANSLATORS.iter().find(|(word, _)| *word == first) {
         cursor.next();
         return Ok(Statement::Translate(translation::translation(cursor, *by)?));
@@ -139,6 +136,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Read<Statement> {
             let name = if cursor.eat("name") { Some(cursor.name("the counter's name")?) } else { None };
             Ok(Statement::Counter(name))
         }
+        "limit" => limit(cursor),
         "log" => {
             cursor.next();
             if cursor.eat("prefix") {
@@ -150,6 +148,56 @@ fn statement(cursor: &mut Cursor<'_>) -> Read<Statement> {
     }
 }
 
+/// `limit rate 10/second burst 5 packets`, `limit rate over 1 mbytes/second`
+fn limit(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    const SIZES: &[(&str, u64)] = &[("bytes", 1), ("kbytes", 1 << 10), ("mbytes", 1 << 20)];
+    cursor.next();
+    if !cursor.eat("rate") {
+        return Err(cursor.unexpected("`rate`: `limit rate 10/second`", ["rate"]));
+    }
+    let over = cursor.eat("over");
+    let expected = "how many in how long, such as `10/second` or `20 kbytes/minute`";
+    let here = cursor.here();
+    let number = |text: &str| text.parse::<u64>().ok().filter(|number| (1..=1 << 40).contains(number));
+    let unit = |text: &str| UNITS.iter().find(|(word, _)| *word == text).map(|(_, unit)| *unit);
+    let first = cursor.peek_word().unwrap_or_default();
+    let read = match first.split_once('/') {
+        Some((count, word)) => {
+            cursor.next();
+            number(count).zip(unit(word)).map(|(rate, unit)| (rate, unit, false))
+        }
+        None => {
+            let count = cursor.next().and_then(|token| number(&token.text));
+            let second = cursor.next().map(|token| token.text.as_str()).unwrap_or_default();
+            let parts = second.split_once('/').and_then(|(size, word)| {
+                let (_, factor) = SIZES.iter().find(|(known, _)| *known == size)?;
+                Some((*factor, unit(word)?))
+            });
+            count.zip(parts).map(|(count, (factor, unit))| (count * factor, unit, true))
+        }
+    };
+    let Some((rate, unit, bytes)) = read else {
+        return Err(error("this is no rate", here.start..cursor.before().end, expected.to_owned()));
+    };
+    let mut burst = if bytes { 0 } else { USUAL_BURST };
+    if cursor.eat("burst") {
+        let place = cursor.here();
+        let count = cursor.next().and_then(|token| number(&token.text));
+        let factor = match bytes {
+            true => Some(cursor.word_from(SIZES, "`bytes`, `kbytes` or `mbytes`")?),
+            false => cursor.eat("packets").then_some(1),
+        };
+        match count.zip(factor) {
+            Some((count, factor)) => burst = count * factor,
+            None => {
+                let what = "how many, such as `5 packets`".to_owned();
+                return Err(error("this is no burst", place.start..cursor.before().end, what));
+            }
+        }
+    }
+    Ok(Statement::Limit(Limit { over, rate, unit, burst, bytes }))
+}
+
 /// What begins with a field: a comparison, or a `set`.
 fn with_field(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let first = cursor.peek_word().unwrap_or_default();
@@ -157,7 +205,6 @@ fn with_field(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if rows().next().is_none() {
         let words = FIELDS.iter().map(|(word, ..)| *word).chain(STATEMENTS.iter().copied());
         let words = words.chain(TRANSLATORS.iter().map(|(word, _)| *word));
-        let words = words.chain(LATER.iter().map(|(word, _)| *word));
         return Err(cursor.unexpected(STATEMENT, words));
     }
     let start = cursor.here().start;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::Limit;
 use super::words::Field;
 use crate::helper::Helper;
 use crate::nat::Range;
@@ -111,6 +112,8 @@ pub(crate) enum Statement {
     Counter(Option<String>),
     /// `log prefix "bad "`
     Log,
+    /// `limit rate 10/second`: where it does not hold, the rule ends.
+    Limit(Limit),
     /// `ct mark set 5`
     Set(Target, Source),
     /// `ct helper set "ftp"`
@@ -259,6 +262,14 @@ impl Rule {
     pub fn counters(&self) -> impl Iterator<Item = &str> {
         self.statements().filter_map(|statement| match statement {
             Statement::Counter(name) => name.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// Its limits, in order.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &Limit> {
+        self.statements().filter_map(|statement| match statement {
+            Statement::Limit(limit) => Some(limit),
             _ => None,
         })
     }

@@ -18,7 +18,6 @@ fn every_statement_comes_back_as_it_is_written() {
 #[test]
 fn what_is_read_and_not_applied_says_what_it_belongs_to() {
     for (line, what) in [
-        ("filter forward limit rate 10/second accept", "limits, which count real time"),
         ("mangle prerouting tcp dport 5060 ct helper set \"sip\"", "this helper"),
         ("filter forward ct label set 5", "labels"),
     ] {

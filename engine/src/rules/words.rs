@@ -228,7 +228,7 @@ pub(super) const FIELDS: &[(&str, &str, Field, Kind)] = &[
 ];
 
 /// Statements by their first word, beside those that begin with a field.
-pub(super) const STATEMENTS: &[&str] = &["accept", "drop", "reject", "notrack", "counter", "log"];
+pub(super) const STATEMENTS: &[&str] = &["accept", "drop", "reject", "notrack", "counter", "log", "limit"];
 
 /// Statements that translate.
 pub(super) const TRANSLATORS: &[(&str, Translator)] = &[
@@ -237,6 +237,3 @@ pub(super) const TRANSLATORS: &[(&str, Translator)] = &[
     ("masquerade", Translator::Masquerade),
     ("redirect", Translator::Redirect),
 ];
-
-/// Statements that are read and not applied: their first word, and what they belong to.
-pub(super) const LATER: &[(&str, &str)] = &[("limit", "limits, which count real time")];

@@ -167,6 +167,8 @@ static void packet(const char *line)
         data[packet.length++] = (uint8_t)(digit(hex[0]) << 4 | digit(hex[1]));
     if (is(line, "fate", "waits"))
         printf("{\"type\":\"unsupported\",\"reason\":\"it keeps no packets\"}\n");
+    else if (field(line, "notrack") && field(line, "notrack")[0] == 't')
+        printf("{\"type\":\"packet\",\"class\":\"UNTRACKED\"}\n");
     else
         printf("{\"type\":\"packet\",\"class\":\"%s\"}\n", tracker_packet(&packet));
 }

@@ -36,14 +36,14 @@ var hello = object{
 
 // Message is what Conntruth sends; which fields are there depends on Type.
 type Message struct {
-	Type  string    `json:"type"`
-	AtNs  uint64    `json:"at_ns"`
-	ToNs  uint64    `json:"to_ns"`
-	Path  string    `json:"path"`
-	Fate  string    `json:"fate"`
-	Bytes string    `json:"bytes"`
-	Begin *Message  `json:"begin"`
-	Steps []Message `json:"steps"`
+	Type    string    `json:"type"`
+	AtNs    uint64    `json:"at_ns"`
+	ToNs    uint64    `json:"to_ns"`
+	Path    string    `json:"path"`
+	Fate    string    `json:"fate"`
+	Notrack bool      `json:"notrack"`
+	Bytes   string    `json:"bytes"`
+	Steps   []Message `json:"steps"`
 
 	Settings []struct {
 		Name  string `json:"name"`
@@ -122,7 +122,7 @@ func answer(message Message) object {
 	case "end":
 		return object{"type": "done"}
 	case "world":
-		answer(*message.Begin)
+		current = newTracker()
 		return world(message.Steps)
 	case "packet":
 		data, err := hex.DecodeString(message.Bytes)
@@ -131,6 +131,9 @@ func answer(message Message) object {
 		}
 		if message.Fate == "waits" {
 			return object{"type": "unsupported", "reason": "it keeps no packets"}
+		}
+		if message.Notrack {
+			return object{"type": "packet", "class": "UNTRACKED"}
 		}
 		seen := current.packet(message, data)
 		seen["type"] = "packet"

@@ -42,7 +42,9 @@ class Tracker:
 
     def packet(self, message):
         """A packet. `bytes` begin with the IP header. `fate` is what rules do to it after it was tracked: where it is
-        "dropped", no new entry may stay."""
+        "dropped", no new entry may stay. Where `notrack` is said, a rule wants it left alone."""
+        if message["notrack"]:
+            return {"class": "UNTRACKED"}
         data = bytes.fromhex(message["bytes"])
         key = addresses_and_ports(data)
         if key is None:

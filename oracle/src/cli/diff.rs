@@ -288,6 +288,10 @@ fn report(args: &Args, ended: &Ended) -> String {
         let count = grouped(ended.sum.unsteady);
         let _ = writeln!(text, "differed once, and not when asked again (stalls): {count}");
     }
+    if ended.sum.unsupported > 0 {
+        let count = grouped(ended.sum.unsupported);
+        let _ = writeln!(text, "not compared, with something that the target cannot do: {count}");
+    }
     let equal = ended.sum.cases - ended.sum.divergent;
     let _ = writeln!(text, "again: {}", again(args));
     let _ = writeln!(

@@ -65,7 +65,7 @@ impl Language {
             },
             Language::Go => Skeleton {
                 files: &[("main.go", adapter!("go/main.go")), ("go.mod", adapter!("go/go.mod"))],
-                build: Some("go build -C {} -o adapter ."),
+                build: Some("(cd {} && go build -o adapter .)"),
                 command: &["", "adapter"],
             },
             Language::Rust => Skeleton {

@@ -5,8 +5,8 @@ use std::io::{BufReader, Write};
 use conntruth_engine::LINUX_6_18;
 
 use super::{Error, Exit, Tone};
-use crate::target::exec::{self, Null, Style, wire};
-use crate::target::{Reference, Target};
+use crate::target::exec::{self, Clocked, Null, Style, wire};
+use crate::target::{Passing, Reference, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// What is in a message: one step, or a whole world.
     #[arg(long, value_name = "WHAT", default_value = "steps")]
     takes: Takes,
+    /// How its time passes.
+    #[arg(long, value_name = "HOW", default_value = "virtual")]
+    time: Time,
     /// Have no rules: Conntruth then says of each packet what a scenario's rules do to it.
     #[arg(long)]
     no_rules: bool,
@@ -48,6 +51,29 @@ enum Takes {
     Worlds,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Time {
+    /// As the messages say.
+    Virtual,
+    /// By itself.
+    Real,
+    /// By itself, and entries can be made older.
+    Age,
+    /// Not at all.
+    None,
+}
+
+impl From<Time> for Passing {
+    fn from(time: Time) -> Passing {
+        match time {
+            Time::Virtual => Passing::Virtual,
+            Time::Real => Passing::Real,
+            Time::Age => Passing::Age,
+            Time::None => Passing::None,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, _tone: &Tone) -> Result<Exit, Error> {
     let mut out = std::io::stdout().lock();
     if args.schema {
@@ -57,7 +83,12 @@ pub(super) fn run(args: &Args, _tone: &Tone) -> Result<Exit, Error> {
     }
     let mut reference = Reference::new(super::run::profile(&args.profile)?);
     let mut null = Null(reference.identity());
-    let target: &mut dyn Target = if args.null { &mut null } else { &mut reference };
+    let mut clocked = Clocked::new(reference.clone(), args.time.into());
+    let target: &mut dyn Target = match (args.null, args.time) {
+        (true, _) => &mut null,
+        (false, Time::Virtual) => &mut reference,
+        (false, _) => &mut clocked,
+    };
     let takes = match args.takes {
         Takes::Steps => wire::Takes::Steps,
         Takes::Worlds => wire::Takes::Worlds,

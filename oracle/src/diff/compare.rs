@@ -11,6 +11,8 @@ use crate::target::{Entry, Happening, Peers, Sent, Sight, Why};
 /// What can differ, in the order in which it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
+    /// Whether it answered at all.
+    Answer,
     /// What `ct state` matches on.
     Class,
     /// Whether the packet went on.
@@ -57,6 +59,7 @@ impl Field {
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
+            Field::Answer => "answer",
             Field::Class => "class",
             Field::Verdict => "verdict",
             Field::Sent => "sent",
@@ -157,19 +160,26 @@ impl Found {
 
 fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
     let mut found = Found(Vec::new());
+    if left.broken.is_some() || right.broken.is_some() {
+        let how = |broken: &Option<String>| broken.clone().unwrap_or_else(|| "an answer".to_owned());
+        found.differ(Field::Answer, how(&left.broken), how(&right.broken));
+        return found.0;
+    }
     let is_silent = |class| matches!(class, Class::Held | Class::Discarded);
     let is_silence = normal.has(Norm::Silence) && is_silent(left.class) && is_silent(right.class);
-    if left.class != right.class && !is_silence {
+    if left.class != right.class && !is_silence && !normal.has(Norm::NoClasses) {
         found.differ(Field::Class, class(left.class), class(right.class));
     }
-    if left.verdict != right.verdict && !is_silence {
+    if left.verdict != right.verdict && !is_silence && !normal.has(Norm::NoVerdicts) {
         found.differ(Field::Verdict, word(&left.verdict), word(&right.verdict));
     }
     sent(&left.sent, &right.sent, normal, &mut found);
-    if let (Some(left), Some(right)) = (&left.entries, &right.entries) {
+    if let (Some(left), Some(right), false) = (&left.entries, &right.entries, normal.has(Norm::NoTable)) {
         entries(left, right, normal, &mut found);
     }
-    events(&left.events, &right.events, normal, &mut found);
+    if !normal.has(Norm::NoEvents) {
+        events(&left.events, &right.events, normal, &mut found);
+    }
     why(left, right, normal, &mut found);
     found.0
 }
@@ -275,13 +285,14 @@ fn entry(left: &Entry, right: &Entry, normal: Normal, found: &mut Found) {
     if left.reply != right.reply {
         found.differ(Field::Reply, left.reply, right.reply);
     }
-    if left.state != right.state {
+    if left.state != right.state && !normal.has(Norm::NoStates) {
         found.differ(Field::State, state(left), state(right));
     }
-    if left.status != right.status {
+    if left.status != right.status && !normal.has(Norm::NoStatus) {
         found.differ(Field::Status, status(left), status(right));
     }
-    if left.left.least > right.left.most || right.left.least > left.left.most {
+    let is_apart = left.left.least > right.left.most || right.left.least > left.left.most;
+    if is_apart && !normal.has(Norm::NoTimeouts) {
         found.differ(Field::Timeout, exactly(left), exactly(right));
     }
     found.equal(Field::Mark, &left.mark, &right.mark);
@@ -343,7 +354,7 @@ fn peers(left: &Peers, right: &Peers, normal: Normal, found: &mut Found) {
             found.differ(Field::Tags, format!("{l:#x?}"), format!("{r:#x?}"));
         }
         (Peers::Gre(l), Peers::Gre(r)) if l != r => found.differ(Field::GreTimeouts, word(l), word(r)),
-        (Peers::Gre(_), Peers::None) if normal.has(Norm::GreTimeouts) => {}
+        (_, Peers::None) | (Peers::None, _) if normal.has(Norm::Windows) => {}
         (left, right) if std::mem::discriminant(left) != std::mem::discriminant(right) => {
             found.differ(Field::Entries, word(left), word(right));
         }

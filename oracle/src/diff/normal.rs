@@ -1,7 +1,7 @@
 //! What is not compared, or not as strictly, and why: every relaxation has a name and stands in this one table. Which of
 //! them apply is asked of the two targets; two references are compared in everything.
 
-use crate::target::{Identity, Passing, Reasons};
+use crate::target::{Identity, Passing, Reasons, Shows};
 
 /// One relaxation: a row of [`NORMALISATIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,20 @@ pub enum Norm {
     Answers,
     /// A machine that stands still.
     Stalls,
+    /// No verdicts.
+    NoVerdicts,
+    /// No classes.
+    NoClasses,
+    /// No states.
+    NoStates,
+    /// No timeouts.
+    NoTimeouts,
+    /// No status bits.
+    NoStatus,
+    /// No table.
+    NoTable,
+    /// No events.
+    NoEvents,
 }
 
 /// A relaxation, for people.
@@ -53,6 +67,24 @@ fn has_no_reasons(left: &Identity, right: &Identity) -> bool {
     [left, right]
         .iter()
         .any(|identity| matches!(identity.abilities.shows.reasons, Reasons::None | Reasons::Own))
+}
+
+/// Whether one of two targets does not show something.
+fn is_unshown(left: &Identity, right: &Identity, shows: fn(&Shows) -> bool) -> bool {
+    !(shows(&left.abilities.shows) && shows(&right.abilities.shows))
+}
+
+/// A row for what one of two targets does not show.
+macro_rules! unshown {
+    ($norm:ident, $name:literal, $what:literal, $field:ident) => {
+        Normalisation {
+            norm: Norm::$norm,
+            name: $name,
+            what: $what,
+            reason: "one of the two targets does not show them",
+            applies: |left, right| is_unshown(left, right, |shows| shows.$field),
+        }
+    };
 }
 
 fn has_words(left: &Identity, right: &Identity) -> bool {
@@ -94,8 +126,8 @@ pub const NORMALISATIONS: &[Normalisation] = &[
     Normalisation {
         norm: Norm::Windows,
         name: "windows",
-        what: "td_end, td_maxend, td_maxwin and td_maxack of TCP's sides",
-        reason: "ctnetlink shows the scales and flags alone; the windows are compared through what they let pass, and through the bounds in the kernel's words for INVALID",
+        what: "td_end, td_maxend, td_maxwin and td_maxack of TCP's sides; what else is kept of both sides, where one of the two targets shows nothing of it",
+        reason: "ctnetlink shows the scales and flags alone, other trackers nothing; the windows are compared through what they let pass, and through the bounds in the kernel's words for INVALID",
         applies: is_outside,
     },
     Normalisation {
@@ -147,6 +179,13 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         reason: "one of the two targets does not say any",
         applies: has_no_reasons,
     },
+    unshown!(NoVerdicts, "no-verdicts", "whether a packet goes on", verdict),
+    unshown!(NoClasses, "no-classes", "classes", class),
+    unshown!(NoStates, "no-states", "states", state),
+    unshown!(NoTimeouts, "no-timeouts", "the time left", timeout),
+    unshown!(NoStatus, "no-status", "status bits", status),
+    unshown!(NoTable, "no-table", "entries", table),
+    unshown!(NoEvents, "no-events", "events", events),
 ];
 
 /// The relaxations between two targets.

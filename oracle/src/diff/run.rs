@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Family, LINUX_6_18, Profile};
+use conntruth_engine::{Family, Knob, LINUX_6_18, Profile};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
@@ -12,10 +12,10 @@ use super::shrink::shrink;
 use super::source::{Seeded, Source, Work};
 use super::{Cause, Difference, Finding, Norm, Normal, compare, example};
 use crate::coverage::Coverage;
-use crate::generate::{Allowed, Clock, Features, Protocols, Stream};
+use crate::generate::{Allowed, Clock, Feature, Features, Protocols, Speaks, Stream};
 use crate::language::ast::Story;
 use crate::scenario::{Lane, arrivals, config};
-use crate::target::{Batch, Identity, Passing, Reading, Reasons, Refusal, Sight, Target};
+use crate::target::{Abilities, Batch, Identity, Passing, Reading, Reasons, Refusal, Rules, Sight, Target};
 
 /// A part of a run that is split: every so many batches, beginning with one of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct Progress {
     pub causes: usize,
     /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
     pub unsteady: u64,
+    /// Cases with something that the target cannot do.
+    pub unsupported: u64,
 }
 
 /// What a run has come to.
@@ -144,13 +146,7 @@ pub fn run(
     let mut source: Box<dyn Source> = match options.depth {
         Some(depth) => Box::new(Every::new(&options.alphabets(), depth, options.shard, options.cases)),
         None => {
-            let allowed = Allowed {
-                protocols: options.protocols,
-                features: options.features,
-                clock,
-                settings: true,
-                rules: options.rules,
-            };
+            let allowed = allowed(options, clock, [&reference.identity(), judge.identity()]);
             Box::new(Seeded::new(Stream::new(options.seed, allowed), options.shard, options.cases))
         }
     };
@@ -158,6 +154,37 @@ pub fn run(
     let mut run = Run::new(reference, judges, normal);
     run.all(&mut *source, options.duration, tell)?;
     Ok(run.ended())
+}
+
+/// What both can do.
+fn allowed(options: &Options, clock: Clock, both: [&Identity; 2]) -> Allowed {
+    let both_are = |is: &dyn Fn(&Abilities) -> bool| both.iter().all(|identity| is(&identity.abilities));
+    let spoken = |speaks: &Speaks| {
+        let name = Speaks::ALL.iter().find(|row| row.1 == *speaks).map_or("", |row| row.0);
+        both_are(&|abilities| abilities.has(name))
+    };
+    let protocols = options.protocols.iter().filter(spoken);
+    let needs: [(Feature, bool); 4] = [
+        (Feature::Zones, both_are(&|abilities| abilities.zones)),
+        (Feature::Rules, both_are(&|abilities| abilities.rules == Rules::Own)),
+        (Feature::Errors, both_are(&|abilities| abilities.has("icmp") && abilities.has("icmpv6"))),
+        (Feature::Time, both_are(&|abilities| abilities.time != Passing::None)),
+    ];
+    let can_set = |knob: &Knob| {
+        both_are(&|abilities| abilities.sysctls.iter().any(|name| Knob::find(name) == Some(*knob)))
+    };
+    let knobs: Vec<Knob> = Knob::ALL.iter().map(|info| info.knob).filter(can_set).collect();
+    Allowed {
+        protocols: protocols.fold(Protocols::NONE, Protocols::with),
+        features: needs
+            .iter()
+            .filter(|(_, has)| !has)
+            .fold(options.features, |all, (feature, _)| all.without(*feature)),
+        clock,
+        settings: true,
+        knobs: (knobs.len() < Knob::ALL.len()).then_some(knobs),
+        rules: options.rules,
+    }
 }
 
 /// How time passes where both can let it.
@@ -328,6 +355,10 @@ impl Run {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));
             };
+            if right.is_empty() && !left.is_empty() {
+                self.sum.unsupported += 1;
+                continue;
+            }
             self.sum.cases += 1;
             self.sum.packets += left.len() as u64;
             if let Some(difference) = compare(left, right, self.normal) {
@@ -430,7 +461,9 @@ impl Run {
             let reference = self.reference.batch(&batch);
             let target = self.judges[0].sights()?;
             for ((index, left), right) in indexes.into_iter().zip(&reference?).zip(&target) {
-                differences[index] = compare(left, right, self.normal);
+                // Of a world that it cannot do nothing is seen: that is no difference.
+                let is_seen = !right.is_empty() || left.is_empty();
+                differences[index] = if is_seen { compare(left, right, self.normal) } else { None };
             }
         }
         Ok(differences)

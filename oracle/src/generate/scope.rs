@@ -155,6 +155,8 @@ pub struct Allowed {
     pub clock: Clock,
     /// Whether settings may be other than the defaults.
     pub settings: bool,
+    /// Those that may, where not all.
+    pub knobs: Option<Vec<Knob>>,
     /// Whether every batch has rules, where it may.
     pub rules: bool,
 }
@@ -166,6 +168,7 @@ impl Default for Allowed {
             features: Features::PACKETS,
             clock: Clock::Free,
             settings: true,
+            knobs: None,
             rules: false,
         }
     }
@@ -204,7 +207,9 @@ impl Setup {
         let often = if allowed.clock == Clock::Ageing { 5 } else { 1 };
         let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
         let timed = is_possible && choices.below(often) == 0;
-        let settings = if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        let mut settings =
+            if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
+        settings.retain(|setting| allowed.knobs.as_ref().is_none_or(|all| all.contains(&setting.knob.value)));
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
         let rules = if ruled { rules::rules(choices) } else { Vec::new() };
         Setup { settings, rules, timed }

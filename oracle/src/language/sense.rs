@@ -59,7 +59,9 @@ pub(super) fn step<'s>(
             let hears = |port: u16, is_tcp: bool| (&*deed.host.value, port, is_tcp);
             let new = match &deed.verb {
                 Verb::Listens(port) | Verb::Echoes(port) | Verb::Discards(port) => Some(hears(*port, true)),
-                Verb::Offers(port, _) | Verb::Serves(Service::Ftp(_), port) => Some(hears(*port, true)),
+                Verb::Offers(port, _) | Verb::Serves(Service::Ftp(_) | Service::Irc, port) => {
+                    Some(hears(*port, true))
+                }
                 Verb::Serves(_, port) => Some(hears(*port, false)),
                 Verb::Answers(port, _) | Verb::Ignores(port) => Some(hears(*port, false)),
                 _ => None,
@@ -72,7 +74,7 @@ pub(super) fn step<'s>(
             }
             let anyway = deed.terms.iter().any(|term| term.value == Term::Anyway);
             let peer = match &deed.verb {
-                Verb::Connects(to) | Verb::Ftp(to) => Some((to, true)),
+                Verb::Connects(to) | Verb::Ftp(to) | Verb::Irc(to) => Some((to, true)),
                 Verb::Asks(to) | Verb::Streams(to) | Verb::Resolves(_, to) | Verb::Tftp(to, _) => {
                     Some((to, false))
                 }

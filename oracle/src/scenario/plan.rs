@@ -486,6 +486,7 @@ impl Planner {
             notrack: built.notrack,
             zone: built.zone,
             mark: None,
+            helper: None,
             follows: follows(&step.action),
         }
     }

@@ -165,6 +165,7 @@ fn sight(seen: &Observation, why: Option<Why>) -> Sight {
         left: None,
         events: Vec::new(),
         entries: Some(entries),
+        broken: None,
     }
 }
 

@@ -41,6 +41,10 @@ impl Fates {
         if config.rules.is_empty() {
             return Ok(None);
         }
+        if config.rules.translates() {
+            let what = "a target without rules of its own cannot be told how they translate";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
         let mut reference = Reference::new(profile);
         // A setting that the reference does not take, the target may: it says so itself.
         let settings = Vec::new();
@@ -69,7 +73,8 @@ impl Fates {
             return Err(Refusal::Unsupported("no packet waits where there are rules".to_owned()));
         }
         let walk = self.reference.pass(arrival);
-        let Treatment { seen, notrack, zone, mark, dropped, answered } = walk.treatment;
+        let Treatment { seen, notrack, zone, mark, helper, dropped, answered } = walk.treatment;
+        let helper = helper.map(|helper| helper.name().to_owned());
         let happened = self.reference.happened();
         let untold = self.events && !walk.sent.is_empty();
         let unsaid = if answered {
@@ -83,7 +88,7 @@ impl Fates {
             return Err(Refusal::Unsupported(format!("{what}: a target without rules cannot be told that")));
         }
         let fate = if dropped { Fate::Dropped } else { Fate::Passes };
-        let arrival = seen.then(|| Arrival { fate, notrack, zone, mark, ..arrival.clone() });
+        let arrival = seen.then(|| Arrival { fate, notrack, zone, mark, helper, ..arrival.clone() });
         let sent = walk.sent.into_iter().map(|answer| Sent {
             bytes: answer.bytes,
             class: answer.class,

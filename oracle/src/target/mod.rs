@@ -200,6 +200,8 @@ pub struct Abilities {
     pub rules: Rules,
     /// Marks of connections, which rules set.
     pub marks: bool,
+    /// How far from its exact moment the end of an entry may be seen.
+    pub slack: Time,
 }
 
 /// What a target does with a scenario's rules.
@@ -347,6 +349,9 @@ pub struct Arrival {
     pub zone: u16,
     /// The mark that a rule gives its connection, for targets without rules of their own.
     pub mark: Option<u32>,
+    /// The helper that a rule assigns to it, likewise.
+    #[serde(default)]
+    pub helper: Option<String>,
     /// It answers others of its world, or quotes one: its ends follow from those with which they left, where they were
     /// translated.
     #[serde(default)]

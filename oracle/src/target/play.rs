@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use conntruth_engine::{Counter, Time};
 use serde::{Deserialize, Serialize};
 
+use super::translated::Translated;
 use super::{
     Arrival, Config, Entry, Expected, Happening, Identity, Observation, Refusal, Release, Setting, Target,
 };
@@ -66,8 +67,13 @@ impl Play {
             return Played { refused: Some(refusal), said: Vec::new() };
         }
         let mut said = Vec::with_capacity(self.asks.len());
+        let mut translated = self.config.rules.translates().then(|| Translated::new(&self.config.routes));
         for ask in &self.asks {
-            let answer = ask.put(target).unwrap_or_else(Said::Refused);
+            let answer = match (ask, &mut translated) {
+                (Ask::Packet(story), Some(translated)) => follow(story, translated, target),
+                _ => ask.put(target),
+            };
+            let answer = answer.unwrap_or_else(Said::Refused);
             let is_over = matches!(answer, Said::Refused(_));
             said.push(answer);
             if is_over {
@@ -77,6 +83,19 @@ impl Play {
         target.end();
         Played { refused: None, said }
     }
+}
+
+/// A packet, as its sender sends it where others were translated.
+fn follow<T: Target + ?Sized>(
+    story: &Arrival,
+    translated: &mut Translated,
+    target: &mut T,
+) -> Result<Said, Refusal> {
+    let turned = translated.turned(story);
+    let arrival = turned.as_ref().unwrap_or(story);
+    let observation = target.packet(arrival)?;
+    translated.saw(story, arrival, &observation);
+    Ok(Said::Observed(Box::new(observation)))
 }
 
 /// A world that is over.
@@ -166,7 +185,11 @@ impl Target for Playback {
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        match self.find(|ask| matches!(ask, Ask::Packet(other) if other == arrival))? {
+        // One that follows others may have other ends than when the play was made: so it was with whoever played it, too.
+        let is_it = |other: &Arrival| {
+            *other == *arrival || (arrival.follows && other.follows && other.at == arrival.at)
+        };
+        match self.find(|ask| matches!(ask, Ask::Packet(other) if is_it(other)))? {
             Said::Observed(observation) => Ok(*observation),
             _ => another(),
         }

@@ -86,9 +86,12 @@ impl Reference {
             Path::Forward | Path::Input => Hook::Prerouting,
             Path::Output | Path::Loopback => Hook::Output,
         };
-        let passage = self.engine.handle(arrival.at, hook, &packet);
+        let mut passage = self.engine.handle(arrival.at, hook, &packet);
         if let Some(mark) = arrival.mark {
             self.engine.mark(&passage, mark);
+        }
+        if let Some(helper) = arrival.helper.as_deref().and_then(Helper::find) {
+            self.engine.assist(&mut passage, &packet, helper);
         }
         match arrival.fate {
             Fate::Passes => self.engine.confirm(arrival.at, passage),
@@ -183,6 +186,7 @@ impl Target for Reference {
                 own_host: true,
                 rules: Rules::Own,
                 marks: true,
+                slack: Time::ZERO,
             },
         }
     }

@@ -9,6 +9,7 @@ mod tally;
 
 pub mod dns;
 pub mod ftp;
+pub mod irc;
 pub mod ping;
 pub mod scan;
 pub mod tcp;

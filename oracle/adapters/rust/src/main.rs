@@ -107,6 +107,7 @@ fn answer(tracker: &mut Tracker, message: &Value) -> Value {
             json!({ "type": "world", "answers": answers })
         }
         "packet" if message["fate"] == "waits" => unsupported("it keeps no packets"),
+        "packet" if message["notrack"] == true => json!({ "type": "packet", "class": "UNTRACKED" }),
         "packet" => match bytes(message["bytes"].as_str().unwrap_or_default()) {
             Some(data) => tracker.packet(&data, message["fate"] == "dropped"),
             None => json!({ "type": "error", "reason": "these are no bytes" }),

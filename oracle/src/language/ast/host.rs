@@ -143,6 +143,10 @@ pub enum Verb {
     Ftp(Endpoint),
     /// `ftp ctl get readme.txt active`
     Orders(Name, Order),
+    /// `irc server:6667`
+    Irc(Endpoint),
+    /// `irc chat offers notes.txt 3000 bytes to ben`
+    Announces(Name, Offered),
     /// `sends 1000 on c`
     Sends(u64, Option<Name>),
     /// `reads c`, `reads c 1000 every 1s`
@@ -164,6 +168,19 @@ pub enum Service {
     Tftp(Vec<(String, u64)>),
     /// Addresses of names, by DNS.
     Dns(Vec<(String, IpAddr)>),
+    /// Messages, by IRC.
+    Irc,
+}
+
+/// A file that one client of IRC offers another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub file: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// To whom.
+    pub to: Name,
 }
 
 /// A file that is moved.

@@ -182,6 +182,15 @@ impl Display for Verb {
                 write!(f, "serves dns {port}")?;
                 names.iter().try_for_each(|(name, address)| write!(f, " name {name} {address}"))
             }
+            Verb::Serves(Service::Irc, port) => write!(f, "serves irc {port}"),
+            Verb::Irc(to) => write!(f, "irc {to}"),
+            Verb::Announces(on, offer) => {
+                write!(
+                    f,
+                    "irc {} offers {} {} bytes to {}",
+                    on.value, offer.file, offer.bytes, offer.to.value
+                )
+            }
             Verb::Streams(to) => write!(f, "streams {to}"),
             Verb::Resolves(name, to) => write!(f, "resolves {name} at {to}"),
             Verb::Tftp(to, Moved::Get(name)) => write!(f, "tftp {to} get {name}"),

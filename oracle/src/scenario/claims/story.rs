@@ -365,9 +365,10 @@ fn expires(
         return Ok(vec![Mismatch::new(after.span, expected, "no entry")]);
     };
     let left = words::precise(first.left.most);
-    let before = target.advance(Time(at.as_nanos().saturating_sub(world.plan.tick)))?;
+    let slack = world.identity.abilities.slack;
+    let before = target.advance(Time(at.as_nanos().saturating_sub(world.plan.tick + slack.as_nanos())))?;
     let lives = entry_of(target)?.is_some_and(|entry| entry.id == first.id);
-    let at_last = target.advance(at)?;
+    let at_last = target.advance(at.plus(slack))?;
     let gone = entry_of(target)?.is_none_or(|entry| entry.id != first.id);
     let told = at_last.iter().any(|event| event.kind == EventKind::Destroy && event.entry.id == first.id);
     world.events.extend(before);

@@ -125,6 +125,7 @@ impl Bridge {
             notrack: false,
             zone: 0,
             mark: None,
+            helper: None,
             follows: false,
             bytes,
         };

@@ -54,6 +54,7 @@ pub(super) enum Kind {
     Trace,
     Scan,
     Ftp,
+    Irc,
     /// A data connection: which of its client's transfers.
     Data(usize),
 }

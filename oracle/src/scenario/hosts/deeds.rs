@@ -8,11 +8,11 @@ use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::scan::Scan;
 use conntruth_sim::app::tcp::{Client, Server};
 use conntruth_sim::app::traceroute::Traceroute;
-use conntruth_sim::app::{Act, Content, Reading, dns, ftp, tftp, udp};
+use conntruth_sim::app::{Act, Content, Reading, dns, ftp, irc, tftp, udp};
 use conntruth_sim::host::TcpOptions;
 use conntruth_sim::world::AppId;
 
-use crate::language::ast::host::{Deed, FtpMode, Moved, Order, Service, Term, Verb};
+use crate::language::ast::host::{Deed, FtpMode, Moved, Offered, Order, Service, Term, Verb};
 use crate::language::ast::packet::{Endpoint, HostRef};
 use crate::language::ast::{Length, Located, Name};
 
@@ -46,6 +46,7 @@ impl Cast {
                         server.port = *port;
                         started(world, host, server)?
                     }
+                    Service::Irc => started(world, host, irc::Server::new(*port))?,
                     Service::Dns(names) => {
                         let names: Vec<(&str, &[IpAddr])> = names
                             .iter()
@@ -64,6 +65,7 @@ impl Cast {
             Verb::HalfCloses(on) => self.tell(world, host, on.as_ref(), &Act::HalfClose),
             Verb::Aborts(on) => self.tell(world, host, on.as_ref(), &Act::Abort),
             Verb::Reads(on, pace) => self.read(world, host, on.as_ref(), reading(*pace)),
+            Verb::Announces(on, offer) => self.announce(world, plan, deed, (on, offer)),
             Verb::Orders(on, order) => self.order(world, plan, deed, (on, order)),
             _ => self.begin(world, plan, deed),
         }
@@ -103,6 +105,12 @@ impl Cast {
                 let mut client = ftp::Client::new(socket(to)?, Vec::new());
                 (client.port, client.options) = (own_port, options);
                 (started(world, host, client)?, Kind::Ftp, socket(to)?)
+            }
+            Verb::Irc(to) => {
+                // Everybody goes by his own name.
+                let mut client = irc::Client::new(socket(to)?, host);
+                (client.port, client.options) = (own_port, options);
+                (started(world, host, client)?, Kind::Irc, socket(to)?)
             }
             Verb::Tftp(to, moved) => {
                 let mut client = match moved {
@@ -230,6 +238,43 @@ impl Cast {
         server
             .map(|server| (*server, remote))
             .ok_or_else(|| format!("`{host}` is no side of this connection"))
+    }
+
+    /// Somebody offers somebody else a file.
+    fn announce(
+        &mut self,
+        world: &mut World,
+        plan: &Plan,
+        deed: &Deed,
+        (on, offer): (&Name, &Offered),
+    ) -> Result<(), Undone> {
+        let part = self.part(Some(on))?.clone();
+        let is_other = |other: &&Part| other.kind == Kind::Irc && other.host == offer.to.value;
+        let other = self.parts.iter().find(is_other).map(|other| other.app);
+        let (Kind::Irc, Some(other)) = (part.kind, other) else {
+            return Err(format!("`{}` and `{}` do not both speak IRC", part.host, offer.to.value));
+        };
+        let mut port = None;
+        if let Some((name, flow)) = &deed.data {
+            let (from, to) = ends(plan, *flow);
+            world.with_app::<irc::Client, _>(other, |client, _| client.wish(from.port()));
+            port = Some(to.port());
+            self.parts.push(Part {
+                name: Some(name.value.clone()),
+                host: offer.to.value.clone(),
+                app: other,
+                kind: Kind::Irc,
+                peer: (part.host.clone(), to.port()),
+                talk: Some(*flow),
+                ends: Some((from, to)),
+                far: Some((to, from)),
+            });
+        }
+        let bytes = own_file(offer.bytes);
+        world.with_app::<irc::Client, _>(part.app, |client, os| {
+            client.offer(os, &offer.to.value, &offer.file, bytes, port);
+        });
+        Ok(())
     }
 
     fn order(

@@ -5,7 +5,7 @@ use conntruth_engine::{Class, EventKind, Time, Verdict};
 use conntruth_sim::app::ping::Ping;
 use conntruth_sim::app::scan::{Found, Scan};
 use conntruth_sim::app::traceroute::Traceroute;
-use conntruth_sim::app::{Tally, dns, ftp, tftp, udp};
+use conntruth_sim::app::{Tally, dns, ftp, irc, tftp, udp};
 use conntruth_sim::host::{Reception, TcpState};
 
 use crate::language::ast::claim::Check;
@@ -263,9 +263,12 @@ impl Live<'_, '_> {
         span: Span,
     ) -> Result<Vec<Mismatch>, Unjudged> {
         let moved = self.cast.part(on)?;
+        if moved.kind == Kind::Irc {
+            return Ok(self.fetched(host, file, span));
+        }
         let part = self.cast.control_of(moved);
         if !matches!(part.kind, Kind::Ftp | Kind::Tftp | Kind::Data(_)) {
-            return Err(Unjudged::Wrong("files are moved by FTP and TFTP".to_owned()));
+            return Err(Unjudged::Wrong("files are moved by FTP, TFTP and IRC".to_owned()));
         }
         let service = self.cast.service(&part.peer.0, part.peer.1);
         let files = service.and_then(|app| {
@@ -294,6 +297,24 @@ impl Live<'_, '_> {
             let expected = format!("`{}` as the other side has it, {}", file.value, words(&expected));
             Mismatch::new(span, expected, words(&got))
         }))
+    }
+
+    /// Whether a host has the file that somebody offered by IRC.
+    fn fetched(&self, host: &Name, file: &Name, span: Span) -> Vec<Mismatch> {
+        let clients = self.cast.parts.iter().filter(|part| part.kind == Kind::Irc);
+        let clients = clients.filter_map(|part| Some((part, self.net.app::<irc::Client>(part.app)?)));
+        let (mut got, mut expected) = (None, None);
+        for (part, client) in clients {
+            got = got.or(client.fetched(&file.value).filter(|_| part.host == host.value));
+            expected = expected.or(client.offered(&file.value));
+        }
+        let words = |tally: Option<&Tally>| {
+            tally.map_or("nothing".to_owned(), |tally| format!("{} bytes", tally.bytes()))
+        };
+        mismatch_unless(got.is_some() && got == expected, || {
+            let expected = format!("`{}` as it was offered, {}", file.value, words(expected));
+            Mismatch::new(span, expected, words(got))
+        })
     }
 
     fn answered(&self, what: &Name) -> Result<u64, Unjudged> {

@@ -117,6 +117,11 @@ impl Plan {
     pub fn run_with_hosts(&self, target: &mut dyn Target, keep: Keep<'_>) -> (Record, Aftermath) {
         let identity = target.identity();
         let mut record = Record::new(self, &identity);
+        if self.translates() && !identity.abilities.nat {
+            let what = format!("{} does not show what translated packets become", identity.name);
+            record.refused(0, super::plan::heading(self.script()), Refusal::Unsupported(what));
+            return (record, Aftermath::default());
+        }
         let mut net = match net::world(self.story(), &self.talks.places) {
             Ok(net) => net,
             Err(message) => {

@@ -431,7 +431,7 @@ fn line_of(story: &Story, error: &TopologyError) -> Span {
 pub(super) fn reaches(world: &World, places: &Places, deed: &Deed, span: Span) -> Made<()> {
     let is_meant = deed.terms.iter().any(|term| term.value == Term::Anyway);
     let (to, must) = match &deed.verb {
-        Verb::Connects(to) | Verb::Ftp(to) | Verb::Asks(to) => (&to.host, !is_meant),
+        Verb::Connects(to) | Verb::Ftp(to) | Verb::Irc(to) | Verb::Asks(to) => (&to.host, !is_meant),
         Verb::Streams(to) | Verb::Resolves(_, to) | Verb::Tftp(to, _) => (&to.host, !is_meant),
         Verb::Pings(to) | Verb::Traces(to) | Verb::Scans(to, _) => (to, false),
         _ => return Ok(()),

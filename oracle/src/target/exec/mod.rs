@@ -4,6 +4,7 @@
 //! other side. The program is not trusted: what it does wrong is a result of the scenario in which it did so, and the
 //! next scenario gets a fresh process.
 
+mod clocked;
 mod convert;
 pub mod manual;
 mod process;
@@ -18,18 +19,19 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Counter, Profile, Time};
+use conntruth_engine::{Counter, Helper, Knob, Profile, Time};
 
 use super::fates::Fates;
 use super::{
-    Arrival, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played, Refusal,
-    Release, Rules, Setting, Target,
+    Arrival, Batch, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played,
+    Refusal, Release, Rules, Setting, Sight, Target, batch,
 };
 use convert::Known;
 use process::{Process, shown};
 use schema::{Checker, Says};
 use wire::{Answer, Request};
 
+pub use clocked::Clocked;
 pub use schema::schema;
 pub use serve::{Null, Style, serve};
 
@@ -76,6 +78,8 @@ pub struct Exec {
     /// The scenario's time, as it was last told.
     now: Time,
     begun: Option<Instant>,
+    /// The longest that it has been late in this world.
+    late: Time,
     talk: Vec<String>,
     first: Arc<OnceLock<String>>,
 }
@@ -134,6 +138,7 @@ impl Exec {
             fates: None,
             now: Time::ZERO,
             begun: None,
+            late: Time::ZERO,
             talk: Vec::new(),
             first: Arc::new(OnceLock::new()),
         };
@@ -287,7 +292,7 @@ impl Exec {
     /// What is missing for a configuration, as far as the adapter has said.
     fn lacks(&self, setting: &Setting) -> Option<Refusal> {
         let settings = self.settings.as_ref()?;
-        let is_there = settings.iter().any(|name| name.trim_start_matches("nf_conntrack_") == setting.name);
+        let is_there = settings.iter().any(|name| *name == setting.name || is_knob(name, &setting.name));
         (!is_there).then(|| {
             Refusal::Unsupported(format!("{} has no setting `{}`", self.identity.name, setting.name))
         })
@@ -295,6 +300,22 @@ impl Exec {
 
     /// What is missing for a world.
     fn misses(&self, config: &Config) -> Option<Refusal> {
+        let abilities = &self.identity.abilities;
+        let has = |helper: &Helper| abilities.helpers.iter().any(|name| *name == helper.name());
+        if let Some(helper) = config.rules.helpers().into_iter().find(|helper| !has(helper)) {
+            let (name, helper) = (&self.identity.name, helper.name());
+            return Some(Refusal::Unsupported(format!("{name} has no helper `{helper}`")));
+        }
+        if config.rules.translates() && abilities.rules == Rules::Own {
+            let name = &self.identity.name;
+            if !abilities.nat {
+                return Some(Refusal::Unsupported(format!("{name} has no address translation")));
+            }
+            if self.is_played() {
+                let what = "what answers a translated packet depends on how it left";
+                return Some(Refusal::Unsupported(format!("{what}, and {name} takes whole worlds")));
+            }
+        }
         config.settings.iter().find_map(|setting| self.lacks(setting))
     }
 
@@ -330,11 +351,13 @@ impl Exec {
                 )));
             }
             Passing::Real => {
-                let wait = Duration::from_nanos(to.as_nanos()).saturating_sub(self.elapsed());
+                // What was late before ends late: it is waited for.
+                let until = Duration::from_nanos(to.plus(self.late).as_nanos());
+                let wait = until.saturating_sub(self.elapsed());
                 if wait > self.patience {
                     return Err(Refusal::Unsupported(format!(
                         "it needs {} s of real time at once, and --patience is {} s",
-                        wait.as_secs(),
+                        wait.as_secs_f64().ceil(),
                         self.patience.as_secs_f64()
                     )));
                 }
@@ -357,6 +380,7 @@ impl Exec {
             Passing::Age => Time(elapsed),
             Passing::Real => Time(elapsed.saturating_sub(self.now.as_nanos())),
         };
+        self.late = self.late.max(self.known.lag);
     }
 
     /// A process, where there is none.
@@ -367,7 +391,7 @@ impl Exec {
     /// A fresh world of ours.
     fn fresh(&mut self, begun: Instant) {
         self.known = Known::default();
-        self.now = Time::ZERO;
+        (self.now, self.late) = (Time::ZERO, Time::ZERO);
         let is_virtual = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
         self.begun = (!is_virtual).then_some(begun);
     }
@@ -485,6 +509,10 @@ impl Target for Exec {
     }
 
     fn table(&mut self) -> Result<Vec<Entry>, Refusal> {
+        if !self.identity.abilities.shows.table {
+            // Nobody looks at it.
+            return Ok(Vec::new());
+        }
         let answer = self.ask(&Request::Table(wire::Bare {}))?;
         self.listed(answer)
     }
@@ -503,12 +531,20 @@ impl Target for Exec {
         self.counted(answer)
     }
 
+    fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
+        batch::played(self, batch)
+    }
+
     fn is_played(&self) -> bool {
-        // Whoever waits in real time must be asked step by step.
-        self.takes == wire::Takes::Worlds && self.identity.abilities.time != Passing::Real
+        // Whoever has a clock of its own must be asked step by step.
+        let is_told = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
+        self.takes == wire::Takes::Worlds && is_told
     }
 
     fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
+        if !self.is_played() {
+            return Ok(plays.iter().map(|play| play.ask(self)).collect());
+        }
         let mut played: Vec<Played> = Vec::with_capacity(plays.len());
         while played.len() < plays.len() {
             match self.wake() {
@@ -555,6 +591,11 @@ impl wire::Hello {
             marks: false,
         }
     }
+}
+
+/// Whether both are names of one sysctl, written out or not.
+fn is_knob(one: &str, other: &str) -> bool {
+    Knob::find(one).is_some_and(|knob| Knob::find(other) == Some(knob))
 }
 
 fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {

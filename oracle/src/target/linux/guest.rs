@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::kernel::Kernel;
 use super::pipe;
 use super::worlds::{Pace, Worlds};
+use crate::target::translated::Translated;
 use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Said, Sight};
 
 /// By this word on the kernel's command line a process knows that it is a guest's first; its value is the directory of
@@ -127,8 +128,13 @@ impl Guest {
             return Played { refused: Some(refusal), said: Vec::new() };
         }
         let mut said = Vec::with_capacity(play.asks.len());
+        let mut translated = play.config.rules.translates().then(|| Translated::new(&play.config.routes));
         for ask in &play.asks {
-            let answer = self.ask(ask).unwrap_or_else(Said::Refused);
+            let answer = match (ask, &mut translated) {
+                (Ask::Packet(story), Some(translated)) => self.follow(story, translated),
+                _ => self.ask(ask),
+            };
+            let answer = answer.unwrap_or_else(Said::Refused);
             let is_over = matches!(answer, Said::Refused(_));
             said.push(answer);
             if is_over {
@@ -136,6 +142,15 @@ impl Guest {
             }
         }
         Played { refused: None, said }
+    }
+
+    /// A packet, as its sender sends it where others were translated.
+    fn follow(&mut self, story: &Arrival, translated: &mut Translated) -> Result<Said, Refusal> {
+        let turned = translated.turned(story);
+        let arrival = turned.as_ref().unwrap_or(story);
+        let observation = child::packet(&mut self.worlds, arrival)?;
+        translated.saw(story, arrival, &observation);
+        Ok(Said::Observed(Box::new(observation)))
     }
 
     /// A fresh world: fragments that the last one has left behind are slept away, or end with its network.

@@ -204,7 +204,10 @@ impl Kernel {
         if rules.is_empty() && self.rules.is_empty() {
             return Ok(());
         }
-        rules::replace(rules).map_err(|missing| Refusal::Wrong(missing.0))?;
+        rules::replace(rules).map_err(|missing| match missing.0.contains("No such file or directory") {
+            true => Refusal::Unsupported(format!("this kernel lacks what a rule needs: {}", missing.0)),
+            false => Refusal::Wrong(missing.0),
+        })?;
         self.out = match rules.translates() {
             true => Inbox::new(WHOLE_ROOM, WHOLE),
             false => Inbox::new(ROOM, HEAD),

@@ -65,6 +65,16 @@ pub struct Linux {
     identity: Identity,
     patience: Duration,
     child: Option<Running>,
+    /// Rules count time, and this was when the first packet came to them.
+    counted: Counted,
+}
+
+/// Whether rules count time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    No,
+    Yes,
+    Since(Time),
 }
 
 #[derive(Debug)]
@@ -101,10 +111,12 @@ impl Linux {
                     own_host: true,
                     rules: Rules::Own,
                     marks: true,
+                    slack: Time::ZERO,
                 },
             },
             patience,
             child: None,
+            counted: Counted::No,
         };
         let sysctls = linux.running()?.sysctls.clone();
         linux.identity.abilities.sysctls = sysctls;
@@ -200,6 +212,7 @@ impl Target for Linux {
     }
 
     fn begin(&mut self, config: &Config) -> Result<(), Refusal> {
+        self.counted = if config.rules.has_limits() { Counted::Yes } else { Counted::No };
         match self.ask(&Request::Begin(config.clone()))? {
             Answer::Done => Ok(()),
             other => unexpected(other),
@@ -214,6 +227,16 @@ impl Target for Linux {
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
+        match self.counted {
+            Counted::No => {}
+            Counted::Yes => self.counted = Counted::Since(arrival.at),
+            // Entries can be made older from outside, a limit's tokens cannot.
+            Counted::Since(first) if arrival.at > first => {
+                let what = "a limit counts the kernel's own time, which does not jump here (it does with `linux:VERSION`)";
+                return Err(Refusal::Unsupported(what.to_owned()));
+            }
+            Counted::Since(_) => {}
+        }
         match self.ask(&Request::Packet(arrival.clone()))? {
             Answer::Observed(observation) => Ok(*observation),
             other => unexpected(other),

@@ -88,6 +88,7 @@ impl Uml {
                     own_host: true,
                     rules: Rules::Own,
                     marks: true,
+                    slack: Time::ZERO,
                 },
             },
             kernel,
@@ -232,7 +233,15 @@ fn keep(kernel: &Path) {
 fn run(kernel: &Path, job: &[u8]) -> io::Result<Report> {
     let directory = directory()?;
     let report = run_in(&directory, kernel, job);
-    let _ = fs::remove_dir_all(&directory);
+    // What was killed may still be about to write.
+    for _ in 0..200 {
+        match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            _ => break,
+        }
+    }
     report
 }
 
@@ -240,12 +249,13 @@ fn run_in(directory: &Path, kernel: &Path, job: &[u8]) -> io::Result<Report> {
     fs::write(directory.join(guest::JOB), job)?;
     fs::write(directory.join(guest::ANSWERS), [])?;
     let console = directory.join("console");
-    let mut child = mortal::command(kernel)?
+    let mut child = mortal::with_children(kernel)?
         .args(command_line(directory)?)
         .env_remove(KEEPER)
         .env("HOME", directory)
         .env("TMPDIR", directory)
         .stdin(Stdio::null())
+        .process_group(0)
         .stdout(fs::File::create(&console)?)
         .stderr(fs::File::options().append(true).open(&console)?)
         .spawn()?;
@@ -307,6 +317,8 @@ fn wait(guest: &mut Child) -> io::Result<bool> {
     let started = Instant::now();
     while guest.try_wait()?.is_none() {
         if unwanted.load(Ordering::Relaxed) || started.elapsed() > PATIENCE {
+            // Where it is in no namespace of its own, its children are those of its group.
+            let _ = nix::sys::signal::killpg(pid(guest), nix::sys::signal::Signal::SIGKILL);
             guest.kill()?;
             guest.wait()?;
             return Ok(false);
@@ -314,6 +326,10 @@ fn wait(guest: &mut Child) -> io::Result<bool> {
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(true)
+}
+
+fn pid(child: &Child) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
 /// A directory that only we can enter.

@@ -722,6 +722,7 @@ impl World {
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
             expected: None,
+            broken: None,
         }
     }
 }

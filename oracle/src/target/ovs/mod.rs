@@ -194,6 +194,7 @@ fn identity(version: &str) -> Identity {
             own_host: false,
             rules: Rules::Told,
             marks: false,
+            slack: Time::ZERO,
         },
     }
 }
@@ -249,6 +250,10 @@ impl Ovs {
         }
         if arrival.mark.is_some() {
             let what = "a connection gets its mark when it is committed here, and rules may change it later";
+            return Err(Refusal::Unsupported(what.to_owned()));
+        }
+        if arrival.helper.is_some() {
+            let what = "a helper is not assigned to a connection but named when it is committed, which is not tried here";
             return Err(Refusal::Unsupported(what.to_owned()));
         }
         self.pass(arrival.at)?;

@@ -516,7 +516,7 @@ impl App for Client {
 }
 
 /// Listens on a port that is free: the one wished for, where it is.
-pub(super) fn listen(
+pub(in crate::app) fn listen(
     os: &mut Os<'_>,
     address: std::net::IpAddr,
     wish: Option<u16>,

@@ -9,6 +9,8 @@ mod server;
 mod tests;
 mod words;
 
+pub(super) use client::listen;
 pub use client::{Client, Mode, Order, Transferred};
 pub use server::Server;
+pub(super) use words::Lines;
 pub use words::{Reply, Target, parse_epsv, parse_pasv, parse_reply, parse_target};

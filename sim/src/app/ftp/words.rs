@@ -16,7 +16,7 @@ pub type Target = SocketAddr;
 
 /// Bytes that come in pieces, as lines.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::app) struct Lines {
     bytes: Vec<u8>,
 }
 
@@ -24,12 +24,12 @@ pub(super) struct Lines {
 const LONGEST: usize = 4096;
 
 impl Lines {
-    pub(super) fn add(&mut self, data: &[u8]) {
+    pub(in crate::app) fn add(&mut self, data: &[u8]) {
         let room = LONGEST.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&data[..data.len().min(room)]);
     }
 
-    pub(super) fn next(&mut self) -> Option<String> {
+    pub(in crate::app) fn next(&mut self) -> Option<String> {
         let end = self.bytes.iter().position(|&byte| byte == b'\n')?;
         let line: Vec<u8> = self.bytes.drain(..=end).collect();
         Some(String::from_utf8_lossy(&line).trim_end().to_owned())

@@ -1,7 +1,7 @@
 //! What hosts do, step by step.
 
 use super::{PERCEPTIONS, host_name, known, on};
-use crate::language::ast::host::{Deed, FtpMode, Moved, Order, Service, Term, Verb};
+use crate::language::ast::host::{Deed, FtpMode, Moved, Offered, Order, Service, Term, Verb};
 use crate::language::ast::packet::{Endpoint, HostRef, Protocol};
 use crate::language::ast::{Flow, Length, Located, Name, Span};
 use crate::language::message::{Message, Parse};
@@ -24,6 +24,7 @@ pub(in crate::language) const VERBS: &[&str] = &[
     "streams",
     "resolves",
     "tftp",
+    "irc",
     "pings",
     "traces",
     "scans",
@@ -48,14 +49,14 @@ const TERMS: &[(&str, &[&str])] = &[
     ("deaf", &["connects", "listens", "discards"]),
     ("reads", &["connects", "listens", "discards"]),
     ("backlog", &["listens", "echoes", "discards", "offers"]),
-    ("from", &["connects", "asks", "streams", "resolves", "tftp", "ftp"]),
+    ("from", &["connects", "asks", "streams", "resolves", "tftp", "ftp", "irc"]),
     ("times", &["asks", "streams", "pings"]),
     ("every", &["asks", "streams", "pings"]),
     ("size", &["asks", "streams", "pings"]),
     ("hops", &["connects", "pings"]),
     ("tries", &["asks"]),
     ("patience", &["asks", "resolves", "pings", "scans", "traces"]),
-    ("anyway", &["connects", "asks", "streams", "resolves", "tftp", "ftp"]),
+    ("anyway", &["connects", "asks", "streams", "resolves", "tftp", "ftp", "irc"]),
 ];
 /// The first port and identifier that are given to those who wish for none.
 const FIRST_PORT: u16 = 40_000;
@@ -85,7 +86,7 @@ impl Reader<'_> {
                 once(&mut name, new_name(cursor.word("a name")?)?, "the name", here)?;
                 continue;
             }
-            if matches!(verb, Verb::Tftp(..)) && cursor.eat("data").is_some() {
+            if matches!(verb, Verb::Tftp(..) | Verb::Announces(..)) && cursor.eat("data").is_some() {
                 let what = "a name for the data's flow";
                 once(&mut data, new_name(cursor.word(what)?)?, what, here)?;
                 continue;
@@ -99,9 +100,10 @@ impl Reader<'_> {
             terms.push(Located { value: term, span: here.to(cursor.before()) });
         }
         let flow = self.imply_flow(&host, &verb, name.as_ref(), &terms, span)?;
-        let data = match data {
-            Some(name) => self.imply_data(flow, name, span)?,
-            None => None,
+        let data = match (data, &verb) {
+            (Some(name), Verb::Announces(on, offer)) => Some(self.imply_fetch(on, &offer.to, name, span)?),
+            (Some(name), _) => self.imply_data(flow, name, span)?,
+            (None, _) => None,
         };
         Ok(Deed { host, verb, name, terms, flow, data })
     }
@@ -112,6 +114,19 @@ impl Reader<'_> {
         let from = Endpoint { port: Some(FIRST_DATA_PORT.wrapping_add(self.implied())), ..asked.to };
         let flow = self.add_implied(Some(&name), Protocol::Udp, (from, asked.from), span)?;
         Ok(Some((name, flow)))
+    }
+
+    /// A file that is offered by IRC is fetched by who gets the offer.
+    fn imply_fetch(&mut self, on: &Name, to: &Name, name: Name, span: Span) -> Parse<(Name, usize)> {
+        let is_its = |flow: &&Flow| flow.name.as_ref().is_some_and(|name| name.value == on.value);
+        let Some(own) = self.story.flows.iter().find(is_its).cloned() else {
+            return self.names.unknown_flow(&on.value, on.span).fail();
+        };
+        let number = self.implied();
+        let from = Endpoint { host: HostRef::Name(to.clone()), port: Some(FIRST_PORT.wrapping_add(number)) };
+        let to = Endpoint { port: Some(FIRST_DATA_PORT.wrapping_add(number)), ..own.from };
+        let flow = self.add_implied(Some(&name), Protocol::Tcp, (from, to), span)?;
+        Ok((name, flow))
     }
 
     /// How many flows hosts have opened so far.
@@ -165,7 +180,7 @@ impl Reader<'_> {
         span: Span,
     ) -> Parse<Option<usize>> {
         let (protocol, to) = match verb {
-            Verb::Connects(to) | Verb::Ftp(to) => (Protocol::Tcp, to.clone()),
+            Verb::Connects(to) | Verb::Ftp(to) | Verb::Irc(to) => (Protocol::Tcp, to.clone()),
             Verb::Asks(to) | Verb::Streams(to) | Verb::Resolves(_, to) | Verb::Tftp(to, _) => {
                 (Protocol::Udp, to.clone())
             }
@@ -226,6 +241,20 @@ impl Reader<'_> {
                 let moved = if is_put { Moved::Put(file, bytes(cursor)?) } else { Moved::Get(file) };
                 Verb::Tftp(to, moved)
             }
+            "irc" => match cursor.peek_word().filter(|word| self.names.flow(word).is_some()) {
+                Some(_) => {
+                    let on = cursor.word("a connection to a server")?;
+                    if cursor.eat("offers").is_none() {
+                        return cursor.unexpected("`offers` and a file", ["offers"]).fail();
+                    }
+                    let (file, bytes) = (cursor.word("a file's name")?.value, bytes(cursor)?);
+                    if cursor.eat("to").is_none() {
+                        return cursor.unexpected("`to` and the host that gets the offer", ["to"]).fail();
+                    }
+                    Verb::Announces(on, Offered { file, bytes, to: host_name(cursor, &self.names)? })
+                }
+                None => Verb::Irc(with_port(cursor, &self.names)?),
+            },
             "reads" => {
                 let is_count = |word: &str| parse_number(word).is_some();
                 let has_name = !cursor.is_at_stop() && !cursor.peek_word().is_some_and(is_count);
@@ -279,7 +308,7 @@ impl Reader<'_> {
 
 fn names_something(verb: &Verb) -> bool {
     match verb {
-        Verb::Connects(_) | Verb::Ftp(_) => true,
+        Verb::Connects(_) | Verb::Ftp(_) | Verb::Irc(_) => true,
         Verb::Asks(_) | Verb::Streams(_) | Verb::Resolves(..) | Verb::Tftp(..) => true,
         Verb::Pings(_) | Verb::Traces(_) | Verb::Scans(..) => true,
         Verb::Orders(_, order) => !matches!(order, Order::Login(_) | Order::Quit),
@@ -289,11 +318,11 @@ fn names_something(verb: &Verb) -> bool {
 
 /// `ftp 21 file readme.txt 5000 bytes`, `tftp 69 file boot 512 bytes`, `dns 53 name www.example 10.0.1.1`
 fn serves(cursor: &mut Cursor<'_>) -> Parse<Verb> {
-    const SERVICES: &[(&str, u8)] = &[("ftp", 0), ("tftp", 1), ("dns", 2)];
-    let service = cursor.word_from(SERVICES, "`ftp`, `tftp` or `dns`")?.value;
+    const SERVICES: &[(&str, u8)] = &[("ftp", 0), ("tftp", 1), ("dns", 2), ("irc", 3)];
+    let service = cursor.word_from(SERVICES, "`ftp`, `tftp`, `dns` or `irc`")?.value;
     let port = cursor.number("the port", 1..=65_535)?.value as u16;
     let (mut files, mut names) = (Vec::new(), Vec::new());
-    while service != 2 && cursor.eat("file").is_some() {
+    while service < 2 && cursor.eat("file").is_some() {
         let name = cursor.word("the file's name")?.value;
         files.push((name, bytes(cursor)?));
     }
@@ -307,7 +336,8 @@ fn serves(cursor: &mut Cursor<'_>) -> Parse<Verb> {
     let service = match service {
         0 => Service::Ftp(files),
         1 => Service::Tftp(files),
-        _ => Service::Dns(names),
+        2 => Service::Dns(names),
+        _ => Service::Irc,
     };
     Ok(Verb::Serves(service, port))
 }

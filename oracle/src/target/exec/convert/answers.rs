@@ -37,7 +37,7 @@ pub(in crate::target::exec) fn observation(
         destroyed: seen.destroyed && entry.is_some(),
         by: seen.by,
         sent: seen.sent.into_iter().map(sent).collect(),
-        left: None,
+        left: seen.left.map(|left| left.0),
         entry,
         events: events(seen.events, shows, known)?,
     })
@@ -144,6 +144,7 @@ pub(in crate::target::exec) fn seen(seen: ours::Observation) -> wire::Seen {
             ours::Why::Said(words) => words,
         }),
         by: seen.by,
+        left: seen.left.map(wire::Hex),
         sent: seen
             .sent
             .into_iter()

@@ -48,6 +48,7 @@ pub(in crate::target::exec) fn packet(arrival: &ours::Arrival) -> wire::Packet {
         notrack: arrival.notrack,
         zone: arrival.zone,
         mark: arrival.mark,
+        helper: arrival.helper.clone(),
         bytes: wire::Hex(arrival.bytes.clone()),
     }
 }
@@ -82,6 +83,7 @@ pub(in crate::target::exec) fn arrival(packet: wire::Packet) -> ours::Arrival {
         notrack: packet.notrack,
         zone: packet.zone,
         mark: packet.mark,
+        helper: packet.helper,
         follows: false,
     }
 }

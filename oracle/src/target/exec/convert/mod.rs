@@ -6,7 +6,7 @@ mod entries;
 
 use std::collections::BTreeMap;
 
-use conntruth_engine::{Time, Tuple};
+use conntruth_engine::{Knob, Time, Tuple};
 
 use crate::target as ours;
 use crate::target::{Passing, Reasons, Shows};
@@ -28,6 +28,11 @@ pub(super) struct Known {
 
 /// Why a message that is well formed makes no sense.
 pub(super) type Nonsense = String;
+
+/// Of an adapter that is asked each time: any setting may be one it has.
+fn all() -> Vec<String> {
+    Knob::ALL.iter().map(|knob| knob.name.to_owned()).collect()
+}
 
 /// What an adapter says it can do.
 pub(super) fn abilities(hello: &wire::Hello) -> ours::Abilities {
@@ -69,12 +74,16 @@ pub(super) fn abilities(hello: &wire::Hello) -> ours::Abilities {
             windows: shows(wire::Shown::Windows),
         },
         protocols: hello.protocols.iter().map(word).collect(),
-        sysctls: hello.settings.clone().unwrap_or_default(),
+        sysctls: hello.settings.clone().unwrap_or_else(all),
         helpers: hello.helpers.clone(),
         nat: hello.nat,
         zones: hello.zones,
         own_host: hello.own_host,
         rules: if hello.rules { ours::Rules::Own } else { ours::Rules::Told },
         marks: hello.marks,
+        slack: match hello.time {
+            wire::Clock::Virtual | wire::Clock::None => Time::ZERO,
+            wire::Clock::Real | wire::Clock::Age => Time::from_secs(1),
+        },
     }
 }

@@ -34,6 +34,10 @@ pub struct Seen {
     /// What rules sent in return, from adapters with rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<Sent>,
+    /// The packet as it left, where translation has changed it: with the hop limit with which it came. From adapters with
+    /// `nat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Hex>,
     /// What its listeners were told of this packet, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,

@@ -66,6 +66,9 @@ pub struct Packet {
     /// The mark that a rule gives its connection: before it is confirmed, or dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<u32>,
+    /// The helper that a rule assigns to its connection, which is new: `ftp`. It reads this packet, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
     /// The packet from its IP header on, in hex.
     pub bytes: Hex,
 }
