@@ -398,11 +398,14 @@ impl Engine {
         }
     }
 
-    /// A confirmed connection that holds one of this one's tuples: a translated one's second is not looked up before.
+    /// A confirmed connection that holds one of this one's tuples. The second was not looked up before: a connection that is
+    /// translated has taken it, or this one is translated to what another has.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
     fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         let conn = self.table.conn(slot);
         let found = self.table.find(hash, &conn.tuples[0], conn.zone).or_else(|| {
-            let other = self.table.other_hash_of(slot, hash)?;
+            let other = self.table.other_hash_of(slot, hash).unwrap_or(hash);
             self.table.find(other, &conn.tuples[1], conn.zone)
         });
         found.map(|found| found.slot)
