@@ -222,8 +222,7 @@ impl Engine {
     /// The next moment at which an entry or a fragment may run out of time; it may be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Time> {
         // Entries may be filed before now, and in this tick nothing more comes due: whoever waits for that would wait for ever.
-        let entry =
-            self.table.first_deadline().map(|tick| self.rules.ticks.start(tick).max(self.tick_ends));
+        let entry = self.table.first_deadline().map(|tick| self.rules.ticks.start(tick).max(self.tick_ends));
         let expected = self.expected.first_deadline().map(|tick| self.rules.ticks.start(tick));
         [entry, expected, self.defrag.poll_timeout()].into_iter().flatten().min()
     }
