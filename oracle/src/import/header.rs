@@ -37,6 +37,45 @@ pub(super) enum Body {
         id: u16,
         seq: u16,
     },
+    /// Any other message of ICMP.
+    Message {
+        kind: u8,
+        code: u8,
+        /// The four bytes behind the checksum.
+        rest: u32,
+        about: About,
+        /// How many hops it has left: some count only where they were sent by a neighbour.
+        hops: u8,
+    },
+    Sctp {
+        tag: u32,
+        chunks: Vec<Piece>,
+    },
+    Gre {
+        version: u8,
+        call: Option<u16>,
+        carries: u16,
+    },
+}
+
+/// What stands in a message of ICMP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// The bytes, whatever they are.
+    Bytes(Vec<u8>),
+    /// A packet of TCP or UDP, as far as it is quoted: so many bytes of it.
+    Packet { ends: [IpAddr; 2], ports: [u16; 2], is_tcp: bool, whole: u16, quoted: u32 },
+}
+
+/// A chunk of SCTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub kind: u8,
+    pub flags: u8,
+    /// The initiate tag, where it has one.
+    pub tag: Option<u32>,
+    /// How much it carries behind its fixed fields.
+    pub payload: u32,
 }
 
 /// What a receiver finds of a checksum.
@@ -56,7 +95,10 @@ impl Header {
             6 => ipv6(bytes, trusted)?,
             _ => return None,
         };
-        let (ports, body, used, has_sum) = transport_of(number, transport)?;
+        let (ports, mut body, used, has_sum) = transport_of(number, transport)?;
+        if let Body::Message { hops, .. } = &mut body {
+            *hops = *bytes.get(if ends[0].is_ipv4() { 8 } else { 7 })?;
+        }
         let seal = match (trusted, has_sum, checks(ends, number, transport)) {
             (false, false, _) => Seal::None,
             (true, ..) | (_, _, true) => Seal::Right,
@@ -70,7 +112,9 @@ impl Header {
         match self.body {
             Body::Tcp { .. } => Protocol::Tcp,
             Body::Udp => Protocol::Udp,
-            Body::Echo { .. } => Protocol::Icmp(None),
+            Body::Echo { .. } | Body::Message { .. } => Protocol::Icmp(None),
+            Body::Sctp { .. } => Protocol::Sctp,
+            Body::Gre { .. } => Protocol::Gre,
         }
     }
 
@@ -85,6 +129,16 @@ impl Header {
             Body::Echo { id, .. } => Some(id),
             _ => None,
         }
+    }
+
+    /// Whether it is told as a packet of a flow; others name their hosts.
+    pub fn flows(&self) -> bool {
+        !matches!(self.body, Body::Message { .. })
+    }
+
+    /// Whether its flow's ends have ports.
+    pub fn has_ports(&self) -> bool {
+        matches!(self.body, Body::Tcp { .. } | Body::Udp | Body::Sctp { .. })
     }
 }
 
@@ -140,16 +194,105 @@ fn transport_of(number: u8, bytes: &[u8]) -> Option<([u16; 2], Body, usize, bool
         protocol::ICMP | protocol::ICMPV6 => {
             let ask = if number == protocol::ICMP { [8, 0] } else { [128, 129] };
             let (kind, code) = (*bytes.first()?, *bytes.get(1)?);
-            let is_echo = ask.contains(&kind) && code == 0;
-            let body = Body::Echo { asks: kind == ask[0], id: word(4)?, seq: word(6)? };
-            is_echo.then_some(([0, 0], body, 8, word(2)? != 0))
+            let has_sum = word(2)? != 0;
+            if ask.contains(&kind) && code == 0 {
+                let body = Body::Echo { asks: kind == ask[0], id: word(4)?, seq: word(6)? };
+                return Some(([0, 0], body, 8, has_sum));
+            }
+            let (rest, inner) = (long(4)?, bytes.get(8..)?);
+            let is_error =
+                if number == protocol::ICMP { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 128 };
+            let about = if is_error { quoted(inner) } else { None };
+            let about = about.unwrap_or_else(|| About::Bytes(inner.to_vec()));
+            Some(([0, 0], Body::Message { kind, code, rest, about, hops: 0 }, bytes.len(), has_sum))
+        }
+        protocol::SCTP => {
+            let body = Body::Sctp { tag: long(4)?, chunks: chunks(bytes.get(12..)?)? };
+            Some(([word(0)?, word(2)?], body, bytes.len(), true))
+        }
+        protocol::GRE => {
+            let (flags, version) = (word(0)? & 0xfff8, (word(0)? & 7) as u8);
+            let length = (bytes.len() - 8.min(bytes.len())) as u32;
+            // Checksums, routes, sequence numbers have no words; nor has a key of more than two bytes.
+            let (call, used) = match (version, flags) {
+                (0, 0) => (None, 4),
+                (0, 0x2000) if long(4)? >> 16 == 0 => (Some(word(6)?), 8),
+                (1, 0x2000) if u32::from(word(4)?) == length => (Some(word(6)?), 8),
+                _ => return None,
+            };
+            Some(([0, 0], Body::Gre { version, call, carries: word(2)? }, used, true))
         }
         _ => None,
     }
 }
 
+/// A quoted packet of TCP or UDP, if the language says one that a tracker reads in the same way.
+fn quoted(inner: &[u8]) -> Option<About> {
+    let word = |at: usize| Some(u16::from_be_bytes([*inner.get(at)?, *inner.get(at + 1)?]));
+    let address = |range: std::ops::Range<usize>| {
+        let bytes = inner.get(range)?;
+        match <[u8; 4]>::try_from(bytes) {
+            Ok(four) => Some(IpAddr::from(four)),
+            Err(_) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        }
+    };
+    let (ends, number, from, whole) = match inner.first()? {
+        0x45 if word(6)? & 0x3fff == 0 => ([address(12..16)?, address(16..20)?], inner[9], 20, word(2)?),
+        first if first >> 4 == 6 => {
+            ([address(8..24)?, address(24..40)?], inner[6], 40, word(4)?.checked_add(40)?)
+        }
+        _ => return None,
+    };
+    let is_tcp = match number {
+        protocol::TCP => true,
+        protocol::UDP => false,
+        _ => return None,
+    };
+    let least = from as u16 + if is_tcp { 20 } else { 8 };
+    let (ports, quoted) = ([word(from)?, word(from + 2)?], inner.len() as u32);
+    let fits = inner.len() >= from + 8 && inner.len() <= usize::from(whole) && whole >= least;
+    fits.then_some(About::Packet { ends, ports, is_tcp, whole, quoted })
+}
+
+/// The fixed fields of a chunk, by its type: how long they are.
+fn fixed(kind: u8) -> usize {
+    match kind {
+        0 | 3 => 12,
+        1 | 2 => 16,
+        7 => 4,
+        _ => 0,
+    }
+}
+
+/// The chunks of a packet of SCTP, if all of them have the length that they say.
+fn chunks(mut bytes: &[u8]) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    while !bytes.is_empty() {
+        let [kind, flags, high, low, ..] = *bytes else { return None };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let value = bytes.get(4..length)?;
+        let tag = match kind {
+            1 | 2 => Some(u32::from_be_bytes(*value.first_chunk::<4>()?)),
+            _ => None,
+        };
+        let payload = value.len().checked_sub(fixed(kind))? as u32;
+        pieces.push(Piece { kind, flags, tag, payload });
+        bytes = bytes.get(length.next_multiple_of(4)..)?;
+    }
+    (!pieces.is_empty()).then_some(pieces)
+}
+
 /// Whether the transport checksum is right.
 fn checks(ends: [IpAddr; 2], number: u8, transport: &[u8]) -> bool {
+    match number {
+        protocol::SCTP => {
+            let Some((head, rest)) = transport.split_first_chunk::<12>() else { return false };
+            let sum = crc32c::crc32c_append(crc32c::crc32c(&[&head[..8], &[0; 4]].concat()), rest);
+            return head[8..] == sum.to_le_bytes();
+        }
+        protocol::GRE => return true,
+        _ => {}
+    }
     let mut pseudo = Vec::with_capacity(40);
     for end in ends {
         match end {

@@ -107,3 +107,44 @@ fn what_is_no_story_is_said() {
     let error = imported(&many).unwrap_err().to_string();
     assert!(error.contains("more than 2000 packets"), "{error}");
 }
+
+/// What the language has words for stands there in words.
+#[test]
+fn other_protocols_and_errors_have_words() {
+    let stories = [
+        (
+            "flow sctp client:1 > server:2\n> INIT\n< INIT_ACK\n> COOKIE_ECHO + DATA (40)\n< COOKIE_ACK\n> SHUTDOWN\n",
+            &[
+                "flow sctp 10.0.0.1:1 > 10.0.1.1:2",
+                "> INIT tag 1000\n",
+                "< INIT_ACK tag 5000\n",
+                " + DATA (40)",
+            ][..],
+        ),
+        (
+            "flow gre client > server\n> call 7 (20)\n< (40)\n",
+            &["flow gre 10.0.0.1 > 10.0.1.1", "> call 7 (20)"],
+        ),
+        (
+            "flow udp client:1 > server:2\nA: > (40)\nserver > client icmp unreachable port quote A\n",
+            &[
+                "10.0.1.1 > 10.0.0.1 icmp unreachable port quote (10.0.0.1:1 > 10.0.1.1:2 udp (40))",
+                "related",
+            ],
+        ),
+        (
+            "family 6\nflow tcp client:1 > server:2\nA: > S\nserver > client icmp unreachable too-big rest 1280 quote A\n",
+            &["rest 1280 quote ([fd00:a::1]:1 > [fd00:b::1]:2 tcp ", "related"],
+        ),
+    ];
+    for (story, words) in stories {
+        let (bytes, missing) = capture(&plans(story)[0]);
+        assert!(missing.is_nothing());
+        let imported = imported(&bytes).unwrap();
+        assert_eq!((imported.raw, imported.agree), (0, imported.packets), "{}", imported.text);
+        for words in words {
+            assert!(imported.text.contains(words), "no `{words}` in\n{}", imported.text);
+        }
+        holds(&imported.text);
+    }
+}

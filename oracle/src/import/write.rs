@@ -7,11 +7,13 @@ use std::sync::Arc;
 use conntruth_engine::{Class, Family, Knob, Profile};
 use conntruth_sim::capture::{Capture, CaptureError};
 
-use super::header::{self, Body as Found, Header, Seal};
+use super::header::{self, About, Body as Found, Header, Piece, Seal};
 use crate::language::ast::packet::{
-    Body, Checksum, Cut, Endpoint, HostRef, Icmp, Ip, Packet, Path, Payload, Protocol, Seq, Tcp, Udp, Way,
+    Body, Checksum, Chunk, Cut, Endpoint, Gre, HostRef, Icmp, IcmpKind, IcmpName, Ip, Packet, Path, Payload,
+    Protocol, Quote, Quoted, Sctp, Seq, Tcp, Udp, Way,
 };
 use crate::language::ast::{Action, Flow, Length, Located, Name, Setting, Span, Step, Story};
+use crate::language::words::ICMP_NAMES;
 use crate::language::{self, Messages};
 use crate::replay::Replayer;
 use crate::scenario::{Act, Lane, Plan, Planner};
@@ -240,6 +242,16 @@ impl Writer {
 
     /// The packet with everything said, numbers relative or, should that not do, absolute.
     fn candidates(&self, header: &Header) -> Vec<Packet> {
+        if !header.flows() {
+            let [from, to] =
+                header.ends.map(|address| Endpoint { host: HostRef::Address(address), port: None });
+            let nothing = |_: u32| Seq::Absolute(0);
+            let mut only = packet(Path::Hosts { from, to }, body(header, &nothing, &nothing));
+            if let Found::Message { hops, .. } = &header.body {
+                only.ip.ttl = Some(*hops);
+            }
+            return vec![only];
+        }
         let Some((index, way)) = self.flow(header) else { return Vec::new() };
         let path = Path::Flow { flow: self.story.flows[index].name.clone(), way };
         let bases = match &self.planner.talks.talks[index].stack {
@@ -294,7 +306,7 @@ const fn at<T>(value: T) -> Located<T> {
 fn flows(caught: &[Caught]) -> Vec<Flow> {
     let mut flows: Vec<Flow> = Vec::new();
     let mut keys = std::collections::BTreeSet::new();
-    for header in caught.iter().filter_map(|caught| caught.header.as_ref()) {
+    for header in caught.iter().filter_map(|caught| caught.header.as_ref()).filter(|header| header.flows()) {
         let mut ends = [(header.ends[0], header.ports[0]), (header.ends[1], header.ports[1])];
         if matches!(header.body, Found::Echo { asks: false, .. }) {
             ends.reverse();
@@ -310,12 +322,14 @@ fn flows(caught: &[Caught]) -> Vec<Flow> {
         let word = match protocol {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
+            Protocol::Sctp => "sctp",
+            Protocol::Gre => "gre",
             _ => "ping",
         };
         let number = flows.iter().filter(|flow| flow.protocol == protocol).count() + 1;
         let end = |(address, port): (IpAddr, u16)| Endpoint {
             host: HostRef::Address(address),
-            port: header.id().is_none().then_some(port),
+            port: header.has_ports().then_some(port),
         };
         flows.push(Flow {
             name: Some(at(format!("{word}{number}"))),
@@ -395,12 +409,108 @@ fn body(header: &Header, own: &dyn Fn(u32) -> Seq, peer: &dyn Fn(u32) -> Seq) ->
             checksum,
             payload,
         }),
+        Found::Message { kind, code, rest, about, .. } => {
+            Body::Icmp(message(header, *kind, *code, *rest, about, checksum))
+        }
+        Found::Sctp { tag, chunks } => {
+            Body::Sctp(Sctp { tag: Some(*tag), chunks: chunks.iter().map(chunk).collect(), checksum })
+        }
+        Found::Gre { version, call, carries } => {
+            Body::Gre(Gre { version: Some(*version), call: *call, carries: Some(*carries), payload })
+        }
+    }
+}
+
+fn chunk(piece: &Piece) -> Chunk {
+    Chunk {
+        kind: piece.kind,
+        flags: Some(piece.flags),
+        tag: piece.tag,
+        length: None,
+        payload: Some(Payload::Length(piece.payload)),
+    }
+}
+
+/// A message of ICMP by its name, where it has one.
+fn message(
+    header: &Header,
+    kind: u8,
+    code: u8,
+    rest: u32,
+    about: &About,
+    checksum: Option<Checksum>,
+) -> Icmp {
+    let numbers = |name: &&IcmpName| match header.family() {
+        Family::Ipv4 => name.v4 == Some((kind, code)),
+        Family::Ipv6 => name.v6 == Some((kind, code)),
+    };
+    let (quote, payload) = match about {
+        About::Bytes(bytes) if bytes.is_empty() => (None, None),
+        About::Bytes(bytes) => (None, Some(Payload::Bytes(bytes.clone()))),
+        About::Packet { ends, ports, is_tcp, whole, quoted } => {
+            let end = |at: usize| Endpoint { host: HostRef::Address(ends[at]), port: Some(ports[at]) };
+            let path = Path::Hosts { from: end(0), to: end(1) };
+            let network = if ends[0].is_ipv4() { 20 } else { 40 };
+            let carried = u32::from(*whole) - network - if *is_tcp { 20 } else { 8 };
+            let payload = (carried > 0).then_some(Payload::Length(carried));
+            let body = match is_tcp {
+                // Nobody reads more of it than its ports.
+                true => Body::Tcp(Tcp { flags: 0x10, options: Some(Vec::new()), payload, ..Tcp::default() }),
+                false => Body::Udp(Udp { payload, ..Udp::default() }),
+            };
+            let what = Quoted::Packet(Box::new(packet(path, body)));
+            (Some(Quote { what, bytes: Some(*quoted) }), None)
+        }
+    };
+    Icmp {
+        version: None,
+        kind: Some(match ICMP_NAMES.iter().find(numbers) {
+            Some(name) => IcmpKind::Named(name),
+            None => IcmpKind::Numbers { kind, code },
+        }),
+        id: None,
+        seq: None,
+        rest: Some(rest),
+        quote,
+        checksum,
+        payload,
     }
 }
 
 /// Leaves out whatever goes without saying.
 fn simplest(mut step: Step, says: impl Fn(&Step) -> bool) -> Step {
-    let leave_out: [fn(&mut Body); 6] = [
+    let leave_out: [fn(&mut Body); 12] = [
+        |body| {
+            if let Body::Icmp(icmp) = body {
+                icmp.rest = icmp.rest.filter(|rest| *rest != 0)
+            }
+        },
+        |body| {
+            if let Body::Icmp(Icmp { quote: Some(quote), .. }) = body {
+                quote.bytes = None
+            }
+        },
+        |body| {
+            if let Body::Sctp(sctp) = body {
+                sctp.tag = None
+            }
+        },
+        |body| {
+            if let Body::Sctp(sctp) = body {
+                sctp.chunks.iter_mut().for_each(|chunk| chunk.flags = None)
+            }
+        },
+        |body| {
+            if let Body::Sctp(sctp) = body {
+                sctp.chunks.iter_mut().for_each(|chunk| chunk.payload = None)
+            }
+        },
+        |body| {
+            if let Body::Gre(gre) = body {
+                gre.version = gre.version.filter(|version| *version != 0);
+                gre.carries = None
+            }
+        },
         |body| {
             if let Body::Tcp(tcp) = body {
                 tcp.urgent = None
@@ -432,10 +542,12 @@ fn simplest(mut step: Step, says: impl Fn(&Step) -> bool) -> Step {
             }
         },
     ];
-    for leave_out in leave_out {
+    let of_body = leave_out.map(|leave_out| move |packet: &mut Packet| leave_out(&mut packet.body));
+    let all = of_body.iter().map(|leave_out| leave_out as &dyn Fn(&mut Packet));
+    for leave_out in all.chain([&(|packet: &mut Packet| packet.ip.ttl = None) as &dyn Fn(&mut Packet)]) {
         let mut simpler = step.clone();
         if let Action::Send { packet, .. } = &mut simpler.action {
-            leave_out(&mut packet.body);
+            leave_out(packet);
         }
         if simpler != step && says(&simpler) {
             step = simpler;

@@ -69,11 +69,12 @@ fn short(run: &Run) -> Markup {
 
 fn card(run: &Run) -> Markup {
     let (all, passed, failed) = (run.worlds(), run.count("passed"), run.count("failed"));
+    let known = run.count("known");
     html! {
         article.card {
             h3 { (run.target) " " small { (run.target_version) } }
             p.big { span.number { (passed) } span.of { " of " (all) " worlds" } }
-            (bar(passed, failed, all))
+            (bar(passed, known, failed, all))
             p.facts {
                 @for outcome in ["failed", "known", "unsupported", "skipped"] {
                     @let number = run.count(outcome);
@@ -113,13 +114,20 @@ fn fingerprint(print: &Fingerprint) -> Markup {
     }
 }
 
-fn bar(passed: usize, failed: usize, all: usize) -> Markup {
+fn bar(passed: usize, known: usize, failed: usize, all: usize) -> Markup {
     html! {
-        div.bar role="img" aria-label=(format!("{passed} of {all} passed, {failed} failed")) {
+        div.bar role="img" aria-label=(counted(passed, known, failed, all)) {
             i.passed style=(share(passed, all)) {}
+            i.known style=(share(known, all)) {}
             i.failed style=(share(failed, all)) {}
         }
     }
+}
+
+/// `7 of 9 passed, 1 known, 1 failed`
+fn counted(passed: usize, known: usize, failed: usize, all: usize) -> String {
+    let known = if known > 0 { format!(", {known} known") } else { String::new() };
+    format!("{passed} of {all} passed{known}, {failed} failed")
 }
 
 fn one_area(area: &str, ids: &[&str], runs: &[Run], names: &Names) -> Markup {
@@ -147,7 +155,7 @@ fn cell(run: &Run, ids: &[&str]) -> Markup {
     let scenarios = || ids.iter().filter_map(|id| run.scenarios.get(*id));
     let all: usize = scenarios().map(|scenario| scenario.worlds.len()).sum();
     let of = |outcome: &str| scenarios().map(|scenario| scenario.count(outcome)).sum::<usize>();
-    let (passed, failed) = (of("passed"), of("failed"));
+    let (passed, known, failed) = (of("passed"), of("known"), of("failed"));
     let kind = match (passed, failed) {
         _ if all == 0 => "none",
         (_, 1..) => "failed",
@@ -156,8 +164,8 @@ fn cell(run: &Run, ids: &[&str]) -> Markup {
         _ => "partly",
     };
     html! {
-        span class=(format!("cell {kind}")) title=(format!("{passed} of {all} passed, {failed} failed")) {
-            @if all == 0 { "·" } @else { b { (passed) } small { "/" (all) } (bar(passed, failed, all)) }
+        span class=(format!("cell {kind}")) title=(counted(passed, known, failed, all)) {
+            @if all == 0 { "·" } @else { b { (passed) } small { "/" (all) } (bar(passed, known, failed, all)) }
         }
     }
 }

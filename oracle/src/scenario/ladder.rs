@@ -9,7 +9,7 @@ use crate::language::ast::claim::ClassWord;
 use crate::language::ast::packet::Way;
 use crate::language::words::{CLASSES, word_of};
 use crate::paint::{Paint, Role};
-use crate::target::{Fate, Happening, Observation, Why};
+use crate::target::{Fate, Happening, Observation, Shows, Why};
 
 use super::claims;
 use super::hosts::Passed;
@@ -57,10 +57,16 @@ pub fn beside(plan: &Plan, records: [(&str, &Record); 2], paint: Paint) -> Strin
     for (index, step) in plan.moves.iter().enumerate() {
         let Act::Packet(sent) = &step.act else { continue };
         let [left, right] = seen.map(|seen| seen.get(index).and_then(|seen| seen.packet.as_ref()));
-        let cells = [left, right].map(|seen| seen.map_or_else(|| "no answer".to_owned(), answer));
-        let [first, second] = cells;
+        let cell = |seen: Option<&Observation>, (_, record): (&str, &Record)| {
+            seen.map_or_else(|| "no answer".to_owned(), |seen| answer(seen, &record.shows))
+        };
+        let (first, second) = (cell(left, records[0]), cell(right, records[1]));
+        let shows = records.map(|(_, record)| record.shows);
         let what = arrow(&sent.shown, wide, '─');
-        rows.push(([clock(step.at), what, first, second], left.zip(right).is_some_and(|(a, b)| agree(a, b))));
+        rows.push((
+            [clock(step.at), what, first, second],
+            left.zip(right).is_some_and(|(a, b)| agree(a, b, &shows)),
+        ));
     }
     let head = ["time", "packet", records[0].0, records[1].0].map(str::to_owned);
     let width = |column: usize| {
@@ -82,25 +88,32 @@ pub fn beside(plan: &Plan, records: [(&str, &Record); 2], paint: Paint) -> Strin
 }
 
 /// An answer in the words of a claim.
-fn answer(seen: &Observation) -> String {
+fn answer(seen: &Observation, shows: &Shows) -> String {
     let mut row = Row::at(Time::ZERO);
     fill(&mut row, seen);
+    row.hide(shows);
     let cells = [row.class.0, row.state, row.left, row.flags];
     cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether two answers may be the same: times left are intervals.
-fn agree(left: &Observation, right: &Observation) -> bool {
+/// Whether two answers may be the same, as far as both show them: times left are intervals.
+fn agree(left: &Observation, right: &Observation, shows: &[Shows; 2]) -> bool {
+    let both = |is: fn(&Shows) -> bool| shows.iter().all(is);
     let entries = match (&left.entry, &right.entry) {
         (Some(a), Some(b)) => {
             let flags = |entry: &crate::target::Entry| (entry.is_unreplied(), entry.is_assured());
             let times = a.left.least <= b.left.most && b.left.least <= a.left.most;
-            a.state == b.state && flags(a) == flags(b) && (times || left.destroyed)
+            (a.state == b.state || !both(|shows| shows.state))
+                && (flags(a) == flags(b) || !both(|shows| shows.status))
+                && (times || left.destroyed || !both(|shows| shows.timeout))
         }
         (None, None) => true,
         _ => false,
     };
-    entries && left.class == right.class && left.destroyed == right.destroyed && left.verdict == right.verdict
+    let entries = entries || !both(Shows::entries);
+    let class = left.class == right.class || !both(|shows| shows.class);
+    let verdict = left.verdict == right.verdict || !both(|shows| shows.verdict);
+    entries && class && left.destroyed == right.destroyed && verdict
 }
 
 /// The lines that lead to one move, itself included: the last `most` of them.
@@ -147,6 +160,7 @@ fn part(plan: &Plan, record: &Record, range: std::ops::Range<usize>, detail: Det
         }));
         rows.extend(seen.passed.iter().map(|passed| passed_row(plan, passed, wide, detail, paint)));
     }
+    rows.iter_mut().for_each(|row: &mut Row| row.hide(&record.shows));
     print(&rows, paint)
 }
 
@@ -317,6 +331,16 @@ impl Row {
             left: String::new(),
             flags: String::new(),
             below: Vec::new(),
+        }
+    }
+
+    /// Without what the target does not show.
+    fn hide(&mut self, shows: &Shows) {
+        if !shows.timeout && self.left != "gone" {
+            self.left.clear();
+        }
+        if !shows.status {
+            self.flags.clear();
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::language::ast::claim::{Check, ClassWord, Named};
 use crate::language::ast::{Action, Span};
 use crate::target::translated::Translated;
 use crate::target::{
-    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Rules, Target,
+    Arrival, Ask, Happening, Identity, Observation, Play, Playback, Played, Refusal, Rules, Shows, Target,
 };
 
 use super::claims::{self, Mismatch, Silence};
@@ -32,6 +32,8 @@ pub struct Record {
     pub of: usize,
     /// How much time has passed in the world.
     pub time: Time,
+    /// What the target shows.
+    pub(crate) shows: Shows,
 }
 
 /// What one move has led to.
@@ -256,6 +258,7 @@ impl Record {
             claims: 0,
             of: plan.claims(&identity.profile),
             time: Time::ZERO,
+            shows: identity.abilities.shows,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::language::ast::packet::Way;
 use crate::language::words::{CLASSES, word_of};
-use crate::target::{Fate, Observation, Why};
+use crate::target::{Fate, Observation, Shows, Why};
 
 use super::claims;
 use super::ladder::{caption, clock, hosts, shown_passed};
@@ -135,19 +135,19 @@ pub fn told(plan: &Plan, record: &Record, profile: &str) -> Vec<Told> {
             got: mismatch.got.clone(),
             detail: mismatch.detail.clone(),
         });
-        if let Some(told) = one(plan, step, seen, profile) {
+        if let Some(told) = one(plan, step, seen, profile, &record.shows) {
             all.push(Told { wrong: wrong.collect(), ..told });
         }
         all.extend(seen.into_iter().flat_map(|seen| &seen.passed).map(|passed| {
             let told = Told { at: clock(passed.arrival.at), ..Told::default() };
-            let answer = answer(passed.arrival.fate, &passed.observation);
+            let answer = answer(passed.arrival.fate, &passed.observation, &record.shows);
             Told { answer: Some(answer), ..packet(told, &shown_passed(plan, passed)) }
         }));
     }
     all
 }
 
-fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str) -> Option<Told> {
+fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str, shows: &Shows) -> Option<Told> {
     let at = seen.and_then(|seen| seen.at).unwrap_or(step.at);
     let (at, node) = (clock(at), plan.step(step));
     let text = &plan.script().text;
@@ -171,7 +171,7 @@ fn one(plan: &Plan, step: &Move, seen: Option<&Seen>, profile: &str) -> Option<T
             claim: claim(plan, step, sent, profile),
             answer: seen
                 .and_then(|seen| seen.packet.as_ref())
-                .map(|packet| answer(sent.arrival.fate, packet)),
+                .map(|packet| answer(sent.arrival.fate, packet, shows)),
             ..packet(told, &sent.shown)
         },
     })
@@ -197,7 +197,7 @@ fn claim(plan: &Plan, step: &Move, sent: &Sent, profile: &str) -> String {
     text.split_whitespace().filter(|word| *word != "=").collect::<Vec<_>>().join(" ")
 }
 
-fn answer(fate: Fate, seen: &Observation) -> Answer {
+fn answer(fate: Fate, seen: &Observation, shows: &Shows) -> Answer {
     let (class, reply) = claims::class_of(seen.class);
     let word = word_of(CLASSES, class);
     let mut answer = Answer {
@@ -211,8 +211,12 @@ fn answer(fate: Fate, seen: &Observation) -> Answer {
         if seen.destroyed {
             "gone".clone_into(&mut answer.left);
         } else {
-            answer.left = claims::left(entry.left);
-            answer.flags = claims::flags(entry.is_unreplied(), entry.is_assured());
+            if shows.timeout {
+                answer.left = claims::left(entry.left);
+            }
+            if shows.status {
+                answer.flags = claims::flags(entry.is_unreplied(), entry.is_assured());
+            }
         }
     }
     match &seen.why {

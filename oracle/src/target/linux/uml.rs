@@ -82,8 +82,9 @@ impl Uml {
                     shows: Shows { reasons: Reasons::Invalid, windows: false, ..Shows::ALL },
                     protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                     sysctls: Vec::new(),
-                    helpers: Vec::new(),
-                    nat: false,
+                    // Those that its configuration has.
+                    helpers: ["ftp", "tftp"].map(str::to_owned).to_vec(),
+                    nat: true,
                     zones: true,
                     own_host: true,
                     rules: Rules::Own,
