@@ -5,7 +5,9 @@
 
 use std::hint::black_box;
 
-use conntruth_engine::{Engine, Knob, LINUX_6_18, Packet, Time};
+use conntruth_engine::{
+    Addr, Engine, Family, Firewall, Interface, Journey, Knob, LINUX_6_18, Packet, Route, RuleSet, Time, Tuple,
+};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -75,6 +77,56 @@ fn tcp_one_flow(bencher: Bencher<'_, '_>) {
             now += 1000;
             let outcome = black_box(engine.forward(Time(now), &Packet::new(packet)));
             debug_assert_eq!(outcome.reason.slug(), "tcp-in-window");
+        }
+    });
+}
+
+/// A host between `inside` and `outside` that lets through what was begun inside.
+fn host(more: &[&str]) -> Firewall {
+    let rules =
+        ["filter forward ct state established,related accept", "filter forward iifname != inside drop"];
+    let side = |name: &str, net: u8, length| Interface {
+        name: name.to_owned(),
+        addresses: vec![(Family::Ipv4, Addr::v4([10, 0, net, 254]))],
+        networks: vec![(Family::Ipv4, Addr::v4([10, 0, net, 0]), length)],
+    };
+    let rules = RuleSet::read(rules.iter().chain(more)).expect("rules of the subset");
+    Firewall::new(&rules, vec![side("inside", 0, 24), side("outside", 1, 24)])
+}
+
+/// One UDP flow through the hooks of a host with rules, question and answer in turn: as it is, and masqueraded.
+#[divan::bench(args = ["plain", "masqueraded"])]
+fn udp_flow_through_rules(bencher: Bencher<'_, '_>, kind: &str) {
+    let masquerade: &[&str] = match kind {
+        "plain" => &[],
+        _ => &["nat postrouting oifname outside masquerade"],
+    };
+    let (mut engine, mut firewall) = (Engine::new(&LINUX_6_18), host(masquerade));
+    let question = udp(0);
+    let ends = |bytes: &[u8]| Tuple {
+        src: Addr::v4([bytes[12], bytes[13], bytes[14], bytes[15]]),
+        dst: Addr::v4([bytes[16], bytes[17], bytes[18], bytes[19]]),
+        src_id: u16::from_be_bytes([bytes[20], bytes[21]]),
+        dst_id: u16::from_be_bytes([bytes[22], bytes[23]]),
+        protocol: 17,
+        family: Family::Ipv4,
+    };
+    let mut now = 0;
+    let mut pass = |bytes: &[u8], route, iif, oif| {
+        now += 1000;
+        let journey = Journey { packet: Packet::new(bytes), route, iif, oif, lost: false };
+        engine.walk(Time(now), &mut firewall, &journey)
+    };
+    let first = pass(&question, Route::Forward, "inside", "outside");
+    assert_eq!(first.left.is_some(), kind != "plain");
+    let mut answer = question;
+    let inverse = ends(first.left.as_deref().unwrap_or(&question)).invert().expect("ports are inverted");
+    assert!(conntruth_engine::readdress(&mut answer, &inverse));
+    let (way_back, oif) = if kind == "plain" { (Route::Forward, "inside") } else { (Route::Input, "") };
+    bencher.counter(ItemsCount::new(1000_u32)).bench_local(|| {
+        for _ in 0..500 {
+            black_box(pass(&question, Route::Forward, "inside", "outside"));
+            black_box(pass(&answer, way_back, "outside", oif));
         }
     });
 }

@@ -1,7 +1,8 @@
 //! Writes the matrix of CONFORMANCE.md anew: the suite against every target that can be used here.
 //!
 //! ```sh
-//! cargo run --release --example conformance -- reference linux linux:6.1 linux:6.12 linux:7.3 ovs
+//! cargo run --release --example conformance -- reference linux linux:6.1 linux:6.12 linux:7.3 ovs \
+//!     'exec:python3 oracle/adapters/toy/toy.py'
 //! ```
 #![allow(clippy::print_stderr, clippy::print_stdout, clippy::disallowed_methods)]
 

@@ -11,7 +11,7 @@ use crate::nat::error::{self, ErrorWay};
 use crate::nat::{self, Manip, Range, adjust, rewrite};
 use crate::outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 use crate::reason::Reason;
-use crate::rules::{ChainVerdict, Firewall, Table, Translation, Translator};
+use crate::rules::{ChainVerdict, Firewall, LOOPBACK, Table, Translation, Translator};
 use crate::status::Status;
 use crate::tuple::{Addr, Direction, Family, Tuple, protocol};
 use crate::wire::ip::{self, Datagram};
@@ -160,8 +160,8 @@ impl Engine {
         translation: &Translation,
         travel: &Travel<'_>,
     ) -> Result<Option<Range>, Reason> {
-        const LOOPBACK: Addr = Addr { hi: 0, lo: 0x7f00_0001 };
-        const LOOPBACK_V6: Addr = Addr { hi: 0, lo: 1 };
+        const LOCALHOST: Addr = Addr { hi: 0, lo: 0x7f00_0001 };
+        const LOCALHOST_V6: Addr = Addr { hi: 0, lo: 1 };
         let family = travel.datagram().family;
         let address = match translation.by {
             Translator::Source | Translator::Destination => return Ok(Some(translation.range)),
@@ -171,9 +171,17 @@ impl Engine {
             {
                 return Ok(None);
             }
+            // By the loopback: its own address is for the host alone, so one of the others has to do.
+            // Source: linux 6.18 net/ipv4/devinet.c `inet_select_addr`, net/ipv6/addrconf.c `ipv6_dev_get_saddr`.
+            Translator::Masquerade if travel.oif() == LOOPBACK => match family {
+                Family::Ipv4 => firewall.first_address(family),
+                Family::Ipv6 => Some(travel.datagram().addresses().1),
+            },
             Translator::Masquerade => firewall.address_on(travel.oif(), family),
-            Translator::Redirect if hook == Hook::Output && family == Family::Ipv4 => Some(LOOPBACK),
-            Translator::Redirect if hook == Hook::Output => Some(LOOPBACK_V6),
+            Translator::Redirect if hook == Hook::Output || travel.iif() == LOOPBACK => match family {
+                Family::Ipv4 => Some(LOCALHOST),
+                Family::Ipv6 => Some(LOCALHOST_V6),
+            },
             Translator::Redirect => firewall.address_on(travel.iif(), family),
         };
         let address = address.ok_or(Reason::NatNoAddress {})?;

@@ -209,7 +209,12 @@ impl<'a> Travel<'a> {
         match self.hook {
             // From outside nobody reaches the loopback.
             Hook::Prerouting if is_loopback && self.route != Route::Loopback => return false,
-            Hook::Prerouting if self.route == Route::Loopback => return true,
+            // Nor does the loopback's own address get any further than home.
+            // Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`.
+            Hook::Prerouting if self.route == Route::Loopback => {
+                let (src, _) = self.datagram().addresses();
+                return family != Family::Ipv4 || src.lo >> 24 != 127;
+            }
             Hook::Prerouting => self.route = if is_home { Route::Input } else { Route::Forward },
             _ if is_home || is_loopback || (family == Family::Ipv6 && dst == LOOPBACK_V6) => {
                 self.route = Route::Loopback;
@@ -239,7 +244,7 @@ impl<'a> Travel<'a> {
     /// The bytes as they are now, where they are not those with which it began.
     fn left(self) -> Option<Vec<u8>> {
         match self.bytes {
-            Cow::Owned(bytes) => Some(bytes),
+            Cow::Owned(bytes) => (bytes != self.header.bytes).then_some(bytes),
             Cow::Borrowed(_) => None,
         }
     }

@@ -266,6 +266,7 @@ pub struct Interface {
 #[derive(Clone, Debug)]
 pub struct Firewall {
     chains: Vec<Chain>,
+    translates: bool,
     counters: Vec<(String, Counter)>,
     interfaces: Vec<Interface>,
     /// The time of the packet at hand.
@@ -307,7 +308,7 @@ impl Firewall {
         }
         let counters =
             rules.counters().into_iter().map(|name| (name.to_owned(), Counter::default())).collect();
-        Firewall { chains, counters, interfaces, now: Time::ZERO }
+        Firewall { chains, translates: rules.translates(), counters, interfaces, now: Time::ZERO }
     }
 
     /// A packet comes at this time.
@@ -322,7 +323,7 @@ impl Firewall {
 
     /// Whether there is a chain of `nat`: then every connection's translation is decided, though it may be none.
     pub(crate) fn translates(&self) -> bool {
-        self.chains.iter().any(|chain| chain.table == Table::Nat)
+        self.translates
     }
 
     /// Whether a table has a chain at a hook.
@@ -356,6 +357,12 @@ impl Firewall {
     /// Whether an address is the host's own.
     pub(crate) fn is_own(&self, family: Family, address: Addr) -> bool {
         self.interfaces.iter().any(|interface| interface.addresses.contains(&(family, address)))
+    }
+
+    /// The host's first address.
+    pub(crate) fn first_address(&self, family: Family) -> Option<Addr> {
+        let mut all = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        all.find(|(of, _)| *of == family).map(|(_, address)| *address)
     }
 
     /// The address from which the host speaks on an interface.

@@ -103,7 +103,10 @@ pub const INDISTINCT_TCP: &[Indistinct<Segment, TcpState>] = &[
 ];
 
 /// Reasons that no packet can be given, and why.
-pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[(
-    "expect-already",
-    "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",
-)];
+pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[
+    (
+        "expect-already",
+        "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",
+    ),
+    ("nat-no-address", "every interface of the tracker's host has an address of each family, and a route"),
+];

@@ -19,6 +19,8 @@ pub enum Field {
     Verdict,
     /// What rules sent in return.
     Sent,
+    /// The packet as it left.
+    Left,
     /// Which entries there are.
     Entries,
     /// The tuple of answers.
@@ -63,6 +65,7 @@ impl Field {
             Field::Class => "class",
             Field::Verdict => "verdict",
             Field::Sent => "sent",
+            Field::Left => "packet as it left",
             Field::Entries => "entries",
             Field::Reply => "reply tuple",
             Field::State => "state",
@@ -174,6 +177,10 @@ fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
         found.differ(Field::Verdict, word(&left.verdict), word(&right.verdict));
     }
     sent(&left.sent, &right.sent, normal, &mut found);
+    if left.left != right.left && left.verdict == right.verdict {
+        let words = |left: &Option<Vec<u8>>| left.as_deref().map_or("as it came".to_owned(), hex);
+        found.differ(Field::Left, words(&left.left), words(&right.left));
+    }
     if let (Some(left), Some(right), false) = (&left.entries, &right.entries, normal.has(Norm::NoTable)) {
         entries(left, right, normal, &mut found);
     }

@@ -26,6 +26,8 @@ pub enum Norm {
     Intervals,
     /// Answers of rules.
     Answers,
+    /// Ports that are chosen at random.
+    Choices,
     /// A machine that stands still.
     Stalls,
     /// No verdicts.
@@ -163,6 +165,13 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         name: "answers",
         what: "of what a reject sends: identification and header checksum of IPv4, the checksum of TCP over it, what stands behind IP options that it echoes or quotes, the flow label of IPv6, and what is not shown",
         reason: "the kernel draws the identification and the flow label, leaves TCP's checksum to the card, writes into options like record route as a router does, and a log shows the first 256 bytes",
+        applies: is_outside,
+    },
+    Normalisation {
+        norm: Norm::Choices,
+        name: "choices",
+        what: "which port translation takes where it chooses at random: the reference takes the one that the target has taken, if the rules let it; one that they do not is a difference",
+        reason: "the kernel draws where in the range it begins to look",
         applies: is_outside,
     },
     Normalisation {

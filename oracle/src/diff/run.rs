@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Family, Knob, LINUX_6_18, Profile};
+use conntruth_engine::{Family, Knob, LINUX_6_18, Profile, Table};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
@@ -67,8 +67,13 @@ impl Default for Options {
             seed: 0,
             cases: Some(10_000),
             duration: None,
+<<<<<<< HEAD
             protocols: Protocols::ALL,
             features: Features::PACKETS,
+=======
+            protocols: Protocols::USUAL,
+            features: Features::ALL,
+>>>>>>> main
             rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
@@ -288,7 +293,7 @@ impl Run {
         let started = Instant::now();
         let mut aside = Duration::ZERO;
         let mut asked = 0;
-        let mut under_way: VecDeque<(Work, Sights, usize)> = VecDeque::new();
+        let mut under_way: VecDeque<(Work, Option<Sights>, usize)> = VecDeque::new();
         loop {
             let over = duration.is_some_and(|duration| started.elapsed() >= duration);
             let work = if over { None } else { source.next(&mut self.lanes) };
@@ -297,7 +302,9 @@ impl Run {
                 let judge = asked % self.judges.len();
                 asked += 1;
                 self.judges[judge].ask(Arc::clone(&work.batch));
-                let sights = self.reference.batch(&work.batch);
+                // Of what is chosen at random the reference has to hear first.
+                let chooses = work.batch.config.rules.translates();
+                let sights = (!chooses).then(|| self.reference.batch(&work.batch));
                 under_way.push_back((work, sights, judge));
             }
             let rests = is_last || !self.fresh.is_empty() || self.measures();
@@ -305,6 +312,7 @@ impl Run {
             while under_way.len() > left {
                 if let Some((work, sights, judge)) = under_way.pop_front() {
                     let target = self.judges[judge].sights()?;
+                    let sights = sights.unwrap_or_else(|| self.reference.batch_like(&work.batch, &target));
                     self.take(&work, &sights?, &target)?;
                     tell(&self.sum);
                     if !self.fresh.is_empty() {
@@ -440,7 +448,8 @@ impl Run {
         let mut differences = vec![None; stories.len()];
         let mut batches: Vec<(Batch, Vec<usize>)> = Vec::new();
         for (index, story) in stories.iter().enumerate() {
-            let lane = if at_home { Lane::FIRST } else { Lane::number(self.lanes) };
+            let is_alone = story.rules.iter().any(|rule| rule.value.table == Table::Nat);
+            let lane = if at_home || is_alone { Lane::FIRST } else { Lane::number(self.lanes) };
             self.lanes += 1;
             // What cannot be built any more is not simpler.
             let Ok(world) = arrivals(story, family(story), lane, LINUX_6_18.hz) else { continue };
@@ -458,8 +467,8 @@ impl Run {
         for (batch, indexes) in batches {
             let batch = Arc::new(batch);
             self.judges[0].ask(Arc::clone(&batch));
-            let reference = self.reference.batch(&batch);
             let target = self.judges[0].sights()?;
+            let reference = self.reference.batch_like(&batch, &target);
             for ((index, left), right) in indexes.into_iter().zip(&reference?).zip(&target) {
                 // Of a world that it cannot do nothing is seen: that is no difference.
                 let is_seen = !right.is_empty() || left.is_empty();

@@ -58,7 +58,11 @@ impl Source for Seeded {
         }
         let mut batch = Batch { reading: Reading::Each, ..Batch::default() };
         for case in &cases {
-            let case = self.stream.case(*case, &setup, Lane::number(*lanes));
+            let case = self.stream.case(
+                *case,
+                &setup,
+                if setup.translates { Lane::FIRST } else { Lane::number(*lanes) },
+            );
             *lanes += 1;
             batch.worlds.push(case.arrivals);
         }

@@ -135,7 +135,7 @@ impl Writer<'_, '_, '_> {
             Speaks::UdpLite => Body::UdpLite(Udp { payload, ..Udp::default() }),
             Speaks::Sctp => Body::Sctp(Sctp::default()),
             Speaks::Gre => Body::Gre(Gre { payload, ..Gre::default() }),
-            Speaks::Icmp | Speaks::Generic => return self.generic(flow),
+            Speaks::Icmp | Speaks::Generic | Speaks::Nat => return self.generic(flow),
         };
         self.along(flow, way, body)
     }

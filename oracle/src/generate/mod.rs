@@ -14,6 +14,7 @@ mod choices;
 mod datagram;
 mod header;
 mod icmp;
+mod nat;
 mod rules;
 mod scope;
 mod sctp;

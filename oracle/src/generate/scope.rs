@@ -3,7 +3,7 @@
 
 use conntruth_engine::{Knob, Rule, Unit};
 
-use super::{Choices, rules};
+use super::{Choices, nat, rules};
 use crate::language::ast::{Located, Setting, Span};
 
 macro_rules! set_of {
@@ -69,7 +69,14 @@ set_of! {
         Gre "gre",
         /// Any number without a tracker.
         Generic "generic",
+        /// All of them, between few hosts and ports whose addresses are translated.
+        Nat "nat",
     }
+}
+
+impl Protocols {
+    /// What is not asked for by name: worlds that translate are alone in a tracker, and slow.
+    pub const USUAL: Protocols = Protocols::ALL.without(Speaks::Nat);
 }
 
 set_of! {
@@ -164,8 +171,13 @@ pub struct Allowed {
 impl Default for Allowed {
     fn default() -> Allowed {
         Allowed {
+<<<<<<< HEAD
             protocols: Protocols::ALL,
             features: Features::PACKETS,
+=======
+            protocols: Protocols::USUAL,
+            features: Features::ALL,
+>>>>>>> main
             clock: Clock::Free,
             settings: true,
             knobs: None,
@@ -197,6 +209,8 @@ pub struct Setup {
     pub settings: Vec<Setting>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// Whether they translate addresses.
+    pub translates: bool,
     /// Whether time may pass: where it is made to by ageing it is slow, and most batches are better without.
     pub timed: bool,
 }
@@ -210,9 +224,15 @@ impl Setup {
         let mut settings =
             if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         settings.retain(|setting| allowed.knobs.as_ref().is_none_or(|all| all.contains(&setting.knob.value)));
+        let translates = allowed.protocols.has(Speaks::Nat)
+            && (allowed.protocols == nat::PROTOCOLS || choices.below(2) == 1);
+        if translates {
+            let (rules, timed) = (nat::rules(choices), false);
+            return Setup { settings, rules, translates, timed };
+        }
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
         let rules = if ruled { rules::rules(choices) } else { Vec::new() };
-        Setup { settings, rules, timed }
+        Setup { settings, rules, translates, timed }
     }
 }
 
@@ -229,6 +249,8 @@ pub struct Scope {
     pub settings: Vec<Setting>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// Whether they translate addresses.
+    pub translates: bool,
 }
 
 impl Scope {
@@ -243,8 +265,12 @@ impl Scope {
         if !setup.timed {
             features = features.without(Feature::Time);
         }
+        if setup.translates {
+            features = nat::features(features);
+        }
         // Where ageing takes its time, UDP may grow older than it is to be.
-        let all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
+        let mut all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
+        all.retain(|speaks| *speaks != Speaks::Nat);
         let mut protocols = Protocols::NONE;
         for protocol in &all {
             if whole || choices.below(2) > 0 {
@@ -260,13 +286,15 @@ impl Scope {
             clock: allowed.clock,
             settings: setup.settings.clone(),
             rules: setup.rules.clone(),
+            translates: setup.translates,
         }
     }
 }
 
 /// The protocols of worlds in which time passes.
 fn ageable(allowed: &Allowed) -> Vec<Speaks> {
-    allowed.protocols.iter().filter(|speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp).collect()
+    let ages = |speaks: &Speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp;
+    allowed.protocols.iter().filter(|speaks| ages(speaks) && *speaks != Speaks::Nat).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.

@@ -7,7 +7,11 @@ use conntruth_engine::{
     ConnId, ConnSnapshot, Direction, Engine, Family, Hook, LINUX_6_18, Packet as Passing, ProtoInfo, TcpSide,
 };
 
+<<<<<<< HEAD
 use super::{Choices, Clock, Feature, Scope, Speaks, scope, tidy};
+=======
+use super::{Case, Choices, Clock, Feature, Scope, Speaks, nat, tidy};
+>>>>>>> main
 use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
 use crate::scenario::{Act, Lane, Move, Planner};
@@ -21,7 +25,7 @@ pub(super) const HOSTS: [(&str, [&str; 2], Side); 4] = [
     ("ben", ["10.0.1.2", "fd00:b::2"], Side::Outside),
 ];
 
-const FLOWS: [&str; 3] = ["one", "two", "three"];
+const FLOWS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 const LABELS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
 /// Numbers without a tracker that no header chain knows either.
 pub(super) const GENERIC: [u8; 8] = [8, 4, 41, 89, 103, 99, 253, 255];
@@ -90,12 +94,13 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             calm,
             seen: 0,
         };
+        let more = if scope.translates { 6 } else { 0 };
         let steps = match writer.choices.below(4) {
             0 | 1 => 3 + writer.choices.below(5),
             2 => 6 + writer.choices.below(8),
             _ => 10 + writer.choices.below(14),
         };
-        for _ in 0..steps {
+        for _ in 0..steps + more {
             // A step that cannot be built ends the story: the hosts may have taken note of it in part.
             if !writer.step() {
                 break;
@@ -237,7 +242,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             Speaks::Icmp => self.icmp(flow),
             Speaks::Sctp => self.sctp(flow),
             Speaks::Gre => self.gre(flow),
-            Speaks::Generic => self.generic(flow),
+            Speaks::Generic | Speaks::Nat => self.generic(flow),
         }
     }
 
@@ -323,11 +328,20 @@ fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
 
 /// Hosts, flows and settings.
 fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) {
-    let ipv6 = scope.features.has(Feature::Ipv6) && choices.one_in(3);
-    let count = if scope.features.has(Feature::Several) { choices.pick(&[1, 1, 2, 3]) } else { 1 };
+    let may = scope.features.has(Feature::Ipv6);
+    let family = match scope.translates {
+        true => nat::family(choices, may),
+        false if may && choices.one_in(3) => Family::Ipv6,
+        false => Family::Ipv4,
+    };
+    let count = match scope.features.has(Feature::Several) {
+        true if scope.translates => choices.pick(&[2, 3, 3, 4, 5, 6]),
+        true => choices.pick(&[1, 1, 2, 3]),
+        false => 1,
+    };
     let speaks: Vec<Speaks> = scope.protocols.iter().collect();
     let mut story = Story {
-        families: vec![if ipv6 { Family::Ipv6 } else { Family::Ipv4 }],
+        families: vec![family],
         settings: scope.settings.clone(),
         rules: scope.rules.iter().cloned().map(located).collect(),
         ..Story::default()
@@ -338,16 +352,20 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
     }
     let mut known = Vec::new();
     for word in FLOWS.into_iter().take(count) {
-        let speaks = if speaks.is_empty() { Speaks::Tcp } else { choices.pick(&speaks) };
+        let speaks = match speaks.is_empty() {
+            _ if scope.translates => nat::speaks(choices),
+            true => Speaks::Tcp,
+            false => choices.pick(&speaks),
+        };
         let flow_name = (count > 1).then(|| name(word));
-        story.flows.push(flow(choices, speaks, flow_name));
+        story.flows.push(flow(choices, speaks, flow_name, scope.translates));
         let zone = (scope.features.has(Feature::Zones) && choices.one_in(4)).then(|| choices.pick(&[1, 2]));
         known.push(Known { speaks, conn: None, original: Way::Forth, zone, sent: 0 });
     }
     (story, known)
 }
 
-fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>) -> Flow {
+fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>, translates: bool) -> Flow {
     const LOW: [u16; 6] = [80, 53, 443, 1, 65_535, 40_000];
     const HIGH: [u16; 6] = [40_000, 40_000, 50_000, 1025, 80, 0];
     let (inside, outside) =
@@ -360,9 +378,18 @@ fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>) 
         Speaks::Icmp => Protocol::Icmp(None),
         Speaks::Sctp => Protocol::Sctp,
         Speaks::Gre => Protocol::Gre,
-        Speaks::Generic => Protocol::Other(choices.pick(&GENERIC)),
+        Speaks::Generic | Speaks::Nat => Protocol::Other(choices.pick(&GENERIC)),
     };
     let has_ports = matches!(speaks, Speaks::Tcp | Speaks::Udp | Speaks::UdpLite | Speaks::Sctp);
+    if translates {
+        let ((from, to), ports) = nat::ends(choices);
+        let id = (speaks == Speaks::Icmp).then(|| choices.pick(&nat::IDS));
+        let [from, to] = [(from, ports[0]), (to, ports[1])].map(|(host, port)| Endpoint {
+            host: HostRef::Name(name(host)),
+            port: has_ports.then_some(port),
+        });
+        return Flow { name: flow_name, protocol, from, to, id, implied: false, span: Span::default() };
+    }
     let mut end = |host: &str, ports: &[u16]| Endpoint {
         host: HostRef::Name(name(host)),
         port: has_ports.then(|| choices.pick(ports)),

@@ -94,16 +94,16 @@ impl Reading {
         batch: &Batch,
         arrivals: &[Arrival],
     ) -> Result<Vec<Sight>, Refusal> {
-        self.world_prepared(target, batch, arrivals, &mut |_, _| {})
+        self.world_prepared(target, batch, arrivals, &mut |_, _, _| {})
     }
 
-    /// The same, where something is told to the target before each packet, which is known by its number.
+    /// The same, where something is told to the target before each packet: its number, and the packet.
     pub(super) fn world_prepared<T: Target + ?Sized>(
         self,
         target: &mut T,
         batch: &Batch,
         arrivals: &[Arrival],
-        prepare: &mut dyn FnMut(&mut T, usize),
+        prepare: &mut dyn FnMut(&mut T, usize, &Arrival),
     ) -> Result<Vec<Sight>, Refusal> {
         let mut sights = Vec::with_capacity(arrivals.len());
         let has_helpers = !batch.config.rules.helpers().is_empty();
@@ -112,7 +112,7 @@ impl Reading {
             let turned = translated.turned(story);
             let arrival = turned.as_ref().unwrap_or(story);
             let mut events = target.advance(arrival.at)?;
-            prepare(target, index);
+            prepare(target, index, arrival);
             let observation = target.packet(arrival)?;
             translated.saw(story, arrival, &observation);
             events.extend(observation.events);

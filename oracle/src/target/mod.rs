@@ -24,7 +24,7 @@ pub mod ovs;
 mod play;
 mod reference;
 pub(crate) mod translated;
-mod whose;
+pub(crate) mod whose;
 pub(crate) mod words;
 
 use std::net::IpAddr;

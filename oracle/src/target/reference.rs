@@ -273,8 +273,8 @@ impl Target for Reference {
             self.firewall.clone_from(&firewall);
             self.known.clear();
             self.waiting.clear();
-            let mut prepare = |target: &mut Reference, index: usize| {
-                target.engine.prefer(sights.get(index).and_then(|sight| chosen(sight, &arrivals[index])));
+            let mut prepare = |target: &mut Reference, index: usize, arrival: &Arrival| {
+                target.engine.prefer(sights.get(index).and_then(|sight| chosen(sight, arrival)));
             };
             all.push(batch.reading.world_prepared(self, batch, arrivals, &mut prepare)?);
         }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Tuple, protocol, readdress, readdress_quoted};
+use conntruth_engine::{Class, Tuple, Verdict, protocol, readdress, readdress_quoted};
 
 use super::host::{self, Reached};
 use super::whose;
@@ -19,6 +19,15 @@ pub(crate) struct Translated {
     strays: Vec<(IpAddr, String)>,
 }
 
+/// What was seen of a packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) class: Class,
+    pub(crate) verdict: Verdict,
+    /// As it left, where that is not as it came.
+    pub(crate) left: Option<&'a [u8]>,
+}
+
 impl Translated {
     /// Nothing has left yet.
     pub(crate) fn new(strays: &[(IpAddr, String)]) -> Translated {
@@ -26,11 +35,13 @@ impl Translated {
     }
 
     /// A packet left so.
-    pub(crate) fn learn(&mut self, story: &Arrival, came: &Arrival, left: Option<&[u8]>) {
-        if whose::quotes(&story.bytes) {
+    pub(crate) fn learn(&mut self, story: &Arrival, came: &Arrival, seen: Seen<'_>) {
+        // What has no connection is nobody's answer and needs none.
+        let counts = matches!(seen.class, Class::Tracked(_)) && seen.verdict == Verdict::Accept;
+        if !counts || whose::quotes(&story.bytes) {
             return;
         }
-        let tuples = (whose::tuple(&story.bytes), whose::tuple(left.unwrap_or(&came.bytes)));
+        let tuples = (whose::tuple(&story.bytes), whose::tuple(seen.left.unwrap_or(&came.bytes)));
         if let (Some(story), Some(left)) = tuples {
             self.ends.retain(|(other, _)| *other != story);
             self.ends.push((story, left));
@@ -39,9 +50,8 @@ impl Translated {
 
     /// What is known of an observation.
     pub(crate) fn saw(&mut self, story: &Arrival, came: &Arrival, seen: &Observation) {
-        if seen.verdict == conntruth_engine::Verdict::Accept {
-            self.learn(story, came, seen.left.as_deref());
-        }
+        let Observation { class, verdict, left, .. } = seen;
+        self.learn(story, came, Seen { class: *class, verdict: *verdict, left: left.as_deref() });
     }
 
     /// The packet as its sender would send it, where that is another.

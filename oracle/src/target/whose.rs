@@ -129,6 +129,15 @@ fn is_error(tuple: &Tuple) -> bool {
     }
 }
 
+/// The ends that a packet has, and those of what it quotes where it is an ICMP error.
+pub(crate) fn ends(packet: &[u8]) -> Option<(Tuple, Option<Tuple>)> {
+    let head = head(packet)?;
+    let tuple = plain_tuple(&head)?;
+    let quoted = || plain_tuple(&self::head(head.payload.get(8..)?)?);
+    let quoted = if is_error(&tuple) { quoted() } else { None };
+    Some((tuple, quoted))
+}
+
 /// The tuple by which a packet belongs to an entry, or by which an ICMP error is about one.
 pub(crate) fn tuple(packet: &[u8]) -> Option<Tuple> {
     let head = head(packet)?;

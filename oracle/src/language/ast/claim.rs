@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use conntruth_engine::{Changes, EventKind, ExpectFlags, Status};
 
 use super::host::HostCheck;
-use super::packet::Protocol;
+use super::packet::{HostRef, Protocol};
 use super::{Length, Located, Name, Span};
 
 /// What stands after `=`: one claim for all packets of the step, or one for each of them.
@@ -129,6 +129,40 @@ pub enum Named {
     Attached(bool),
     /// `no entry`: no entry has the packet's tuple afterwards.
     NoEntry,
+    /// `leaves box:40000 > server:80`: the packet's ends when it has passed; `leaves unchanged`: with those it came with.
+    Leaves(Option<Leaving>),
+}
+
+/// A packet that leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Its sender and its receiver.
+    pub ends: [LeavingEnd; 2],
+    /// `quoting client:40000 > server:80`: those of what an ICMP error quotes.
+    pub quoted: Option<[LeavingEnd; 2]>,
+}
+
+/// An end of a packet that leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeavingEnd {
+    /// `*`
+    Any,
+    /// `box`, `box:40000`, `box:*`; of ICMP a port is the identifier.
+    Host {
+        /// Who.
+        host: HostRef,
+        /// Not compared where nothing is said, or `*`.
+        port: Option<AtPort>,
+    },
+}
+
+/// What follows a host behind a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtPort {
+    /// `*`
+    Any,
+    /// `80`
+    Port(u16),
 }
 
 /// `event update reply assured`
@@ -170,6 +204,14 @@ pub enum Check {
         packets: Located<u64>,
         /// Bytes.
         bytes: Option<Located<u64>>,
+    },
+    /// `distinct a.reply.dport b.reply.dport`, `same a.reply.dst b.reply.dst`: what entries have there, all of it different or
+    /// all of it equal.
+    Alike {
+        /// `same`
+        same: bool,
+        /// Two at least.
+        places: Vec<Located<EntryPlace>>,
     },
     /// `states SYN_SENT SYN_RECV * TIME_WAIT`: the states a flow's entry went through, each once for as long as it stayed.
     States {
@@ -237,6 +279,17 @@ pub enum Pattern<T> {
     One(T),
     /// `*`: any number of anything, or nothing.
     Any,
+}
+
+/// `a.reply.dport`: a key of a flow's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// Whose entry.
+    pub flow: String,
+    /// Of which direction.
+    pub reply: bool,
+    /// A word of [`super::super::words::KEYS`].
+    pub key: String,
 }
 
 /// An entry in the words of `conntrack -L`, any of them left out:

@@ -5,6 +5,7 @@ use conntruth_engine::{EventKind, ExpectFlags};
 use super::claim;
 use super::cursor::{Cursor, is_name, parse_address, parse_number};
 use super::host::{HOST_CHECKS, host_check};
+use super::leaving;
 use super::names::Names;
 use super::once;
 use super::packet::{protocol, protocol_words};
@@ -43,6 +44,8 @@ pub(super) const CHECKS: &[&str] = &[
     "hops",
     "sockets",
     "disagree",
+    "distinct",
+    "same",
 ];
 
 /// Reads a check whose first word is `word`, which was read already. `body` gives the lines below it, if it has a body.
@@ -63,6 +66,7 @@ pub(super) fn check(word: &str, cursor: &mut Cursor<'_>, names: &Names, body: Bo
         }
         "count" => Check::Count(cursor.number("the count of entries", 0..=u64::from(u32::MAX))?),
         "counter" => counter(cursor)?,
+        "distinct" | "same" => leaving::alike(cursor, names, word == "same")?,
         "states" => {
             let flow = optional_flow(cursor, names)?;
             Check::States { flow, pattern: sequence(cursor, body, "states", state)? }

@@ -4,7 +4,7 @@ use conntruth_engine::{Changes, EventKind, Reason, SctpState, Status, TcpState};
 
 use super::cursor::{Cursor, is_name, parse_length, parse_number};
 use super::names::Names;
-use super::{heading, once};
+use super::{heading, leaving, once};
 use crate::language::ast::claim::{Claim, Claims, EventClaim, Flags, Named, Qualified, Timeout};
 use crate::language::ast::{Located, Name, Span};
 use crate::language::lexer::{Token, located};
@@ -25,6 +25,7 @@ const NAMED: &[&str] = &[
     "accepted",
     "attached",
     "unattached",
+    "leaves",
     "no",
 ];
 
@@ -171,6 +172,8 @@ pub(super) fn named(cursor: &mut Cursor<'_>, names: &Names) -> Parse<Option<Loca
         "accepted" => Named::Accepted,
         "attached" => Named::Attached(true),
         "unattached" => Named::Attached(false),
+        "leaves" if cursor.eat("unchanged").is_some() => Named::Leaves(None),
+        "leaves" => Named::Leaves(Some(leaving::leaving(cursor, names)?)),
         _ if cursor.eat("entry").is_some() => Named::NoEntry,
         _ => return cursor.unexpected("`entry`: `no entry`", ["entry"]).fail(),
     };

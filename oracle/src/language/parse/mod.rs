@@ -12,6 +12,7 @@ mod heading;
 mod host;
 mod icmp;
 mod later;
+mod leaving;
 mod names;
 mod packet;
 mod sctp;

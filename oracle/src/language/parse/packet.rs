@@ -113,6 +113,17 @@ fn path(cursor: &mut Cursor<'_>, names: &Names) -> Parse<(Path, Option<Protocol>
 
 /// `client`, `client:5000`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`
 pub(super) fn endpoint(cursor: &mut Cursor<'_>, names: &Names, sender: bool) -> Parse<Endpoint> {
+    let (host, port) = end_with(cursor, names, sender, port)?;
+    Ok(Endpoint { host, port })
+}
+
+/// An endpoint whose port is read by another.
+pub(super) fn end_with<T>(
+    cursor: &mut Cursor<'_>,
+    names: &Names,
+    sender: bool,
+    port: fn(&str, Span) -> Parse<T>,
+) -> Parse<(HostRef, Option<T>)> {
     let expected = if sender { "a flow, a host or an address" } else { "a host or an address" };
     let start = cursor.here();
     if cursor.eat_mark('[').is_some() {
@@ -129,7 +140,7 @@ pub(super) fn endpoint(cursor: &mut Cursor<'_>, names: &Names, sender: bool) -> 
             }
             _ => None,
         };
-        return Ok(Endpoint { host: HostRef::Address(value), port });
+        return Ok((HostRef::Address(value), port));
     }
     let Some(word) = cursor.peek_word() else {
         return cursor.unexpected(expected, []).fail();
@@ -149,7 +160,7 @@ pub(super) fn endpoint(cursor: &mut Cursor<'_>, names: &Names, sender: bool) -> 
         return cursor.unexpected(expected, []).fail();
     };
     cursor.next();
-    Ok(Endpoint { host, port: port_word.map(|word| port(word, start)).transpose()? })
+    Ok((host, port_word.map(|word| port(word, start)).transpose()?))
 }
 
 /// A host or an address, without a port.

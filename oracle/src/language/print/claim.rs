@@ -4,10 +4,10 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{DEEPER, Words};
 use crate::language::ast::claim::{
-    Block, Check, Claim, Claims, ClassWord, EntryClaim, EventClaim, EventLine, ExpectClaim, Flags, Key,
-    KeyValue, Named, Pattern, Timeout,
+    AtPort, Block, Check, Claim, Claims, ClassWord, EntryClaim, EntryPlace, EventClaim, EventLine,
+    ExpectClaim, Flags, Key, KeyValue, Leaving, LeavingEnd, Named, Pattern, Timeout,
 };
-use crate::language::ast::packet::Protocol;
+use crate::language::ast::packet::{HostRef, Protocol};
 use crate::language::ast::{Located, Name};
 use crate::language::words::{CLASSES, EVENTS, PROTOCOLS, word_of};
 
@@ -99,7 +99,43 @@ impl Display for Named {
             Named::Attached(true) => f.write_str("attached"),
             Named::Attached(false) => f.write_str("unattached"),
             Named::NoEntry => f.write_str("no entry"),
+            Named::Leaves(None) => f.write_str("leaves unchanged"),
+            Named::Leaves(Some(leaving)) => write!(f, "leaves {leaving}"),
         }
+    }
+}
+
+impl Display for Leaving {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let [from, to] = &self.ends;
+        write!(f, "{from} > {to}")?;
+        match &self.quoted {
+            Some([from, to]) => write!(f, " quoting {from} > {to}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for LeavingEnd {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let LeavingEnd::Host { host, port } = self else { return f.write_str("*") };
+        let host = match (host, port) {
+            (HostRef::Name(name), _) => name.value.clone(),
+            (HostRef::Address(address), Some(_)) if address.is_ipv6() => format!("[{address}]"),
+            (HostRef::Address(address), _) => address.to_string(),
+        };
+        match port {
+            None => f.write_str(&host),
+            Some(AtPort::Any) => write!(f, "{host}:*"),
+            Some(AtPort::Port(port)) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl Display for EntryPlace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let EntryPlace { flow, reply, key } = self;
+        write!(f, "{flow}.{}{key}", if *reply { "reply." } else { "" })
     }
 }
 
@@ -132,6 +168,10 @@ impl Display for Check {
                     Some(bytes) => write!(f, " bytes {}", bytes.value),
                     None => Ok(()),
                 }
+            }
+            Check::Alike { same, places } => {
+                f.write_str(if *same { "same" } else { "distinct" })?;
+                places.iter().try_for_each(|place| write!(f, " {}", place.value))
             }
             Check::States { flow: name, pattern } => {
                 write_words(f, &format!("states{}", flow(name)), pattern, " ", Clone::clone)

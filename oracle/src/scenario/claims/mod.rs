@@ -3,6 +3,7 @@
 
 mod entry;
 mod expect;
+mod leaving;
 mod packet;
 mod story;
 mod words;

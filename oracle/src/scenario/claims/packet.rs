@@ -66,6 +66,14 @@ pub(crate) fn packet(
             // Whoever shows nothing of entries does not show either which of them a packet belongs to.
             Named::Attached(_) if !shows.entries() => vec![Mismatch::unseen(named.span, "entries")],
             Named::Attached(wanted) => attached(*wanted, named.span, seen),
+            Named::Leaves(_)
+                if world.identity.abilities.rules != Rules::Own || !world.identity.abilities.nat =>
+            {
+                vec![Mismatch::unseen(named.span, "packets as they leave")]
+            }
+            Named::Leaves(leaving) => {
+                super::leaving::leaves(leaving.as_ref(), named.span, arrival, seen, world)
+            }
             Named::NoEntry => no_entry(named.span, world, target, seen, step)?,
             _ if !shows.entries() => vec![Mismatch::unseen(named.span, "entries")],
             about_entry => super::entry::named(about_entry, named.span, seen.entry.as_ref(), world),

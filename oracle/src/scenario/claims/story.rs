@@ -9,7 +9,7 @@ use crate::target::{Abilities, Ask, Entry, Happening, Rules, Target};
 
 use super::super::plan::{Move, deadline, plural};
 use super::super::run::World;
-use super::{Found, Mismatch, Silence, entry, is_of, packet, words};
+use super::{Found, Mismatch, Silence, entry, is_of, leaving, packet, words};
 
 /// Makes the check of a step.
 pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move) -> Result<Found, Silence> {
@@ -41,6 +41,7 @@ pub(crate) fn check(world: &mut World<'_>, target: &mut dyn Target, step: &Move)
             let of_bytes = bytes.as_ref().and_then(|bytes| wrong(bytes, got.bytes, "bytes"));
             wrong(packets, got.packets, "packets").into_iter().chain(of_bytes).collect()
         }
+        Check::Alike { same, places } => leaving::alike(*same, places, &target.table()?, world)?,
         Check::Expectations(block) => super::expect::listing(block, &target.expectations()?, world),
         Check::Count(count) => {
             let got = target.table()?.len() as u64;
@@ -90,6 +91,7 @@ fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
         | Check::Entry(_)
         | Check::NoEntry { .. }
         | Check::Count(_)
+        | Check::Alike { .. }
         | Check::Expires { .. } => (shows.table, "the table"),
         Check::States { .. } => (shows.state, "states"),
         Check::Classes { .. } => (shows.class, "classes"),
@@ -102,7 +104,9 @@ fn hidden(check: &Check, abilities: &Abilities) -> Option<&'static str> {
 pub(crate) fn asks(check: &Check, now: Time, tick: u64, asks: &mut Vec<Ask>) {
     match check {
         Check::For { check, .. } => self::asks(check, now, tick, asks),
-        Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) => asks.push(Ask::Table),
+        Check::Table(_) | Check::Entry(_) | Check::NoEntry { .. } | Check::Count(_) | Check::Alike { .. } => {
+            asks.push(Ask::Table)
+        }
         Check::Expires { after, .. } => {
             let at = deadline(now, after.value.nanos(tick), tick);
             let before = Time(at.as_nanos().saturating_sub(tick));

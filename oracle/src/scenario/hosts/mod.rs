@@ -25,7 +25,7 @@ use conntruth_engine::{Class, CtInfo, Direction, Time};
 use conntruth_sim::capture::Recorder;
 use conntruth_sim::host::Reception;
 use conntruth_sim::link::Fault;
-use conntruth_sim::packet::Header;
+use conntruth_sim::packet::{Header, protocol};
 use conntruth_sim::world::{PortId, RunError};
 use conntruth_sim::{Chain, World as Net};
 
@@ -343,14 +343,16 @@ impl<'p> Live<'p, '_> {
     }
 
     /// The flow of a packet whose addresses are translated, by the entry that it carries.
-    fn by_entry(&self, observation: &Observation) -> Option<(usize, Way)> {
+    fn by_entry(&self, protocol: u8, observation: &Observation) -> Option<(usize, Way)> {
         let entry = observation.entry.as_ref().filter(|_| observation.attached)?;
         let Class::Tracked(info) = observation.class else { return None };
         let talk = (0..self.plan.talks.talks.len()).find(|at| claims::is_of(entry, self.plan.talk(*at)))?;
         let is_first = info.direction() == Direction::Original;
         let way = if is_first == begins(entry, self.plan.talk(talk)) { Way::Forth } else { Way::Back };
-        let is_about = matches!(info, CtInfo::Related | CtInfo::RelatedReply);
-        (!is_about).then_some((talk, way))
+        // An error is about an entry, and not of it.
+        let is_error = matches!(protocol, protocol::ICMP | protocol::ICMPV6)
+            && matches!(info, CtInfo::Related | CtInfo::RelatedReply);
+        (!is_error).then_some((talk, way))
     }
 
     /// The other side of a connection may know it by other addresses: the tracker says which.
@@ -374,7 +376,7 @@ impl<'p> Live<'p, '_> {
         let name = |address| places.name_of(address).map_or_else(|| address.to_string(), str::to_owned);
         let header = Header::read(&arrival.bytes);
         let found = header.as_ref().and_then(|header| words::talk_of(self.plan, header, &arrival.bytes));
-        let found = found.or_else(|| self.by_entry(&observation));
+        let found = found.or_else(|| self.by_entry(header.as_ref()?.protocol, &observation));
         let reception = self.reception(observation.left.as_deref().unwrap_or(&arrival.bytes));
         let (from, to) = header
             .as_ref()

@@ -7,12 +7,12 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Class, EventKind, Knob, Time, Verdict};
+use conntruth_engine::{Class, EventKind, Knob, Time};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
 use super::worlds::{Pace, Worlds};
-use crate::target::translated::Translated;
+use crate::target::translated::{Seen, Translated};
 use crate::target::whose;
 use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Setting, Sight};
 
@@ -153,9 +153,9 @@ fn one_by_one(worlds: &mut Worlds, batch: &Batch) -> Result<Vec<Vec<Sight>>, Ref
                 Reading::Never => false,
             };
             for sight in worlds.step(&[(0, arrival)], &[read])? {
-                if sight.verdict == Verdict::Accept {
-                    translated.learn(story, arrival, sight.left.as_deref());
-                }
+                let Sight { class, verdict, left, .. } = &sight;
+                let seen = Seen { class: *class, verdict: *verdict, left: left.as_deref() };
+                translated.learn(story, arrival, seen);
                 sights.push(sight);
             }
         }

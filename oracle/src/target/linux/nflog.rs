@@ -48,7 +48,9 @@ pub(super) fn open() -> io::Result<Socket> {
     for group in [REASONS, rules::GROUP] {
         let mut header = vec![0, 0];
         header.extend_from_slice(&group.to_be_bytes());
-        let mut mode = (256_u32).to_be_bytes().to_vec();
+        // Rules say themselves how much of a packet they want.
+        let most: u32 = if group == REASONS { 256 } else { 4096 };
+        let mut mode = most.to_be_bytes().to_vec();
         mode.extend_from_slice(&[COPY_PACKET, 0]);
         message.begin(CONFIG, libc::NLM_F_ACK as u16, &header).put(COMMAND, &[BIND]);
         message

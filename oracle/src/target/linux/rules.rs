@@ -226,13 +226,11 @@ fn beside(zones: &[u16]) -> String {
            chain passing {{ type filter hook forward priority 200; {dropped} drop; }}
            chain arriving {{ type filter hook input priority 200;
              iifname != lo {dropped} drop
-             {arrived}
            }}
            chain going {{ type filter hook output priority 200; meta priority 8000:2 drop; }}
          }}\n",
         beginning = beginning(),
         came = log(CAME),
-        arrived = log_whole(ARRIVED),
         ours = Tag::OURS.0,
         zones = zones.join("\n"),
         lost = is_ours(Tag::DROPPED),
@@ -264,7 +262,10 @@ pub(super) fn load() -> Result<(), Missing> {
 /// # Errors
 /// When `nft` or the kernel does not take them.
 pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
-    let mut text = String::new();
+    // What reaches the host has been confirmed: that is told behind it.
+    let told = if rules.is_empty() { String::new() } else { log_whole(ARRIVED) };
+    let mut text =
+        format!("flush chain inet conntruth_end end\nadd rule inet conntruth_end end {told} drop\n");
     for table in ["conntruth", SCENARIO] {
         text += &format!("table inet {table} {{ }}\ndelete table inet {table}\n");
     }

@@ -369,7 +369,11 @@ impl Worlds {
             }
         })?;
         for (world, what) in heard {
-            self.worlds[world].hear(what);
+            // What is said behind a class is of a second look: of a packet from the host to itself.
+            let is_later = matches!(what, Heard::Why(_)) && self.worlds[world].class.is_some();
+            if !(translates && is_later) {
+                self.worlds[world].hear(what);
+            }
         }
         self.hear_events()
     }
