@@ -262,7 +262,11 @@ impl Live<'_, '_> {
         on: Option<&Name>,
         span: Span,
     ) -> Result<Vec<Mismatch>, Unjudged> {
-        let moved = self.cast.part(on)?;
+        let moves = |part: &&Part| matches!(part.kind, Kind::Ftp | Kind::Tftp | Kind::Irc | Kind::Data(_));
+        let moved = match (on, self.cast.parts.iter().rfind(moves)) {
+            (None, Some(last)) => last,
+            _ => self.cast.part(on)?,
+        };
         if moved.kind == Kind::Irc {
             return Ok(self.fetched(host, file, span));
         }

@@ -19,7 +19,9 @@ pub(in crate::language::parse) fn perception(cursor: &mut Cursor<'_>, names: &Na
     } else if verb.value == "received" && is_file(cursor) {
         let file = cursor.word("a file's name")?;
         cursor.next();
-        HostCheck::File { host, file, on: on(cursor, names)? }
+        // The file says what it is about.
+        let on = if cursor.eat("on").is_some() { Some(known(cursor, names)?) } else { None };
+        HostCheck::File { host, file, on }
     } else {
         let received = verb.value == "received";
         let bytes = match received && cursor.eat("whole").is_some() {
