@@ -406,29 +406,15 @@ impl Engine {
         }
     }
 
-<<<<<<< HEAD
-    /// A confirmed connection that holds one of this one's tuples. The second was not looked up before: a connection that is
-    /// translated has taken it, or this one is translated to what another has.
-    ///
-    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_confirm`.
-=======
     /// A confirmed connection that holds one of this one's tuples. Without translation who holds one holds both.
->>>>>>> main
     fn rival(&self, slot: u32, hash: u32) -> Option<u32> {
         const DECIDED: u32 = Status::SRC_NAT_DONE.0 | Status::DST_NAT_DONE.0;
         let conn = self.table.conn(slot);
-<<<<<<< HEAD
-        let found = self.table.find(hash, &conn.tuples[0], conn.zone).or_else(|| {
-            let other = self.table.other_hash_of(slot, hash).unwrap_or(hash);
-            self.table.find(other, &conn.tuples[1], conn.zone)
-        });
-=======
         let mut found = self.table.find(hash, &conn.tuples[0], conn.zone);
         if found.is_none() && conn.status.0 & DECIDED != 0 {
             let other = self.table.other_hash_of(slot, hash).unwrap_or(hash);
             found = self.table.find(other, &conn.tuples[1], conn.zone);
         }
->>>>>>> main
         found.map(|found| found.slot)
     }
 

@@ -164,13 +164,8 @@ fn options(args: &Args) -> Result<Options, Error> {
         seed: args.seed,
         cases: args.cases.or((!bounded).then_some(10_000)),
         duration: args.duration,
-<<<<<<< HEAD
-        protocols: if args.protocol.is_empty() { Protocols::ALL } else { protocols },
-        features: Features::PACKETS,
-=======
         protocols: if args.protocol.is_empty() { Protocols::USUAL } else { protocols },
-        features: Features::ALL,
->>>>>>> main
+        features: Features::PACKETS,
         rules: args.rules,
         depth: args.depth,
         shard: args.shard.unwrap_or(Shard { index: 0, of: 1 }),

@@ -67,13 +67,8 @@ impl Default for Options {
             seed: 0,
             cases: Some(10_000),
             duration: None,
-<<<<<<< HEAD
-            protocols: Protocols::ALL,
-            features: Features::PACKETS,
-=======
             protocols: Protocols::USUAL,
-            features: Features::ALL,
->>>>>>> main
+            features: Features::PACKETS,
             rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },

@@ -171,13 +171,8 @@ pub struct Allowed {
 impl Default for Allowed {
     fn default() -> Allowed {
         Allowed {
-<<<<<<< HEAD
-            protocols: Protocols::ALL,
-            features: Features::PACKETS,
-=======
             protocols: Protocols::USUAL,
-            features: Features::ALL,
->>>>>>> main
+            features: Features::PACKETS,
             clock: Clock::Free,
             settings: true,
             knobs: None,

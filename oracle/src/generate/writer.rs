@@ -7,11 +7,7 @@ use conntruth_engine::{
     ConnId, ConnSnapshot, Direction, Engine, Family, Hook, LINUX_6_18, Packet as Passing, ProtoInfo, TcpSide,
 };
 
-<<<<<<< HEAD
-use super::{Choices, Clock, Feature, Scope, Speaks, scope, tidy};
-=======
-use super::{Case, Choices, Clock, Feature, Scope, Speaks, nat, tidy};
->>>>>>> main
+use super::{Choices, Clock, Feature, Scope, Speaks, nat, scope, tidy};
 use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
 use crate::scenario::{Act, Lane, Move, Planner};

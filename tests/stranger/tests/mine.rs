@@ -3,7 +3,7 @@
 use conntruth::engine::{Class, CtInfo, LINUX_6_18, Time, Verdict};
 use conntruth::target::{
     Abilities, Arrival, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons, Refusal,
-    Setting, Shows, Target,
+    Rules, Setting, Shows, Target,
 };
 use conntruth_stranger::{Relation, Tracker};
 
@@ -39,6 +39,9 @@ impl Target for Mine {
                 nat: false,
                 zones: false,
                 own_host: false,
+                rules: Rules::Told,
+                marks: false,
+                slack: Time::ZERO,
             },
         }
     }
@@ -68,6 +71,8 @@ impl Target for Mine {
             sent: Vec::new(),
             attached: true,
             why: None,
+            help: None,
+            left: None,
             entry: None,
             destroyed: false,
             events: Vec::new(),
