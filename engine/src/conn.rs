@@ -86,6 +86,11 @@ impl Conn {
         self.status.0 & busy.0 == Status::CONFIRMED.0 && self.changes.is_empty() && self.expires > now
     }
 
+    /// Whether one of its ends is translated.
+    pub fn is_translated(&self) -> bool {
+        self.status.0 & (Status::SRC_NAT.0 | Status::DST_NAT.0) != 0
+    }
+
     /// What it has of a helper.
     pub fn help(&self) -> Option<&Help> {
         self.extra.as_deref().and_then(|extra| extra.help.as_ref())

@@ -7,6 +7,7 @@
 //! Time only moves forward: a `now` before the latest one counts as the latest. Whatever is due is done before a
 //! packet is looked at.
 
+mod announcing;
 mod expecting;
 mod saved;
 mod tracking;

@@ -438,6 +438,12 @@ reasons! {
     "expect-already" ExpectAlready { port: u16 } "dropped: port {port} is expected already, for another reason", EXPECT;
     /// Two expectations must not take the same packets: the packet that announces the second is dropped.
     "expect-busy" ExpectBusy { port: u16 } "dropped: another connection expects some of the same at port {port}", EXPECT;
+    /// A connection that is translated announces a port that is free outside: where none is found the packet is dropped.
+    "expect-no-port" ExpectNoPort { port: u16 } "dropped: no port from {port} on is free to be expected at",
+        "linux 6.18 net/netfilter/nf_nat_helper.c nf_nat_exp_find_port";
+    /// What cannot be written anew is dropped.
+    "nat-payload" NatPayload {} "dropped: the payload has no room for the translated announcement",
+        "linux 6.18 net/netfilter/nf_nat_helper.c __nf_nat_mangle_tcp_packet";
     /// At `nf_conntrack_expect_max` expectations the packet that announces one more is dropped.
     "expect-full" ExpectFull { count: u64, max: u64 } "dropped: {count} connections are expected, {max} may be", EXPECT;
 

@@ -5,7 +5,7 @@ use super::Engine;
 use super::walk::{Ending, Travel};
 use crate::conn::{Extra, Master};
 use crate::event::{Changes, Event, EventKind};
-use crate::expect::{ExpectSnapshot, Expectation, Refused, SourceMask};
+use crate::expect::{ExpectSnapshot, Expectation, Follows, Refused, SourceMask};
 use crate::helper::{self, Advice, Announcement, Help, Helper, Visit};
 use crate::outcome::{Class, CtInfo, Outcome, Verdict};
 use crate::reason::Reason;
@@ -59,6 +59,9 @@ impl Engine {
             extra.help = Some(Help::new(helper));
         }
         outcome.help = Some(Reason::Expected { master: expected.master.number() });
+        if let Some(Follows { announced, port }) = expected.follows {
+            self.follow_master(slot, master, announced, port);
+        }
     }
 
     /// The last hook, for a connection with a helper: says whether the packet goes on to be confirmed.
@@ -66,31 +69,38 @@ impl Engine {
     /// Source: linux 6.18 net/netfilter/nf_conntrack_proto.c `nf_confirm`.
     #[cold]
     pub(super) fn help(&mut self, slot: u32, datagram: &Datagram<'_>, outcome: &mut Outcome) -> bool {
-        let Class::Tracked(info) = outcome.class else { return true };
-        let Ok(part) = ip::transport(datagram) else { return true };
+        match self.let_read(slot, datagram, outcome) {
+            Advice::Nothing => true,
+            Advice::Pass(reason) => {
+                outcome.help = Some(reason);
+                true
+            }
+            Advice::Drop(reason) => self.drop_read(slot, reason, outcome),
+            Advice::Expect(announcement) => match self.expect(slot, &announcement, None) {
+                Ok(()) => {
+                    outcome.help = Some(announcement.reason);
+                    true
+                }
+                Err(refused) => self.drop_read(slot, refusal(refused, announcement.port), outcome),
+            },
+        }
+    }
+
+    /// What a connection's helper makes of a packet.
+    pub(super) fn let_read(&mut self, slot: u32, datagram: &Datagram<'_>, outcome: &Outcome) -> Advice {
+        let Class::Tracked(info) = outcome.class else { return Advice::Nothing };
+        let Ok(part) = ip::transport(datagram) else { return Advice::Nothing };
         let loose = self.rules.sysctls.is_on(Knob::FtpLoose);
         let conn = self.table.conn_mut(slot);
         let tuples = conn.tuples;
-        let Some(help) = conn.extra.as_deref_mut().and_then(|extra| extra.help.as_mut()) else { return true };
-        if info == CtInfo::RelatedReply {
-            return true;
-        }
+        let help = conn.extra.as_deref_mut().and_then(|extra| extra.help.as_mut());
+        let Some(help) = help.filter(|_| info != CtInfo::RelatedReply) else { return Advice::Nothing };
         let visit = Visit { info, tuples: &tuples, bytes: datagram.from(part.offset), loose };
-        let reason = match helper::read(help, &visit) {
-            Advice::Nothing => return true,
-            Advice::Pass(reason) => {
-                outcome.help = Some(reason);
-                return true;
-            }
-            Advice::Drop(reason) => reason,
-            Advice::Expect(announcement) => match self.expect(slot, &announcement) {
-                Ok(()) => {
-                    outcome.help = Some(announcement.reason);
-                    return true;
-                }
-                Err(refused) => refusal(refused, announcement.port),
-            },
-        };
+        helper::read(help, &visit)
+    }
+
+    /// A helper ends a packet; a connection that is new with it is forgotten.
+    pub(super) fn drop_read(&mut self, slot: u32, reason: Reason, outcome: &mut Outcome) -> bool {
         outcome.help = Some(reason);
         outcome.verdict = Verdict::Drop;
         if !self.table.conn(slot).is_confirmed() {
@@ -107,7 +117,11 @@ impl Engine {
         if !self.table.conn(slot).status.has(Status::HELPER) {
             return None;
         }
-        let goes_on = self.help(slot, &travel.datagram(), &mut outcome);
+        let goes_on = if self.table.conn(slot).is_translated() {
+            self.help_translated(slot, travel, &mut outcome)
+        } else {
+            self.help(slot, &travel.datagram(), &mut outcome)
+        };
         travel.outcome = Some(outcome);
         if goes_on { None } else { Some((outcome, None)) }
     }
@@ -115,7 +129,12 @@ impl Engine {
     /// Expects what was announced.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_expect.c `nf_ct_expect_init`, `nf_ct_expect_related_report`.
-    fn expect(&mut self, slot: u32, announced: &Announcement) -> Result<(), Refused> {
+    pub(super) fn expect(
+        &mut self,
+        slot: u32,
+        announced: &Announcement,
+        follows: Option<Follows>,
+    ) -> Result<(), Refused> {
         let conn = self.table.conn(slot);
         let Some(helper) = conn.help().map(|help| help.helper) else { return Ok(()) };
         let classes = helper.info().classes;
@@ -142,6 +161,7 @@ impl Engine {
             helper,
             zone: conn.zone,
             assigns: None,
+            follows,
             expires: Jiffies(self.rules.now.0 + lasts),
             listened: conn.listened,
         };
@@ -185,7 +205,7 @@ impl Engine {
         }
     }
 
-    fn tell_expected(&mut self, kind: EventKind, expected: &Expectation, at: Time) {
+    pub(super) fn tell_expected(&mut self, kind: EventKind, expected: &Expectation, at: Time) {
         if !expected.listened {
             return;
         }
@@ -198,7 +218,7 @@ impl Engine {
 }
 
 /// Why a packet that announces a connection is dropped.
-fn refusal(refused: Refused, port: u16) -> Reason {
+pub(super) fn refusal(refused: Refused, port: u16) -> Reason {
     match refused {
         Refused::Already => Reason::ExpectAlready { port },
         Refused::Busy => Reason::ExpectBusy { port },

@@ -223,11 +223,10 @@ impl Engine {
     /// direction of the master in which the announcement went; `port`: as it was before it was translated.
     ///
     /// Source: linux 6.18 net/netfilter/nf_nat_helper.c `nf_nat_follow_master`.
-    #[allow(dead_code, reason = "for helpers that announce connections")]
     pub(super) fn follow_master(&mut self, slot: u32, master: u32, announced: Direction, port: u16) {
-        let other = self.table.conn(master).tuples[!announced as usize];
-        self.set_up(slot, &Range::of(other.dst), Manip::Source);
-        let range = Range { ports: Some((port, port)), ..Range::of(other.src) };
+        let sent = self.table.conn(master).tuples[announced as usize];
+        self.set_up(slot, &Range::of(sent.dst), Manip::Source);
+        let range = Range { ports: Some((port, port)), ..Range::of(sent.src) };
         self.set_up(slot, &range, Manip::Destination);
     }
 

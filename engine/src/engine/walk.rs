@@ -198,6 +198,15 @@ impl<'a> Travel<'a> {
         }
     }
 
+    /// Whether it came from outside for the loopback, which nobody reaches from there.
+    ///
+    /// Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`.
+    fn is_martian(&self) -> bool {
+        let datagram = self.datagram();
+        let (_, dst) = datagram.addresses();
+        !self.is_loopback() && datagram.family == Family::Ipv4 && dst.lo >> 24 == 127
+    }
+
     pub(super) fn is_loopback(&self) -> bool {
         self.route == Route::Loopback
     }
@@ -315,6 +324,10 @@ impl Engine {
             }
             if let Some(ending) = self.visit(firewall, hook, travel, sent) {
                 return Some(ending);
+            }
+            if hook == Hook::Prerouting && travel.is_martian() {
+                travel.treatment.dropped = true;
+                return Some((self.end(travel), None));
             }
         }
         None

@@ -13,7 +13,7 @@ use crate::helper::{ExpectClass, Helper};
 use crate::outcome::ConnId;
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks};
-use crate::tuple::{Addr, Family, Tuple};
+use crate::tuple::{Addr, Direction, Family, Tuple};
 pub use snapshot::{ExpectProcLine, ExpectSnapshot};
 
 /// What holds for an expectation beside what it expects.
@@ -60,10 +60,22 @@ pub(crate) struct Expectation {
     pub zone: u16,
     /// The helper that the expected connection is to have.
     pub assigns: Option<Helper>,
+    /// Where its connection goes when its master is translated.
+    #[serde(default)]
+    pub follows: Option<Follows>,
     /// The tick of its end.
     pub expires: Jiffies,
     /// Whether its master makes events.
     pub listened: bool,
+}
+
+/// How a connection follows a master that is translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Follows {
+    /// The direction in which the announcement went.
+    pub announced: Direction,
+    /// The port that was announced, before it was translated.
+    pub port: u16,
 }
 
 /// Which bits of a source must be equal.

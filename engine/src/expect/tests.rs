@@ -26,6 +26,7 @@ fn expectation(master: u64, from: Option<u8>, port: u16, class: u8) -> Expectati
         helper: Helper::Ftp,
         zone: 0,
         assigns: None,
+        follows: None,
         expires: Jiffies(1000 + u64::from(port)),
         listened: true,
     }

@@ -89,7 +89,8 @@ pub(crate) fn find(payload: &[u8], accepts: impl Fn(&Offer) -> bool) -> Result<O
             if accepts(&offer) {
                 return Ok(offer);
             }
-            why = Reason::IrcForged { address: offer.address, port: offer.port };
+            // Nothing behind a forged offer is looked at.
+            return Err(Reason::IrcForged { address: offer.address, port: offer.port });
         }
     }
     Err(why)

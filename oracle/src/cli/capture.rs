@@ -16,7 +16,7 @@ pub(super) struct TrackerArgs {
     /// Set a sysctl; `net.netfilter.nf_conntrack_` may be left out.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Setting>,
-    /// Assign a helper to a port. There are no helpers yet: this is accepted and does nothing.
+    /// Assign a helper to a port, as a rule does: ftp, irc or tftp.
     #[arg(long, value_name = "NAME=PROTO/PORT")]
     helper: Vec<HelperPort>,
     /// Whose semantics; `conntruth profiles` lists them.
@@ -26,26 +26,27 @@ pub(super) struct TrackerArgs {
 
 impl TrackerArgs {
     /// A tracker as configured, with an empty table.
-    pub(super) fn replayer(&self, tone: &Tone) -> Result<Replayer, Error> {
-        self.configure(Replayer::new(self.profile), tone)
+    pub(super) fn replayer(&self) -> Result<Replayer, Error> {
+        self.configure(Replayer::new(self.profile))
     }
 
     /// A tracker that goes on where one was saved, and is then configured.
-    pub(super) fn resume(&self, state: &State, tone: &Tone) -> Result<Replayer, Error> {
+    pub(super) fn resume(&self, state: &State) -> Result<Replayer, Error> {
         if self.profile.name != conntruth_engine::LINUX_6_18.name && self.profile.name != state.profile() {
             return Err(
                 format!("it follows the profile {}, not {}", state.profile(), self.profile.name).into()
             );
         }
-        self.configure(Replayer::resume(state)?, tone)
+        self.configure(Replayer::resume(state)?)
     }
 
-    fn configure(&self, mut replayer: Replayer, tone: &Tone) -> Result<Replayer, Error> {
+    fn configure(&self, mut replayer: Replayer) -> Result<Replayer, Error> {
         for Setting { key, value } in &self.set {
             replayer.set(key, *value).map_err(|error| format!("--set {key}={value}: {error}"))?;
         }
         for helper in &self.helper {
-            tone.warn(format_args!("--helper {helper}: there are no helpers yet, so it changes nothing"));
+            let HelperPort { name, protocol, port } = helper;
+            replayer.assign(name, protocol, *port).map_err(|error| format!("--helper {helper}: {error}"))?;
         }
         Ok(replayer)
     }

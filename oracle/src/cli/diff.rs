@@ -249,6 +249,9 @@ fn report(args: &Args, ended: &Ended) -> String {
         if !finding.repeats {
             let _ = writeln!(text, "  it did not differ when asked again: as it was generated");
         }
+        for part in &finding.difference.mismatches {
+            let _ = writeln!(text, "  {}: {} / {}", part.field, part.reference, part.target);
+        }
         for line in finding.scenario.lines() {
             let _ = writeln!(text, "  | {line}");
         }
@@ -266,6 +269,13 @@ fn report(args: &Args, ended: &Ended) -> String {
         grouped(ended.sum.packets),
         grouped(rate as u64)
     );
+    if ended.sum.announced > 0 {
+        let (announced, related) = (grouped(ended.sum.announced), grouped(ended.sum.related));
+        let _ = writeln!(
+            text,
+            "{announced} packets made the target expect a connection, {related} connections were expected ones"
+        );
+    }
     if let Some((packets, took)) = ended.baseline {
         let base = packets as f64 / took.as_secs_f64().max(1e-9);
         let _ = writeln!(

@@ -90,7 +90,7 @@ fn explain_capture(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     if args.trace.is_some() {
         return Err("`--trace` is for scenarios: a capture knows no hosts".into());
     }
-    let mut replayer = args.tracker.replayer(tone)?;
+    let mut replayer = args.tracker.replayer()?;
     let mut source = Source::open(&args.subject)?;
     let mut out = BufWriter::new(anstream::stdout().lock());
     let mut explainer = Explainer::default();

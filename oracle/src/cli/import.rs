@@ -33,7 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
-    let mut replayer = args.tracker.replayer(tone)?;
+    let mut replayer = args.tracker.replayer()?;
     let settings: Vec<_> = replayer
         .engine()
         .sysctls()

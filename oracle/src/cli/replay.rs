@@ -63,10 +63,10 @@ enum Format {
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let mut replayer = match &args.load_state {
         Some(path) => {
-            let resumed = args.tracker.resume(&state::load(path)?, tone);
+            let resumed = args.tracker.resume(&state::load(path)?);
             resumed.map_err(|error| format!("{}: {error}", path.display()))?
         }
-        None => args.tracker.replayer(tone)?,
+        None => args.tracker.replayer()?,
     };
     let mut source = Source::open(&args.capture)?;
     // Only text has colours to be taken out of it.

@@ -104,6 +104,7 @@ pub const INDISTINCT_TCP: &[Indistinct<Segment, TcpState>] = &[
 
 /// Reasons that no packet can be given, and why.
 pub const UNREACHABLE_REASONS: &[(&str, &str)] = &[
+    ("nat-payload", "it takes a datagram of 65,535 bytes that grows by being translated"),
     (
         "expect-already",
         "it takes a helper with several classes, or one that knows what other connections expect: FTP, IRC and TFTP have neither",

@@ -6,7 +6,7 @@ use conntruth_engine::{Class, Counter, EventKind, Tuple};
 
 use super::normal::{Norm, Normal};
 use crate::target::words;
-use crate::target::{Entry, Happening, Peers, Sent, Sight, Why};
+use crate::target::{Entry, Expected, Happening, Peers, Sent, Sight, Why};
 
 /// What can differ, in the order in which it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,10 @@ pub enum Field {
     Zone,
     /// The helper.
     Helper,
+    /// The connection that has announced it.
+    Master,
+    /// What is expected.
+    Expectations,
     /// TCP's window scales.
     Scales,
     /// The flag bytes of TCP's sides.
@@ -74,6 +78,8 @@ impl Field {
             Field::Mark => "mark",
             Field::Zone => "zone",
             Field::Helper => "helper",
+            Field::Master => "master",
+            Field::Expectations => "expectations",
             Field::Scales => "window scales",
             Field::Flags => "tcp flags",
             Field::Windows => "windows",
@@ -184,6 +190,9 @@ fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
     if let (Some(left), Some(right), false) = (&left.entries, &right.entries, normal.has(Norm::NoTable)) {
         entries(left, right, normal, &mut found);
     }
+    if let (Some(left), Some(right)) = (&left.expected, &right.expected) {
+        expected(left, right, &mut found);
+    }
     if !normal.has(Norm::NoEvents) {
         events(&left.events, &right.events, normal, &mut found);
     }
@@ -274,6 +283,32 @@ fn entries(left: &[Entry], right: &[Entry], normal: Normal, found: &mut Found) {
     left.iter_mut().zip(&mut right).for_each(|(left, right)| entry(left, right, normal, found));
 }
 
+/// Compares what is expected, as sets.
+fn expected(left: &[Expected], right: &[Expected], found: &mut Found) {
+    let sorted = |all: &[Expected]| {
+        let mut sorted = all.to_vec();
+        sorted.sort_by_key(|one| (one.tuple, one.mask, one.master, one.zone));
+        sorted
+    };
+    let (left, right) = (sorted(left), sorted(right));
+    if left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| is_same_expected(l, r)) {
+        return;
+    }
+    let words = |all: &[Expected]| match all {
+        [] => "nothing".to_owned(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    };
+    found.differ(Field::Expectations, words(&left), words(&right));
+}
+
+fn is_same_expected(left: &Expected, right: &Expected) -> bool {
+    let (l, r) = (left.left, right.left);
+    let same = |one: &Expected| {
+        (one.tuple, one.mask, one.master, one.zone, one.class, one.flags, one.helper.clone())
+    };
+    same(left) == same(right) && l.least <= r.most && r.least <= l.most
+}
+
 fn without(entries: &[Entry], others: &[Entry]) -> Vec<Entry> {
     let is_there = |entry: &&Entry| {
         !others.iter().any(|other| other.original == entry.original && other.zone == entry.zone)
@@ -306,6 +341,10 @@ fn entry(left: &Entry, right: &Entry, normal: Normal, found: &mut Found) {
     found.equal(Field::Zone, &left.zone, &right.zone);
     if left.helper != right.helper {
         found.differ(Field::Helper, word(&left.helper), word(&right.helper));
+    }
+    if left.master_tuple != right.master_tuple {
+        let tuple = |entry: &Entry| entry.master_tuple.map_or("none".to_owned(), |tuple| tuple.to_string());
+        found.differ(Field::Master, tuple(left), tuple(right));
     }
     peers(&left.peers, &right.peers, normal, found);
     if left.counters != right.counters {
@@ -387,12 +426,16 @@ fn events(left: &[Happening], right: &[Happening], normal: Normal, found: &mut F
 }
 
 fn is_same_event(left: &Happening, right: &Happening, normal: Normal) -> bool {
+    if let (Some(l), Some(r)) = (&left.expected, &right.expected) {
+        return left.kind == right.kind && is_same_expected(l, r);
+    }
     let (l, r) = (&left.entry, &right.entry);
     let keys =
         |entry: &Entry| -> (Tuple, Tuple, u16, u32) { (entry.original, entry.reply, entry.zone, entry.mark) };
     let told = normal.has(Norm::EventParts);
     let not_told = |shown: bool| told && !shown;
     left.kind == right.kind
+        && left.expected.is_none() == right.expected.is_none()
         && keys(l) == keys(r)
         && l.status == r.status
         && (told || left.changes == right.changes)
@@ -407,6 +450,9 @@ fn told(events: &[Happening]) -> String {
     }
     let one = |event: &Happening| {
         let entry = &event.entry;
+        if let Some(expected) = &event.expected {
+            return format!("{} {expected}", word(&event.kind));
+        }
         let (kind, changes) = (word(&event.kind), event.changes.join("+"));
         let (state, status, left) = (state(entry), status(entry), exactly(entry));
         format!("{kind} {changes} {state} {status} {left} {}", entry.original)
@@ -425,7 +471,14 @@ fn why(left: &Sight, right: &Sight, normal: Normal, found: &mut Found) {
                 Why::Said(words) => Some(&**words),
                 Why::Reason(_) => None,
             });
-            if let Err(expected) = words::agree(reason, said) {
+            let by_help = left.help.as_ref().map_or(Ok(()), |help| words::agree(help, said));
+            // Of two who have something to say the first is heard.
+            let holds = match (words::agree(reason, said), by_help, said) {
+                (Ok(()), by_help, None) => by_help,
+                (Err(_), Ok(()), Some(_)) if left.help.is_some() => Ok(()),
+                (by_reason, ..) => by_reason,
+            };
+            if let Err(expected) = holds {
                 found.differ(
                     Field::Why,
                     format!("{}: {reason} ({expected})", reason.slug()),

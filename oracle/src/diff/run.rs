@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Family, Knob, LINUX_6_18, Profile, Table};
+use conntruth_engine::{EventKind, Family, Knob, LINUX_6_18, Profile, Status, Table};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
@@ -96,6 +96,10 @@ pub struct Progress {
     pub causes: usize,
     /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
     pub unsteady: u64,
+    /// Packets of which the target came to expect a connection.
+    pub announced: u64,
+    /// Connections of the target that were expected.
+    pub related: u64,
     /// Cases with something that the target cannot do.
     pub unsupported: u64,
 }
@@ -364,11 +368,25 @@ impl Run {
             }
             self.sum.cases += 1;
             self.sum.packets += left.len() as u64;
+            self.count_expected(right);
             if let Some(difference) = compare(left, right, self.normal) {
                 self.differs(*case, difference);
             }
         }
         Ok(())
+    }
+
+    /// Counts what the target was told by helpers: a run in which it was told nothing proves nothing about them.
+    fn count_expected(&mut self, sights: &[Sight]) {
+        for sight in sights {
+            let has = |kind: EventKind| sight.events.iter().any(|event| event.kind == kind);
+            self.sum.announced += u64::from(has(EventKind::ExpectNew));
+            let child = sight
+                .events
+                .iter()
+                .any(|event| event.kind == EventKind::New && event.entry.status.has(Status::EXPECTED));
+            self.sum.related += u64::from(child);
+        }
     }
 
     fn differs(&mut self, case: u64, difference: Difference) {

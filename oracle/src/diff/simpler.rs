@@ -266,7 +266,20 @@ fn smaller(payload: &Option<Payload>) -> Vec<Option<Payload>> {
             vec![None, Some(Payload::Length(1)), Some(Payload::Length(length / 2))]
         }
         Some(Payload::Length(_)) => vec![None],
-        Some(Payload::Bytes(bytes)) => vec![None, Some(Payload::Length(bytes.len() as u32))],
+        Some(Payload::Bytes(bytes)) => {
+            let half = bytes.len() / 2;
+            let halves = [&bytes[..half], &bytes[half..]].into_iter().filter(|_| half > 0);
+            let halves = halves.map(|half| Some(Payload::Bytes(half.to_vec())));
+            [None, Some(Payload::Length(bytes.len() as u32))].into_iter().chain(halves).collect()
+        }
+        Some(Payload::Text(pieces)) => {
+            let without = |index: usize| {
+                let mut fewer = pieces.clone();
+                fewer.remove(index);
+                Some(Payload::Text(fewer))
+            };
+            std::iter::once(None).chain((0..pieces.len()).map(without)).collect()
+        }
     }
 }
 

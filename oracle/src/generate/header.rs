@@ -130,8 +130,8 @@ impl Writer<'_, '_, '_> {
     pub(super) fn of_same_kind(&mut self, flow: usize, way: Way) -> Packet {
         let payload = Some(Payload::Length(20));
         let body = match self.flows[flow].speaks {
-            Speaks::Tcp => Body::Tcp(Tcp { flags: 0x10, ..Tcp::default() }),
-            Speaks::Udp => Body::Udp(Udp { payload, ..Udp::default() }),
+            Speaks::Tcp | Speaks::Ftp | Speaks::Irc => Body::Tcp(Tcp { flags: 0x10, ..Tcp::default() }),
+            Speaks::Udp | Speaks::Tftp => Body::Udp(Udp { payload, ..Udp::default() }),
             Speaks::UdpLite => Body::UdpLite(Udp { payload, ..Udp::default() }),
             Speaks::Sctp => Body::Sctp(Sctp::default()),
             Speaks::Gre => Body::Gre(Gre { payload, ..Gre::default() }),
@@ -146,6 +146,8 @@ fn least_length(body: &Body) -> u32 {
     let of = |payload: &Option<Payload>| match payload {
         Some(Payload::Length(length)) => *length,
         Some(Payload::Bytes(bytes)) => bytes.len() as u32,
+        // An address has one letter at least.
+        Some(Payload::Text(pieces)) => pieces.len() as u32,
         None => 0,
     };
     match body {

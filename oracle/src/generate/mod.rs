@@ -12,6 +12,7 @@
 
 mod choices;
 mod datagram;
+mod dialogue;
 mod header;
 mod icmp;
 mod nat;

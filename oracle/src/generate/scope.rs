@@ -3,6 +3,7 @@
 
 use conntruth_engine::{Knob, Rule, Unit};
 
+use super::dialogue::{self, READ};
 use super::{Choices, nat, rules};
 use crate::language::ast::{Located, Setting, Span};
 
@@ -69,6 +70,12 @@ set_of! {
         Gre "gre",
         /// Any number without a tracker.
         Generic "generic",
+        /// FTP's control connections, with a helper, and data connections.
+        Ftp "ftp",
+        /// TFTP, with a helper.
+        Tftp "tftp",
+        /// IRC with direct connections, with a helper.
+        Irc "irc",
         /// All of them, between few hosts and ports whose addresses are translated.
         Nat "nat",
     }
@@ -204,6 +211,8 @@ pub struct Setup {
     pub settings: Vec<Setting>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// Whether its worlds are dialogues that helpers read.
+    pub read: bool,
     /// Whether they translate addresses.
     pub translates: bool,
     /// Whether time may pass: where it is made to by ageing it is slow, and most batches are better without.
@@ -214,7 +223,10 @@ impl Setup {
     /// A setup within what is allowed.
     pub fn choose(choices: &mut Choices<'_, '_>, allowed: &Allowed) -> Setup {
         let often = if allowed.clock == Clock::Ageing { 5 } else { 1 };
-        let is_possible = allowed.clock != Clock::Still && !ageable(allowed).is_empty();
+        let dialogues = allowed.protocols.iter().filter(|speaks| READ.contains(speaks)).count();
+        let plain = allowed.protocols.iter().count() - dialogues;
+        let read = dialogues > 0 && (plain == 0 || choices.below(6) == 5);
+        let is_possible = allowed.clock != Clock::Still && !ageable(allowed, read).is_empty();
         let timed = is_possible && choices.below(often) == 0;
         let mut settings =
             if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
@@ -223,11 +235,15 @@ impl Setup {
             && (allowed.protocols == nat::PROTOCOLS || choices.below(2) == 1);
         if translates {
             let (rules, timed) = (nat::rules(choices), false);
-            return Setup { settings, rules, translates, timed };
+            return Setup { settings, rules, read: false, translates, timed };
         }
         let ruled = allowed.features.has(Feature::Rules) && (allowed.rules || choices.below(3) == 2);
-        let rules = if ruled { rules::rules(choices) } else { Vec::new() };
-        Setup { settings, rules, translates, timed }
+        let rules = match (read, ruled) {
+            (true, _) => dialogue::assigning(choices, allowed.protocols),
+            (false, true) => rules::rules(choices),
+            (false, false) => Vec::new(),
+        };
+        Setup { settings, rules, read, translates, timed }
     }
 }
 
@@ -244,6 +260,8 @@ pub struct Scope {
     pub settings: Vec<Setting>,
     /// The rules.
     pub rules: Vec<Rule>,
+    /// Whether they are dialogues that helpers read.
+    pub read: bool,
     /// Whether they translate addresses.
     pub translates: bool,
 }
@@ -264,8 +282,9 @@ impl Scope {
             features = nat::features(features);
         }
         // Where ageing takes its time, UDP may grow older than it is to be.
-        let mut all = if setup.timed { ageable(allowed) } else { allowed.protocols.iter().collect() };
-        all.retain(|speaks| *speaks != Speaks::Nat);
+        let mut all =
+            if setup.timed { ageable(allowed, setup.read) } else { allowed.protocols.iter().collect() };
+        all.retain(|speaks| *speaks != Speaks::Nat && READ.contains(speaks) == setup.read);
         let mut protocols = Protocols::NONE;
         for protocol in &all {
             if whole || choices.below(2) > 0 {
@@ -281,15 +300,18 @@ impl Scope {
             clock: allowed.clock,
             settings: setup.settings.clone(),
             rules: setup.rules.clone(),
+            read: setup.read,
             translates: setup.translates,
         }
     }
 }
 
 /// The protocols of worlds in which time passes.
-fn ageable(allowed: &Allowed) -> Vec<Speaks> {
-    let ages = |speaks: &Speaks| allowed.clock == Clock::Free || *speaks != Speaks::Udp;
-    allowed.protocols.iter().filter(|speaks| ages(speaks) && *speaks != Speaks::Nat).collect()
+fn ageable(allowed: &Allowed, read: bool) -> Vec<Speaks> {
+    let may_age =
+        |speaks: &Speaks| allowed.clock == Clock::Free || !matches!(speaks, Speaks::Udp | Speaks::Tftp);
+    let fits = |speaks: &Speaks| *speaks != Speaks::Nat && READ.contains(speaks) == read;
+    allowed.protocols.iter().filter(may_age).filter(fits).collect()
 }
 
 /// Timeouts that tell each other apart, and the switches.

@@ -121,7 +121,7 @@ impl Writer<'_, '_, '_> {
     }
 
     /// Numbers that are not what an honest host would send now.
-    fn numbers(&mut self, flow: usize, way: Way, tcp: &mut Tcp) {
+    pub(super) fn numbers(&mut self, flow: usize, way: Way, tcp: &mut Tcp) {
         if self.flows[flow].sent < 2 && self.odd(Feature::Wraps, 3) {
             let back = self.choices.pick(&[0_u32, 1, 2, 100, 1460, 66_000]);
             let edge = self.choices.pick(&[0_u32, 0, 1 << 31]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::language::ast::packet::{Body, Endpoint, HostRef, Packet, Path, Quoted, Stop};
+use crate::language::ast::packet::{Body, Endpoint, HostRef, Packet, Path, Piece, Quoted, Stop};
 use crate::language::ast::{Action, Step, Story};
 
 /// Takes away labels, flows and hosts that nothing names any more; the only flow loses its name. What the story sends
@@ -66,6 +66,11 @@ impl Used {
     }
 
     fn packet(&mut self, packet: &Packet) {
+        for piece in packet.body.pieces() {
+            if let Piece::Address { host, .. } = piece {
+                self.hosts.insert(host.value.clone());
+            }
+        }
         match &packet.path {
             Path::Flow { flow, .. } => self.flow(flow.as_ref().map(|flow| &*flow.value)),
             Path::Hosts { from, to } => {

@@ -7,6 +7,7 @@ use conntruth_engine::{
     ConnId, ConnSnapshot, Direction, Engine, Family, Hook, LINUX_6_18, Packet as Passing, ProtoInfo, TcpSide,
 };
 
+use super::dialogue::{self, Rest};
 use super::{Choices, Clock, Feature, Scope, Speaks, nat, scope, tidy};
 use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
@@ -40,6 +41,12 @@ pub(super) struct Known {
     pub sent: usize,
 }
 
+impl Known {
+    pub fn new(speaks: Speaks) -> Known {
+        Known { speaks, conn: None, original: Way::Forth, zone: None, sent: 0 }
+    }
+}
+
 /// See the module.
 pub(super) struct Writer<'c, 'b, 's> {
     pub choices: Choices<'c, 'b>,
@@ -58,6 +65,8 @@ pub(super) struct Writer<'c, 'b, 's> {
     calm: usize,
     /// Moves of the plan that the engine has seen.
     seen: usize,
+    /// What is still to be said of a line.
+    pub rest: Option<Rest>,
 }
 
 impl<'c, 'b, 's> Writer<'c, 'b, 's> {
@@ -72,7 +81,8 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         }
         let planner = Planner::begin(&story, family, lane, LINUX_6_18.hz, false);
         let planner = planner.expect("the heading names hosts that are there, and ports");
-        let is_aged = scope.clock == Clock::Ageing && flows.iter().any(|flow| flow.speaks == Speaks::Udp);
+        let is_udp = |flow: &Known| matches!(flow.speaks, Speaks::Udp | Speaks::Tftp);
+        let is_aged = scope.clock == Clock::Ageing && flows.iter().any(is_udp);
         let timed =
             scope.features.has(Feature::Time) && scope.clock != Clock::Still && !is_aged && choices.one_in(2);
         let calm = choices.pick(&[3, 1, 3, 10]);
@@ -89,6 +99,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             timed,
             calm,
             seen: 0,
+            rest: None,
         };
         let more = if scope.translates { 6 } else { 0 };
         let steps = match writer.choices.below(4) {
@@ -96,6 +107,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             2 => 6 + writer.choices.below(8),
             _ => 10 + writer.choices.below(14),
         };
+        let steps = if scope.read { 6 + 2 * steps } else { steps };
         for _ in 0..steps + more {
             // A step that cannot be built ends the story: the hosts may have taken note of it in part.
             if !writer.step() {
@@ -142,6 +154,11 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         let ProtoInfo::Tcp { sides, .. } = self.entry(flow)?.info else { return None };
         let [original, reply] = sides;
         Some(if way == self.flows[flow].original { [original, reply] } else { [reply, original] })
+    }
+
+    /// A flow as it is said.
+    pub fn flow(&self, flow: usize) -> &Flow {
+        &self.story.flows[flow]
     }
 
     /// The plan so far: the flows and their honest stacks.
@@ -232,6 +249,9 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
 
     fn of_flow(&mut self, flow: usize) -> Packet {
         match self.flows[flow].speaks {
+            Speaks::Ftp | Speaks::Irc => self.lines(flow),
+            Speaks::Tftp => self.request(flow),
+            Speaks::Tcp if self.scope.read => self.data(flow),
             Speaks::Tcp => self.tcp(flow),
             Speaks::Udp => self.udp(flow, false),
             Speaks::UdpLite => self.udp(flow, true),
@@ -346,6 +366,10 @@ fn heading(choices: &mut Choices<'_, '_>, scope: &Scope) -> (Story, Vec<Known>) 
         let addresses = addresses.iter().filter_map(|address| address.parse().ok()).collect();
         story.hosts.push(Host { name: name(host), of: None, addresses, behind: None, side: Some(*side) });
     }
+    if scope.read {
+        let known = dialogue::flows(choices, scope, &mut story);
+        return (story, known);
+    }
     let mut known = Vec::new();
     for word in FLOWS.into_iter().take(count) {
         let speaks = match speaks.is_empty() {
@@ -375,6 +399,9 @@ fn flow(choices: &mut Choices<'_, '_>, speaks: Speaks, flow_name: Option<Name>, 
         Speaks::Sctp => Protocol::Sctp,
         Speaks::Gre => Protocol::Gre,
         Speaks::Generic | Speaks::Nat => Protocol::Other(choices.pick(&GENERIC)),
+        // These have flows of their own making.
+        Speaks::Ftp | Speaks::Irc => Protocol::Tcp,
+        Speaks::Tftp => Protocol::Udp,
     };
     let has_ports = matches!(speaks, Speaks::Tcp | Speaks::Udp | Speaks::UdpLite | Speaks::Sctp);
     if translates {

@@ -1,5 +1,6 @@
 //! Words: a line's code in pieces that the reader looks at one by one.
 
+use super::ast::packet::{AddressStyle, Piece};
 use super::ast::{Located, Span};
 use super::message::{Message, Parse};
 use super::source::{Line, closing_quote};
@@ -10,7 +11,7 @@ pub(super) enum Kind {
     /// Anything between blanks and marks: `client:40000`, `+10ms`, `src=10.0.0.1`, `S.`
     Word(String),
     /// What stands in quotes, escapes resolved.
-    Text(Vec<u8>),
+    Text(Vec<Piece>),
     /// One of `( ) [ ] , < >`, or `=` at the beginning of a word.
     Mark(char),
 }
@@ -68,8 +69,9 @@ pub(super) fn tokens(line: &Line) -> Parse<Vec<Token>> {
     Ok(tokens)
 }
 
-/// Resolves `\n`, `\r`, `\t`, `\0`, `\\`, `\"` and `\xff`.
-fn unescape(line: &Line, start: usize, end: usize) -> Parse<Vec<u8>> {
+/// Resolves `\n`, `\r`, `\t`, `\0`, `\\`, `\"`, `\xff`, and finds `\{client}`.
+fn unescape(line: &Line, start: usize, end: usize) -> Parse<Vec<Piece>> {
+    let mut pieces = Vec::new();
     let bytes = line.code.as_bytes();
     let mut out = Vec::with_capacity(end - start);
     let mut at = start;
@@ -77,6 +79,15 @@ fn unescape(line: &Line, start: usize, end: usize) -> Parse<Vec<u8>> {
         if bytes[at] != b'\\' {
             out.push(bytes[at]);
             at += 1;
+            continue;
+        }
+        if bytes[at + 1] == b'{' {
+            let (piece, length) = address(line, at, end)?;
+            if !out.is_empty() {
+                pieces.push(Piece::Bytes(std::mem::take(&mut out)));
+            }
+            pieces.push(piece);
+            at += length;
             continue;
         }
         let (byte, length) = match bytes[at + 1] {
@@ -93,13 +104,39 @@ fn unescape(line: &Line, start: usize, end: usize) -> Parse<Vec<u8>> {
         };
         let Some(byte) = byte else {
             return Message::new("there is no such escape", line.locate(at, (at + 2).min(end)))
-                .help(r#"there are \n \r \t \0 \\ \" and \x with two hexadecimal digits"#)
+                .help(r#"there are \n \r \t \0 \\ \" \x with two hexadecimal digits, and \{HOST} for an address"#)
                 .fail();
         };
         out.push(byte);
         at += length;
     }
-    Ok(out)
+    if !out.is_empty() || pieces.is_empty() {
+        pieces.push(Piece::Bytes(out));
+    }
+    Ok(pieces)
+}
+
+/// `\{client}`, `\{client,4242}`, `\{client#}`, and how many bytes it takes.
+fn address(line: &Line, at: usize, end: usize) -> Parse<(Piece, usize)> {
+    let text = line.code.get(at + 2..end).unwrap_or_default();
+    let Some((inside, _)) = text.split_once('}') else {
+        return Message::new("this `{` is not closed", line.locate(at, end))
+            .label("expected `}` behind the host's name")
+            .fail();
+    };
+    let length = inside.len() + 3;
+    let (name, style) = match (inside.split_once(','), inside.strip_suffix('#')) {
+        (Some((name, port)), _) => (name, port.trim().parse().ok().map(AddressStyle::WithPort)),
+        (_, Some(name)) => (name, Some(AddressStyle::Number)),
+        _ => (inside, Some(AddressStyle::Plain)),
+    };
+    let span = line.locate(at + 2, at + 2 + name.len());
+    let Some(style) = style else {
+        return Message::new(format!("`{inside}` names no port"), line.locate(at, at + length))
+            .label(r"expected `\{HOST}`, `\{HOST,PORT}` or `\{HOST#}`")
+            .fail();
+    };
+    Ok((Piece::Address { host: located(name.trim(), span), style }, length))
 }
 
 /// Whether a word is all hexadecimal digits.

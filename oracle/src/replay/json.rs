@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use conntruth_engine::{
-    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Family, Hook, ProtoInfo, Reason, Tuple,
-    Verdict, protocol,
+    ConnSnapshot, Counter, Direction, Engine, Event, EventKind, ExpectSnapshot, Family, Hook, ProtoInfo,
+    Reason, Tuple, Verdict, protocol,
 };
 use serde::{Serialize, Serializer};
 
@@ -23,6 +23,8 @@ pub struct PacketObject<'a> {
     verdict: Verdict,
     reason: &'static str,
     why: Why<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helper: Option<HelpObject<'a>>,
     connection: Option<ConnectionObject<'a>>,
     #[serde(serialize_with = "events")]
     events: &'a [Event],
@@ -42,6 +44,7 @@ impl<'a> PacketObject<'a> {
             verdict: outcome.verdict,
             reason: outcome.reason.slug(),
             why: Why::new(&outcome.reason),
+            helper: outcome.help.as_ref().map(|help| HelpObject { reason: help.slug(), why: Why::new(help) }),
             connection: record.connection.as_ref().map(|connection| {
                 let Connection { snapshot, destroyed } = connection;
                 ConnectionObject {
@@ -142,7 +145,7 @@ impl<'a> ConnectionObject<'a> {
             reply: TupleObject::new(conn, Direction::Reply),
             mark: conn.mark,
             zone: conn.zone,
-            helper: None,
+            helper: conn.helper.map(|helper| helper.name()),
             master: conn.master.map(|id| id.number()),
             attached: true,
             destroyed: false,
@@ -201,7 +204,53 @@ impl Keys {
 #[derive(Serialize)]
 pub struct TableObject<'a> {
     table: Vec<ConnectionObject<'a>>,
-    expectations: [(); 0],
+    expectations: Vec<ExpectationObject>,
+}
+
+/// An expectation's object.
+#[derive(Serialize)]
+pub struct ExpectationObject {
+    family: Family,
+    protocol: &'static str,
+    number: u8,
+    timeout: u64,
+    tuple: KeyedObject,
+    mask: KeyedObject,
+    master: u64,
+    class: u8,
+    flags: Vec<&'static str>,
+    zone: u16,
+    helper: &'static str,
+}
+
+/// Addresses and the protocol's keys.
+#[derive(Serialize)]
+struct KeyedObject {
+    src: IpAddr,
+    dst: IpAddr,
+    #[serde(flatten)]
+    keys: Keys,
+}
+
+impl ExpectationObject {
+    /// Of one that stands.
+    pub fn new(expected: &ExpectSnapshot) -> ExpectationObject {
+        let keyed =
+            |tuple: &Tuple| KeyedObject { src: tuple.src_ip(), dst: tuple.dst_ip(), keys: Keys::new(tuple) };
+        ExpectationObject {
+            family: expected.tuple.family,
+            protocol: expected.tuple.protocol_name(),
+            number: expected.tuple.protocol,
+            timeout: expected.timeout,
+            tuple: keyed(&expected.tuple),
+            mask: keyed(&expected.mask),
+            master: expected.master.number(),
+            class: expected.class,
+            flags: expected.flags.names().collect(),
+            zone: expected.zone,
+            helper: expected.helper.name(),
+        }
+    }
 }
 
 /// Writes the table left at the end, as one line.
@@ -211,7 +260,8 @@ pub struct TableObject<'a> {
 pub fn write_table(out: &mut impl std::io::Write, engine: &Engine) -> std::io::Result<()> {
     let conns: Vec<ConnSnapshot> = engine.conns().collect();
     let table = conns.iter().map(ConnectionObject::new).collect();
-    serde_json::to_writer(&mut *out, &TableObject { table, expectations: [] })?;
+    let expectations = engine.expectations().map(|expected| ExpectationObject::new(&expected)).collect();
+    serde_json::to_writer(&mut *out, &TableObject { table, expectations })?;
     writeln!(out)
 }
 
@@ -228,12 +278,23 @@ pub fn write_packet(out: &mut impl std::io::Write, record: &Record<'_>) -> std::
 struct EventObject {
     r#type: EventKind,
     connection: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expectation: Option<ExpectationObject>,
+}
+
+/// What a helper made of a packet.
+#[derive(Serialize)]
+struct HelpObject<'a> {
+    reason: &'static str,
+    why: Why<'a>,
 }
 
 fn events<S: Serializer>(events: &[Event], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(
-        events.iter().map(|event| EventObject { r#type: event.kind, connection: event.conn.id.number() }),
-    )
+    serializer.collect_seq(events.iter().map(|event| EventObject {
+        r#type: event.kind,
+        connection: event.conn.id.number(),
+        expectation: event.expected.as_deref().map(ExpectationObject::new),
+    }))
 }
 
 fn numbers<S: Serializer>(reason: &&Reason, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,8 +5,8 @@
 //! and what listeners were told. [`json`] and [`text`] write records. Nothing here reads files or arguments.
 
 use conntruth_engine::{
-    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Knob, Outcome, Packet, Profile, Reason, State,
-    StateError, SysctlError, Time, Verdict,
+    Checksum, Class, ConnSnapshot, Engine, Event, EventKind, Firewall, Helper, Journey, Knob, Outcome,
+    Packet, Profile, Reason, Route, Rule, RuleSet, State, StateError, SysctlError, Time, Verdict, protocol,
 };
 use conntruth_sim::Clock;
 use conntruth_sim::capture::{Captured, Family};
@@ -60,6 +60,9 @@ pub struct Replayer {
     events: Vec<Event>,
     padded: Vec<u8>,
     tally: Tally,
+    /// The rules that assign helpers, and the host that they are on.
+    helpers: RuleSet,
+    firewall: Option<Firewall>,
 }
 
 impl Replayer {
@@ -74,6 +77,8 @@ impl Replayer {
             events: Vec::new(),
             padded: Vec::new(),
             tally: Tally::default(),
+            helpers: RuleSet::default(),
+            firewall: None,
         }
     }
 
@@ -114,6 +119,22 @@ impl Replayer {
         Ok(())
     }
 
+    /// A rule assigns a helper to new connections to a port, as on a host that has just this rule.
+    ///
+    /// # Errors
+    /// When there is no such helper.
+    pub fn assign(&mut self, helper: &str, protocol: &str, port: u16) -> Result<(), String> {
+        let known = Helper::find(helper).ok_or_else(|| no_helper(helper))?;
+        let number = if protocol == "tcp" { protocol::TCP } else { protocol::UDP };
+        if !known.info().protocols.contains(&number) {
+            return Err(format!("the helper {helper} does not read {protocol}"));
+        }
+        let line = format!("mangle prerouting {protocol} dport {port} ct helper set \"{helper}\"");
+        self.helpers.push(Rule::read(&line).map_err(|error| error.to_string())?);
+        self.firewall = Some(Firewall::new(&self.helpers, Vec::new()));
+        Ok(())
+    }
+
     fn hide_events(&mut self, setting: i64) {
         self.hides_events = setting == 0;
         if self.hides_events {
@@ -141,7 +162,9 @@ impl Replayer {
         let packet = whole(bytes, captured.original_len, &mut self.padded);
         let outcome = match contradiction(captured.family, packet.bytes) {
             Some(outcome) => outcome,
-            None => self.engine.forward(Time(self.clock.now()), &as_packet(&packet)),
+            None => {
+                track(&mut self.engine, self.firewall.as_mut(), Time(self.clock.now()), as_packet(&packet))
+            }
         };
         if !packet.cut && !packet.offload {
             self.tally.checksum(packet.bytes, &outcome);
@@ -169,6 +192,19 @@ impl Replayer {
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
+}
+
+/// Lets a packet through a forwarding host, by its rules where it has any.
+fn track(engine: &mut Engine, firewall: Option<&mut Firewall>, now: Time, packet: Packet<'_>) -> Outcome {
+    let Some(firewall) = firewall else { return engine.forward(now, &packet) };
+    let journey = Journey { packet, route: Route::Forward, iif: "", oif: "", lost: false };
+    engine.walk(now, firewall, &journey).outcome
+}
+
+fn no_helper(name: &str) -> String {
+    let known: Vec<&str> = Helper::ALL.iter().map(|info| info.name).collect();
+    let later = if Helper::LATER.contains(&name) { " in this version" } else { "" };
+    format!("there is no helper `{name}`{later}; there are {}", known.join(", "))
 }
 
 fn as_packet<'a>(whole: &Whole<'a>) -> Packet<'a> {

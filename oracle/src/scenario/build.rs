@@ -6,7 +6,7 @@ use crate::language::Message;
 use crate::language::ast::Span;
 use crate::language::ast::packet::{
     Body, Checksum, Extension as SaidExtension, Gre as SaidGre, Icmp as SaidIcmp, IcmpKind, Ip as SaidIp,
-    Payload, Udp as SaidUdp,
+    Payload, Piece, Udp as SaidUdp,
 };
 use crate::packet::{Check, Extension, Gre, Icmp, Ip, Udp, UdpLite};
 
@@ -51,6 +51,15 @@ pub(crate) fn payload(said: Option<&Payload>) -> Vec<u8> {
     match said {
         None => Vec::new(),
         Some(Payload::Bytes(bytes)) => bytes.clone(),
+        // Addresses are spelled out before packets are built.
+        Some(Payload::Text(pieces)) => pieces
+            .iter()
+            .flat_map(|piece| match piece {
+                Piece::Bytes(bytes) => &bytes[..],
+                Piece::Address { .. } => &[],
+            })
+            .copied()
+            .collect(),
         Some(Payload::Length(length)) => (0..*length).map(|index| (index % 251) as u8).collect(),
     }
 }

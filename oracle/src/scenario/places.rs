@@ -158,6 +158,18 @@ impl Places {
         }
     }
 
+    /// A host's address of a family; of the tracker's own host that on the inside.
+    ///
+    /// # Errors
+    /// When the name is unknown or has no address of the family.
+    pub fn only(&self, host: &Name, family: Family) -> Result<IpAddr, Box<Message>> {
+        let spots = self.named(&host.value, family);
+        match spots.first() {
+            Some(spot) => Ok(spot.address),
+            None => Err(self.missing(host, family).into()),
+        }
+    }
+
     /// The name of the host that has an address.
     pub fn name_of(&self, address: IpAddr) -> Option<&str> {
         let found = self.hosts.iter().find(|host| host.addresses.contains(&address));

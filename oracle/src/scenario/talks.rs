@@ -1,13 +1,16 @@
 //! The flows of a story, who talks on them, and every packet that was built: what a step means when it says `web >`,
 //! `again A`, `quote A`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use conntruth_engine::{Family, Time, Tuple, protocol};
 
 use crate::language::Message;
 use crate::language::ast::packet::{
-    Body, Endpoint, Icmp as SaidIcmp, Packet, Path as SaidPath, Protocol, Quoted, Tcp, Way,
+    AddressStyle, Body, Endpoint, Icmp as SaidIcmp, Packet, Path as SaidPath, Payload, Piece, Protocol,
+    Quoted, Tcp, Way,
 };
 use crate::language::ast::{Name, Span, Story};
 use crate::packet::{Ip, Quote, flag};
@@ -188,6 +191,7 @@ impl Talks {
         if let Body::Again(label) = &said.body {
             return self.again(said, label);
         }
+        let said = &*self.spelled(said, span)?;
         let route = self.route(said, span)?;
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
@@ -208,6 +212,38 @@ impl Talks {
             notrack: said.notrack,
             zone: said.zone.unwrap_or(0),
         })
+    }
+
+    /// A packet with the addresses in its text written out.
+    ///
+    /// # Errors
+    /// When a host is unknown or has no address of the family.
+    fn spelled<'p>(&mut self, said: &'p Packet, span: Span) -> Result<Cow<'p, Packet>, Box<Message>> {
+        let mut packet = Cow::Borrowed(said);
+        if said.body.pieces().is_empty() {
+            return Ok(packet);
+        }
+        let family = self.family(said, span)?;
+        if let Some(payload) = packet.to_mut().body.payload_mut()
+            && let Payload::Text(pieces) = payload
+        {
+            let mut text = Vec::new();
+            for piece in pieces.iter() {
+                match piece {
+                    Piece::Bytes(bytes) => text.extend_from_slice(bytes),
+                    Piece::Address { host, style } => {
+                        text.extend(written(self.places.only(host, family)?, *style).into_bytes());
+                    }
+                }
+            }
+            *payload = Payload::Bytes(text);
+        }
+        Ok(packet)
+    }
+
+    /// The family of a packet.
+    fn family(&mut self, said: &Packet, span: Span) -> Result<Family, Box<Message>> {
+        Ok(family_of(self.route(said, span)?.spots[0].address))
     }
 
     /// The three segments of a handshake.
@@ -436,4 +472,23 @@ fn protocol_of(body: &Body) -> Option<Protocol> {
 fn chunk_name(kind: u8) -> String {
     let named = crate::language::words::CHUNKS.iter().find(|(_, number)| *number == kind);
     named.map_or_else(|| format!("chunk {kind}"), |(name, _)| (*name).to_owned())
+}
+
+/// An address as texts have it.
+fn written(address: IpAddr, style: AddressStyle) -> String {
+    let first_four = match address {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.octets();
+            [a, b, c, d]
+        }
+    };
+    match style {
+        AddressStyle::Plain => address.to_string(),
+        AddressStyle::Number => u32::from_be_bytes(first_four).to_string(),
+        AddressStyle::WithPort(port) => {
+            let [a, b, c, d] = first_four;
+            format!("{a},{b},{c},{d},{},{}", port >> 8, port & 0xff)
+        }
+    }
 }

@@ -51,6 +51,12 @@ const WORDS: &[Row] = &[
     row("sctp-checksum", "nf_ct_sctp: bad CRC"),
     row("sctp-chunks", "do_basic_checks failed. chunk num *, type {kind}, len * flag *"),
     row("sctp-state", "Invalid, old_state {state#}, dir {direction#}, type {kind}"),
+    row("ftp-partial", "nf_ct_ftp: dropping packet: partial matching of `{command}*'"),
+    row("expect-already", "nf_ct_*: dropping packet: cannot add expectation"),
+    row("expect-no-port", "nf_ct_*: dropping packet: all ports in use"),
+    row("nat-payload", "nf_ct_*: dropping packet: cannot mangle packet"),
+    row("expect-busy", "nf_ct_*: dropping packet: cannot add expectation"),
+    row("expect-full", "nf_ct_*: dropping packet: cannot add expectation"),
     // Chunks with a rule of their own for the tag are refused in silence.
     Row { sometimes: true, ..row("sctp-tag", "verification tag check failed {tag^} vs {expected^} for dir *") },
 ];

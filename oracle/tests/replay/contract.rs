@@ -236,10 +236,20 @@ fn mistakes_are_one_error_each_and_the_code_is_2() {
 }
 
 #[test]
-fn a_helper_is_accepted_with_a_warning() {
-    let run = run_on(&opened().bytes(), &["replay", "-", "--format", "none", "--helper", "ftp=tcp/21"]);
-    assert_eq!((run.code, run.out.as_str()), (0, ""));
-    assert_eq!(run.err, "warning: --helper ftp=tcp/21: there are no helpers yet, so it changes nothing\n");
+fn a_helper_is_assigned_to_a_port() {
+    let run = run_on(&opened().bytes(), &["replay", "-", "--format", "jsonl", "--helper", "ftp=tcp/80"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert!(run.out.contains(r#""status":["CONFIRMED","HELPER"]"#), "{}", run.out);
+    assert!(run.out.contains(r#""helper":"ftp","master":null"#), "{}", run.out);
+    for (helper, why) in [
+        ("fpt=tcp/21", "there is no helper `fpt`; there are ftp, irc, tftp"),
+        ("sip=udp/5060", "there is no helper `sip` in this version"),
+        ("ftp=udp/21", "the helper ftp does not read udp"),
+    ] {
+        let run = run_on(&opened().bytes(), &["replay", "-", "--helper", helper]);
+        assert_eq!(run.code, 2);
+        assert!(run.err.starts_with(&format!("error: --helper {helper}: {why}")), "{}", run.err);
+    }
 }
 
 #[test]

@@ -22,6 +22,12 @@ fn offers() {
     check("PRIVMSG bob :\x01DCC SEND file 4462739457 4242\x01\r\n", Ok(4242));
     check("PRIVMSG bob :\x01DCC SEND file 167772161 69778\x01\r\n", Ok(4242));
     check("PRIVMSG bob :\x01DCC SEND file 167772162 4242\x01\r\n", Err("irc-forged"));
+    check("PRIVMSG bob :\x01DCC SEND CHAT 167772161 4242 1000\x01\r\n", Ok(4242));
+    check("PRIVMSG bob :\x01DCC SEND CHAT x 167772161 4242 1000\x01\r\n", Err("irc-forged"));
+    check(
+        "PRIVMSG bob :\x01DCC SEND x 1 4242 1000\x01 :\x01DCC SEND x 167772161 4242 1000\x01\r\n",
+        Err("irc-forged"),
+    );
     check("PRIVMSG bob :\x01DCC SEND file 167772161 0 aaa\x01\r\n", Err("irc-forged"));
     check("PRIVMSG bob :\x01DCC SEND file 167772161 4242 aaaa\x01", Err("irc-unreadable"));
     check("PRIVMSG bob :\x01DCC send file 167772161 4242\x01\r\n", Err("irc-no-offer"));

@@ -126,6 +126,34 @@ pub enum Body {
 }
 
 impl Body {
+    /// The parts of a text with addresses in it, where it carries one.
+    pub fn pieces(&self) -> &[Piece] {
+        let payload = match self {
+            Body::Tcp(tcp) => &tcp.payload,
+            Body::Udp(udp) | Body::UdpLite(udp) => &udp.payload,
+            Body::Icmp(icmp) => &icmp.payload,
+            Body::Gre(gre) => &gre.payload,
+            Body::Other { payload, .. } => payload,
+            Body::Sctp(_) | Body::Raw(_) | Body::Again(_) => &None,
+        };
+        match payload {
+            Some(Payload::Text(pieces)) => pieces,
+            _ => &[],
+        }
+    }
+
+    /// What it carries, where it carries one thing; none where the rest of it is all there is.
+    pub fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Body::Tcp(tcp) => tcp.payload.as_mut(),
+            Body::Udp(udp) | Body::UdpLite(udp) => udp.payload.as_mut(),
+            Body::Icmp(icmp) => icmp.payload.as_mut(),
+            Body::Gre(gre) => gre.payload.as_mut(),
+            Body::Other { payload, .. } => payload.as_mut(),
+            Body::Sctp(_) | Body::Raw(_) | Body::Again(_) => None,
+        }
+    }
+
     /// What it speaks; nothing for whole packets.
     pub fn protocol(&self) -> Option<Protocol> {
         match self {
@@ -321,6 +349,33 @@ pub enum Payload {
     Length(u32),
     /// `"GET /\r\n"` or `hex 00 ff`
     Bytes(Vec<u8>),
+    /// `"PORT \{client,4242}\r\n"`: a text with addresses in it.
+    Text(Vec<Piece>),
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// As it stands.
+    Bytes(Vec<u8>),
+    /// `\{client}`: the address of a host in the family at hand.
+    Address {
+        /// The host.
+        host: Name,
+        /// How it is written.
+        style: AddressStyle,
+    },
+}
+
+/// How an address is written in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressStyle {
+    /// `\{client}`: `10.0.0.1`, `fd00:a::1`
+    Plain,
+    /// `\{client,4242}`: `10,0,0,1,16,146`, as FTP's PORT has it; of IPv6 the first four bytes.
+    WithPort(u16),
+    /// `\{client#}`: `167772161`, as IRC's DCC has it; of IPv6 the first four bytes.
+    Number,
 }
 
 /// A checksum that is not simply right.

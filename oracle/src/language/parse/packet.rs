@@ -4,7 +4,7 @@ use super::cursor::{Cursor, is_ipv6, is_name, parse_address, parse_number};
 use super::names::Names;
 use super::{header, icmp, once, sctp, tcp};
 use crate::language::ast::packet::{
-    Body, Checksum, Cut, Endpoint, Gre, HostRef, Packet, Path, Payload, Protocol, Udp, Way,
+    Body, Checksum, Cut, Endpoint, Gre, HostRef, Packet, Path, Payload, Piece, Protocol, Udp, Way,
 };
 use crate::language::ast::{Located, Span};
 use crate::language::lexer::{Kind, located};
@@ -323,7 +323,10 @@ pub(super) fn payload_field(cursor: &mut Cursor<'_>, payload: &mut Option<Payloa
         }
         Some(Kind::Text(text)) => {
             cursor.next();
-            Payload::Bytes(text.clone())
+            match &text[..] {
+                [Piece::Bytes(bytes)] => Payload::Bytes(bytes.clone()),
+                pieces => Payload::Text(pieces.to_vec()),
+            }
         }
         Some(Kind::Word(word)) if word == "hex" => {
             cursor.next();

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::once;
 use super::packet::{checksum_field, payload_field};
-use crate::language::ast::packet::{Chunk, Sctp};
+use crate::language::ast::packet::{Chunk, Payload, Sctp};
 use crate::language::message::{Message, Parse};
 use crate::language::words::CHUNKS;
 
@@ -61,7 +61,14 @@ pub(super) fn field(cursor: &mut Cursor<'_>, sctp: &mut Sctp) -> Parse<bool> {
             cursor.next();
             once(&mut chunk.length, cursor.fit("`length`", 65_535)?, "`length`", span)?;
         }
-        _ => return payload_field(cursor, &mut chunk.payload),
+        _ => {
+            let span = cursor.here();
+            let found = payload_field(cursor, &mut chunk.payload)?;
+            if matches!(chunk.payload, Some(Payload::Text(_))) {
+                return Message::new("no address can stand in a chunk", span).fail();
+            }
+            return Ok(found);
+        }
     }
     Ok(true)
 }

@@ -102,8 +102,10 @@ fn range(cursor: &mut Cursor<'_>, tcp: &mut Tcp) -> Parse<()> {
             .label("the end must not lie before the beginning, nor more than 65535 after it")
             .fail();
     };
-    if payload_field(cursor, &mut tcp.payload)? && payload_length(tcp) != length {
-        let written = payload_length(tcp);
+    if payload_field(cursor, &mut tcp.payload)?
+        && let Some(written) = payload_length(tcp)
+        && written != length
+    {
         return Message::new(
             format!("{from} to {to} is {length} bytes, not {written}"),
             span.to(cursor.before()),
@@ -117,11 +119,13 @@ fn range(cursor: &mut Cursor<'_>, tcp: &mut Tcp) -> Parse<()> {
     Ok(())
 }
 
-fn payload_length(tcp: &Tcp) -> u64 {
+/// How long a payload is, where that does not depend on an address.
+fn payload_length(tcp: &Tcp) -> Option<u64> {
     match &tcp.payload {
-        None => 0,
-        Some(Payload::Length(length)) => u64::from(*length),
-        Some(Payload::Bytes(bytes)) => bytes.len() as u64,
+        None => Some(0),
+        Some(Payload::Length(length)) => Some(u64::from(*length)),
+        Some(Payload::Bytes(bytes)) => Some(bytes.len() as u64),
+        Some(Payload::Text(_)) => None,
     }
 }
 

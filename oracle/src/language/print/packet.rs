@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use super::Words;
 use crate::language::ast::packet::{
-    Body, Checksum, Chunk, Cut, Endpoint, Extension, Gre, HostRef, Icmp, IcmpKind, Ip, Packet, Path, Payload,
-    Protocol, Quote, Quoted, Sctp, Seq, Stop, Tcp, TcpOption, Udp, Way,
+    AddressStyle, Body, Checksum, Chunk, Cut, Endpoint, Extension, Gre, HostRef, Icmp, IcmpKind, Ip, Packet,
+    Path, Payload, Piece, Protocol, Quote, Quoted, Sctp, Seq, Stop, Tcp, TcpOption, Udp, Way,
 };
 use crate::language::words::{CHUNKS, EXTENSIONS, HOOKS, PROTOCOLS, TCP_FLAGS, word_of};
 
@@ -226,18 +226,25 @@ impl Display for Payload {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Payload::Length(length) => write!(f, "({length})"),
-            Payload::Bytes(bytes)
-                if bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')) =>
-            {
+            Payload::Bytes(bytes) if is_readable(bytes) => {
                 f.write_char('"')?;
-                for byte in bytes {
-                    match byte {
-                        b'\n' => f.write_str("\\n")?,
-                        b'\r' => f.write_str("\\r")?,
-                        b'\t' => f.write_str("\\t")?,
-                        b'"' | b'\\' => write!(f, "\\{}", *byte as char)?,
-                        b'$' => f.write_str("$$")?,
-                        _ => f.write_char(*byte as char)?,
+                put_text(f, bytes)?;
+                f.write_char('"')
+            }
+            Payload::Text(pieces) => {
+                f.write_char('"')?;
+                for piece in pieces {
+                    match piece {
+                        Piece::Bytes(bytes) => put_text(f, bytes)?,
+                        Piece::Address { host, style: AddressStyle::Plain } => {
+                            write!(f, "\\{{{}}}", host.value)?
+                        }
+                        Piece::Address { host, style: AddressStyle::WithPort(port) } => {
+                            write!(f, "\\{{{},{port}}}", host.value)?;
+                        }
+                        Piece::Address { host, style: AddressStyle::Number } => {
+                            write!(f, "\\{{{}#}}", host.value)?;
+                        }
                     }
                 }
                 f.write_char('"')
@@ -245,6 +252,27 @@ impl Display for Payload {
             Payload::Bytes(bytes) => write!(f, "hex {}", Hex(bytes)),
         }
     }
+}
+
+/// Whether bytes read better as a text than in hexadecimal: nearly all of them are letters.
+fn is_readable(bytes: &[u8]) -> bool {
+    let plain = bytes.iter().filter(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')).count();
+    bytes.len() - plain <= plain / 4
+}
+
+fn put_text(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for byte in bytes {
+        match byte {
+            b'\n' => f.write_str("\\n")?,
+            b'\r' => f.write_str("\\r")?,
+            b'\t' => f.write_str("\\t")?,
+            b'"' | b'\\' => write!(f, "\\{}", *byte as char)?,
+            b'$' => f.write_str("$$")?,
+            b' '..=b'~' => f.write_char(*byte as char)?,
+            _ => write!(f, "\\x{byte:02x}")?,
+        }
+    }
+    Ok(())
 }
 
 impl Display for Checksum {

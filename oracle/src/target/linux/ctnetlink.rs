@@ -23,8 +23,8 @@ use crate::target::{Entry, Expected, Left, Peers};
 const NEW: u16 = 1 << 8;
 const GET: u16 = 1 << 8 | 1;
 const DELETE: u16 = 1 << 8 | 2;
-/// The multicast groups of new, changed and destroyed entries, as a mask.
-const EVENTS: u32 = 0b111;
+/// The multicast groups of new, changed and destroyed entries, and of new and destroyed expectations, as a mask.
+const EVENTS: u32 = 0b10_1111;
 
 /// A socket for requests.
 ///
@@ -47,7 +47,9 @@ pub(super) struct Told {
     pub(super) kind: EventKind,
     /// It says what the protocol keeps, so that has changed.
     pub(super) protoinfo: bool,
+    /// Of an expectation its master, of which nothing but the tuple is known.
     pub(super) entry: Entry,
+    pub(super) expected: Option<Box<Expected>>,
     /// Whose request made it; zero for packets and timers.
     pub(super) port: u32,
 }
@@ -58,11 +60,39 @@ pub(super) fn event(reply: &Reply<'_>) -> Option<Told> {
         (DELETE, _) => EventKind::Destroy,
         (NEW, 0) => EventKind::Update,
         (NEW, _) => EventKind::New,
+        (EXPECT_NEW, _) => EventKind::ExpectNew,
+        (EXPECT_DELETE, _) => EventKind::ExpectDestroy,
         _ => return None,
     };
+    if matches!(kind, EventKind::ExpectNew | EventKind::ExpectDestroy) {
+        let expected = expectation(reply)?;
+        let entry = unknown(expected.master, expected.zone)?;
+        let expected = Some(Box::new(expected));
+        return Some(Told { kind, protoinfo: false, entry, expected, port: reply.port });
+    }
     let entry = entry(reply)?;
     let protoinfo = !matches!(entry.peers, Peers::None) || entry.state.is_some();
-    Some(Told { kind, protoinfo, entry, port: reply.port })
+    Some(Told { kind, protoinfo, entry, expected: None, port: reply.port })
+}
+
+/// An entry of which only the tuple is known.
+fn unknown(original: Tuple, zone: u16) -> Option<Entry> {
+    Some(Entry {
+        id: 0,
+        original,
+        reply: original.invert()?,
+        state: None,
+        left: Left::exactly(Time::ZERO),
+        status: Status::default(),
+        mark: 0,
+        zone,
+        helper: None,
+        master: None,
+        master_tuple: None,
+        counters: None,
+        lived: None,
+        peers: Peers::None,
+    })
 }
 
 /// Reads an entry. Its id is the kernel's; its time left is what is shown, as an interval of a second.
@@ -73,12 +103,13 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
     let mut tuples = [None, None];
     let mut counters = [None, None];
     let (mut id, mut status, mut timeout, mut mark, mut zone) = (0, 0, 0, 0, 0);
-    let (mut state, mut peers, mut helper) = (None, Peers::None, None);
+    let (mut state, mut peers, mut helper, mut master) = (None, Peers::None, None, None);
     let attributes = ConntrackAttrs::new(reply.body.get(FAMILY_HEADER..)?);
     for attribute in attributes.flatten() {
         match attribute {
             ConntrackAttrs::TupleOrig(tuple) => tuples[0] = read_tuple(tuple),
             ConntrackAttrs::TupleReply(tuple) => tuples[1] = read_tuple(tuple),
+            ConntrackAttrs::TupleMaster(tuple) => master = read_tuple(tuple),
             ConntrackAttrs::Status(bits) => status = bits,
             ConntrackAttrs::Timeout(seconds) => timeout = seconds,
             ConntrackAttrs::Mark(value) => mark = value,
@@ -111,7 +142,7 @@ pub(super) fn entry(reply: &Reply<'_>) -> Option<Entry> {
         zone,
         helper,
         master: None,
-        master_tuple: None,
+        master_tuple: master,
         counters: match counters {
             [Some(original), Some(reply)] => Some([original, reply]),
             _ => None,
@@ -257,6 +288,7 @@ pub(super) fn dump() -> Messages {
 /// `NFNL_SUBSYS_CTNETLINK_EXP` with `IPCTNL_MSG_EXP_NEW`, `_GET`.
 const EXPECT_NEW: u16 = 2 << 8;
 const EXPECT_GET: u16 = 2 << 8 | 1;
+const EXPECT_DELETE: u16 = 2 << 8 | 2;
 /// The attributes of an expectation that are read here, `CTA_EXPECT_*`.
 const MASTER: u16 = 1;
 const TUPLE: u16 = 2;
@@ -274,9 +306,21 @@ pub(super) fn dump_expectations() -> Messages {
     messages
 }
 
+/// Adds a request to remove an expectation.
+pub(super) fn push_delete_expected(messages: &mut Messages, tuple: &Tuple, zone: u16) {
+    let message = messages.begin(EXPECT_DELETE, libc::NLM_F_ACK as u16, &family_header(Some(tuple.family)));
+    let mut bytes = Vec::with_capacity(96);
+    // `CTA_EXPECT_TUPLE` has the number of `CTA_TUPLE_REPLY`.
+    put_tuple(PushConntrackAttrs::new(&mut bytes).nested_tuple_reply(), tuple);
+    message.raw(&bytes);
+    if zone != 0 {
+        message.put(EXPECT_ZONE, &zone.to_be_bytes());
+    }
+}
+
 /// Reads an expectation.
 pub(super) fn expectation(reply: &Reply<'_>) -> Option<Expected> {
-    if reply.kind != EXPECT_NEW {
+    if !matches!(reply.kind, EXPECT_NEW | EXPECT_DELETE) {
         return None;
     }
     let (mut tuple, mut mask, mut master) = (None, None, None);

@@ -180,7 +180,7 @@ impl Guest {
             Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
             Ask::Table => Said::Entries(worlds.table()?),
             Ask::Counters => Said::Counted(worlds.kernel().counters()?),
-            Ask::Expectations => Said::Expected(worlds.kernel().expectations().map_err(child::broken)?),
+            Ask::Expectations => Said::Expected(worlds.expectations()?),
         })
     }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Counter, Knob, RuleSet, Tuple};
+use conntruth_engine::{Counter, EventKind, Knob, RuleSet, Tuple};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto, setsockopt,
     socket, sockopt,
@@ -70,6 +70,13 @@ pub(super) struct Injection<'a> {
 
 /// Setting it up took longer than this: something is wrong with it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be removed: of the same moment an expectation first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Expected,
+    Entry,
+}
 
 impl Kernel {
     /// Makes the namespace, with this process in it.
@@ -222,6 +229,11 @@ impl Kernel {
         self.rules.translates()
     }
 
+    /// Whether those assign helpers.
+    pub(super) fn has_helpers(&self) -> bool {
+        !self.rules.helpers().is_empty()
+    }
+
     /// Whether a scenario's rules are loaded.
     pub(super) fn has_rules(&self) -> bool {
         !self.rules.is_empty()
@@ -343,9 +355,9 @@ impl Kernel {
         let port = self.requests.port();
         self.events.drain(|reply| {
             let told = ctnetlink::event(reply);
-            if let Some(told) =
-                told.filter(|told| told.port != port || told.kind == conntruth_engine::EventKind::Destroy)
-            {
+            if let Some(told) = told.filter(|told| {
+                told.port != port || matches!(told.kind, EventKind::Destroy | EventKind::ExpectDestroy)
+            }) {
                 each(told);
             }
         })?;
@@ -452,14 +464,17 @@ impl Kernel {
         self.requests.ask(&messages, |_| {})
     }
 
-    /// Removes entries, in this order.
+    /// Removes entries and expectations, in this order.
     ///
     /// # Errors
     /// When the kernel refuses; that an entry is gone is no error.
-    pub(super) fn remove<'a>(&mut self, entries: impl Iterator<Item = (&'a Tuple, u16)>) -> io::Result<()> {
+    pub(super) fn remove(&mut self, gone: impl Iterator<Item = (What, Tuple, u16)>) -> io::Result<()> {
         let mut messages = Messages::default();
-        for (tuple, zone) in entries {
-            ctnetlink::push_delete(&mut messages, tuple, zone);
+        for (what, tuple, zone) in gone {
+            match what {
+                What::Expected => ctnetlink::push_delete_expected(&mut messages, &tuple, zone),
+                What::Entry => ctnetlink::push_delete(&mut messages, &tuple, zone),
+            }
             if messages.len() == ROOM {
                 self.requests.ask(&messages, |_| {})?;
                 messages.clear();

@@ -12,6 +12,7 @@
 mod child;
 mod clock;
 mod ctnetlink;
+mod expected;
 mod guest;
 mod jiffies;
 mod kernel;

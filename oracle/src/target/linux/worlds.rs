@@ -17,11 +17,14 @@ use conntruth_engine::{Addr, Class, EventKind, Family, Knob, Status, Time, Tuple
 
 use super::clock::{self, Clock};
 use super::ctnetlink::{self, Told};
+use super::expected::Awaiting;
 use super::jiffies::Jiffies;
-use super::kernel::{Entrance, Injection, Kernel};
+use super::kernel::{Entrance, Injection, Kernel, What};
 use super::rules::{self, Note, Tag};
 use crate::target::host::SIDES;
-use crate::target::{Arrival, Entry, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why};
+use crate::target::{
+    Arrival, Entry, Expected, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why,
+};
 use crate::target::{ends, whose};
 
 /// How many packets go into the kernel before its answers are read: no socket overflows by so many.
@@ -80,6 +83,10 @@ struct World {
     said: Option<Why>,
     class: Option<Class>,
     out: bool,
+    /// What its helpers expect.
+    awaiting: Awaiting,
+    /// The original tuples of all entries that it has had, with their numbers.
+    had: Vec<(Tuple, u64)>,
     /// How many entries it has had.
     entries: u64,
     /// When, virtually and really, its first fragment was held.
@@ -98,6 +105,9 @@ struct World {
     /// The packet as it came out or reached the host, where it may be translated.
     left: Option<Vec<u8>>,
 }
+
+/// What ends at a moment: entries by the requests that read them, expectations by tuple and zone.
+type Stop = (Vec<Vec<u8>>, Vec<(Tuple, u16)>);
 
 /// A timeout that was set, by a packet or by us.
 #[derive(Clone, Copy)]
@@ -313,9 +323,9 @@ impl Worlds {
         let last = self.jiffies.now();
         let read_of = || moves.iter().zip(read).filter(|(_, read)| **read).map(|((world, _), _)| *world);
         self.look(&read_of().collect::<Vec<_>>(), [first, last], true).map_err(broken)?;
-        let (jiffies, has_rules) = (self.jiffies, self.kernel.has_rules());
+        let (jiffies, has) = (self.jiffies, (self.kernel.has_rules(), self.kernel.has_helpers()));
         let sight = |((world, arrival), read): (&(usize, &Arrival), &bool)| {
-            self.worlds[*world].sight(arrival, *read, jiffies, has_rules)
+            self.worlds[*world].sight(arrival, *read, jiffies, has)
         };
         Ok(moves.iter().zip(read).map(sight).collect())
     }
@@ -381,8 +391,7 @@ impl Worlds {
     fn hear_events(&mut self) -> io::Result<()> {
         let Worlds { kernel, worlds, owners, jiffies, .. } = self;
         kernel.events(|told| {
-            let tuple = &told.entry.original;
-            let addresses = [(tuple.family, tuple.src), (tuple.family, tuple.dst)];
+            let addresses = ends_of(&told.entry.original);
             if let Some(world) = owner(owners, worlds.len(), Some(addresses)) {
                 worlds[world].hear_event(told, *jiffies);
             }
@@ -425,8 +434,38 @@ impl Worlds {
                 }
             }
         }
+        if !which.is_empty() {
+            self.look_at_expected(which)?;
+        }
         // One whose time is up is removed by being looked for.
         self.hear_events()
+    }
+
+    /// Lists what is expected, where rules assign helpers.
+    fn look_at_expected(&mut self, which: &[usize]) -> io::Result<()> {
+        if !self.kernel.has_helpers() {
+            return Ok(());
+        }
+        let mut listed: BTreeMap<usize, Vec<Expected>> = BTreeMap::new();
+        for expected in self.kernel.expectations()? {
+            let addresses = ends_of(&expected.master);
+            if let Some(world) = owner(&self.owners, self.worlds.len(), Some(addresses)) {
+                listed.entry(world).or_default().push(expected);
+            }
+        }
+        for world in which {
+            self.worlds[*world].awaiting.see(listed.remove(world).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// All that the only world expects.
+    ///
+    /// # Errors
+    /// When the kernel breaks.
+    pub(super) fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        self.look_at_expected(&[0]).map_err(broken)?;
+        Ok(self.worlds[0].expectations(self.jiffies))
     }
 
     /// Without events: what is in the table is new where it was not known, and gone where it is not there any more.
@@ -458,21 +497,27 @@ impl Worlds {
         };
         self.wait(&later, patience)?;
         let now = self.jiffies.now();
-        let mut ended: Vec<(Time, u64, Tuple, u16)> = Vec::new();
+        let mut ended: Vec<(Time, What, u64, Tuple, u16)> = Vec::new();
         let mut aged: Vec<(Tuple, u16, u32)> = Vec::new();
         for (world, to) in &later {
             let world = &mut self.worlds[*world];
             for known in &mut world.known {
                 let (tuple, zone) = (known.entry.original, known.entry.zone);
                 if known.deadline[1] <= *to {
-                    ended.push((known.deadline[1], known.entry.id, tuple, zone));
+                    ended.push((known.deadline[1], What::Entry, known.entry.id, tuple, zone));
                 } else {
                     aged.push((tuple, zone, known.age(*to, &self.timeouts, now)));
                 }
             }
+            let due = world.awaiting.due(*to).enumerate();
+            ended.extend(due.map(|(index, (at, expected))| {
+                (at, What::Expected, index as u64, expected.tuple, expected.zone)
+            }));
         }
         ended.sort_unstable();
-        self.kernel.remove(ended.iter().map(|(.., tuple, zone)| (tuple, *zone))).map_err(broken)?;
+        self.kernel
+            .remove(ended.iter().map(|(_, what, _, tuple, zone)| (*what, *tuple, *zone)))
+            .map_err(broken)?;
         self.kernel
             .age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds)))
             .map_err(broken)?;
@@ -489,7 +534,7 @@ impl Worlds {
     /// Sleeps until worlds are at their moments. Each entry that ends on the way is looked for when it does: a kernel
     /// notices only then, or when it collects.
     fn sleep(&mut self, later: &[(usize, Time)]) -> io::Result<()> {
-        let mut stops: BTreeMap<Instant, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut stops: BTreeMap<Instant, Stop> = BTreeMap::new();
         let mut last = None;
         for (world, to) in later {
             let world = &self.worlds[*world];
@@ -497,14 +542,18 @@ impl Worlds {
             let when = |moment: Time| start + Duration::from_nanos(moment.as_nanos());
             last = last.max(Some(when(*to)));
             for known in world.known.iter().filter(|known| known.deadline[1] <= *to) {
-                stops.entry(when(known.deadline[1])).or_default().push(known.request.clone());
+                stops.entry(when(known.deadline[1])).or_default().0.push(known.request.clone());
+            }
+            for (at, expected) in world.awaiting.due(*to) {
+                stops.entry(when(at)).or_default().1.push((expected.tuple, expected.zone));
             }
         }
         for (world, to) in later {
             self.worlds[*world].now = *to;
         }
-        for (stop, requests) in stops {
+        for (stop, (requests, expected)) in stops {
             clock::sleep_until(stop);
+            self.kernel.remove(expected.into_iter().map(|(tuple, zone)| (What::Expected, tuple, zone)))?;
             self.kernel.read(requests.iter().map(Vec::as_slice), |_| {})?;
             self.hear_events()?;
         }
@@ -635,12 +684,16 @@ impl World {
     }
 
     fn hear_event(&mut self, told: Told, jiffies: Jiffies) {
+        if let Some(expected) = told.expected {
+            return self.hear_expected(told.kind, told.entry, *expected, jiffies);
+        }
         let same = |known: &Known| {
             known.entry.original == told.entry.original && known.entry.zone == told.entry.zone
         };
         let mut changes: Vec<&'static str> = Vec::new();
         let (at, entry) = match (told.kind, self.known.iter().position(same)) {
             (EventKind::New, _) => {
+                changes.extend(told.entry.helper.is_some().then_some("helper"));
                 changes.push(if told.entry.status.has(Status::EXPECTED) { "related" } else { "new" });
                 (self.now, self.meet(told.entry, jiffies))
             }
@@ -656,7 +709,7 @@ impl World {
                 let mut known = self.known.remove(index);
                 (known.deadline[1].min(self.now), known.hear(told.entry))
             }
-            // Of an entry of another time; what is expected is told elsewhere.
+            // Of an entry of another time.
             (_, None) | (EventKind::ExpectNew | EventKind::ExpectDestroy, _) => return,
         };
         // A jiffy may have begun between the packet that set it and the message that tells of it.
@@ -666,10 +719,33 @@ impl World {
         self.told.push(Happening { at, kind: told.kind, changes, entry, expected: None });
     }
 
+    /// An event tells of an expectation.
+    fn hear_expected(&mut self, kind: EventKind, master: Entry, expected: Expected, jiffies: Jiffies) {
+        let known = self.known.iter().rfind(|known| known.entry.original == expected.master);
+        let entry = known.map_or(master, |known| known.entry.clone());
+        // The kernel does not say in which zone.
+        let expected = Expected { zone: entry.zone, ..expected };
+        let now = jiffies.floor(self.now);
+        let (expected, at) = match kind {
+            EventKind::ExpectNew => (self.awaiting.begin(expected, now), self.now),
+            _ => self.awaiting.end(expected, self.now),
+        };
+        let expected = Some(Box::new(expected));
+        self.told.push(Happening { at, kind, changes: Vec::new(), entry, expected });
+    }
+
+    fn expectations(&self, jiffies: Jiffies) -> Vec<Expected> {
+        self.awaiting.listed(jiffies.floor(self.now))
+    }
+
     /// Takes up a new entry.
     fn meet(&mut self, entry: Entry, jiffies: Jiffies) -> Entry {
         self.entries += 1;
-        let entry = Entry { id: self.entries, ..entry };
+        let number =
+            |tuple: Tuple| self.had.iter().rfind(|(had, _)| *had == tuple).map(|(_, number)| *number);
+        let master = entry.master_tuple.and_then(number);
+        self.had.push((entry.original, self.entries));
+        let entry = Entry { id: self.entries, master, ..entry };
         let deadline = match self.start {
             // On a clock that stands still it has as much left as is told.
             Some(_) => [jiffies.floor(self.now).plus(entry.left.least); 2],
@@ -696,7 +772,13 @@ impl World {
     }
 
     /// What was seen of a packet.
-    fn sight(&mut self, arrival: &Arrival, read: bool, jiffies: Jiffies, has_rules: bool) -> Sight {
+    fn sight(
+        &mut self,
+        arrival: &Arrival,
+        read: bool,
+        jiffies: Jiffies,
+        (has_rules, has_helpers): (bool, bool),
+    ) -> Sight {
         let class = self.class.unwrap_or(if whose::is_fragment(&arrival.bytes) && !self.came {
             Class::Held
         } else {
@@ -725,10 +807,15 @@ impl World {
             help: None,
             events: std::mem::take(&mut self.told),
             entries: read.then(|| self.entries(jiffies)),
-            expected: None,
+            expected: (read && has_helpers).then(|| self.expectations(jiffies)),
             broken: None,
         }
     }
+}
+
+/// Source and destination of a tuple.
+fn ends_of(tuple: &Tuple) -> [(Family, Addr); 2] {
+    [(tuple.family, tuple.src), (tuple.family, tuple.dst)]
 }
 
 /// A packet as it left, with what every router and every socket changes as it was: none where nothing else has changed. Of
@@ -761,7 +848,7 @@ impl Known {
     /// The entry was read.
     fn see(&mut self, entry: Entry, virtually: Time, look: &Look) {
         let shown = entry.left.least.as_secs();
-        self.entry = Entry { id: self.entry.id, ..entry };
+        self.entry = Entry { id: self.entry.id, master: self.entry.master, ..entry };
         let second = look.jiffies.a_second();
         let deadline = |seconds: u64| look.jiffies.floor(virtually).plus(Time::from_secs(seconds));
         if !look.precise {
@@ -789,7 +876,7 @@ impl Known {
     /// The entry was read in the jiffy that still is.
     fn see_exactly(&mut self, entry: Entry, now: Time, touched: bool, timeouts: &BTreeSet<u64>) {
         let seconds = entry.left.least.as_secs();
-        self.entry = Entry { id: self.entry.id, ..entry };
+        self.entry = Entry { id: self.entry.id, master: self.entry.master, ..entry };
         let may_be_set = touched && timeouts.contains(&seconds);
         self.deadline = ends::seen(Some(self.deadline), now, seconds, may_be_set);
     }
@@ -810,6 +897,9 @@ impl Known {
         self.entry = Entry {
             id: last.id,
             state: told.state.or_else(|| last.state.clone()),
+            helper: told.helper.or_else(|| last.helper.clone()),
+            master: last.master,
+            master_tuple: told.master_tuple.or(last.master_tuple),
             peers: if told.peers == Peers::None { last.peers } else { told.peers },
             counters: told.counters.or(last.counters),
             ..told
