@@ -12,7 +12,8 @@ use conntruth_engine::{Class, LINUX_6_18, Time};
 use super::{Allowed, whole};
 use crate::language;
 use crate::language::ast::{Script, Story};
-use crate::scenario::{Act, Edits, Move, Plan, apply, config, moves, proposals};
+use crate::scenario::{Act, Move, config, moves};
+use crate::suite::{Blessing, bless};
 use crate::target::{Arrival, Config, Observation, Reference, Refusal, Release, Setting, Target};
 
 /// A story, and what a tracker sees of it.
@@ -183,13 +184,10 @@ impl Traffic {
         // Should it not read back, it is shown as it is.
         let Ok(script) = language::read("traffic", &text) else { return text };
         let script: std::sync::Arc<Script> = std::sync::Arc::new(script);
-        let Ok(plans) = Plan::all("traffic", &script, LINUX_6_18.hz) else { return text };
-        let Some(plan) = plans.first() else { return text };
-        let record = plan.run(&mut Reference::new(&LINUX_6_18));
-        let wanted = proposals(plan, &record, LINUX_6_18.name, true).into_iter();
-        let edits: Edits =
-            wanted.filter_map(|edit| Some(((edit.span.start, edit.span.end), edit.text?))).collect();
-        apply(&text, &edits)
+        match bless("traffic", &script, &mut Reference::new(&LINUX_6_18)) {
+            Ok(Blessing::Text { text, .. }) => text,
+            _ => text,
+        }
     }
 
     /// All that is simpler in one thing, the simplest first: fewer steps, then less text. It ends: nothing is as simple as

@@ -4,6 +4,7 @@ use super::super::Feature;
 use super::*;
 use crate::language::ast::Action;
 use crate::language::read;
+use crate::scenario::Plan;
 
 fn bytes(seed: u64) -> Vec<u8> {
     use rand_chacha::rand_core::{Rng, SeedableRng};
