@@ -418,7 +418,20 @@ fn counters(counters: Option<[Counter; 2]>) -> String {
     }
 }
 
+/// Events in an order that both targets can have: those of entries that have ended while nobody looked stand in any.
+fn in_order(events: &[Happening], normal: Normal) -> Vec<Happening> {
+    let mut events = events.to_vec();
+    if normal.has(Norm::Order) {
+        let ends = |event: &Happening| event.kind == EventKind::Destroy;
+        for run in events.chunk_by_mut(|left, right| ends(left) && ends(right)) {
+            run.sort_by_key(|event| (event.entry.original, event.entry.zone));
+        }
+    }
+    events
+}
+
 fn events(left: &[Happening], right: &[Happening], normal: Normal, found: &mut Found) {
+    let (left, right) = (&in_order(left, normal)[..], &in_order(right, normal)[..]);
     let equal = left.len() == right.len() && left.iter().zip(right).all(|(l, r)| is_same_event(l, r, normal));
     if !equal {
         found.differ(Field::Events, told(left), told(right));

@@ -121,8 +121,8 @@ pub const NORMALISATIONS: &[Normalisation] = &[
     Normalisation {
         norm: Norm::Order,
         name: "order",
-        what: "the order in which entries are listed",
-        reason: "a dump walks hash buckets, and the hash has a key drawn at boot",
+        what: "the order in which entries are listed, and in which those that have ended while nobody looked are told",
+        reason: "a dump walks hash buckets, and so does the kernel when it looks for what has ended; the hash has a key drawn at boot",
         applies: is_outside,
     },
     Normalisation {
