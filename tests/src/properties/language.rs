@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use conntruth::generate::Traffic;
+use conntruth::generate::{Event, Traffic};
 use conntruth::language::{self, format};
 use conntruth::scenario::{Plan, Verdict};
-use conntruth::target::Reference;
+use conntruth::target::{Observation, Reference};
 use conntruth_engine::LINUX_6_18;
 
 /// `parse ∘ print` is the identity.
@@ -48,7 +48,11 @@ pub fn formatting(bytes: &[u8]) {
 /// What blessing writes holds.
 pub fn blessed(bytes: &[u8]) {
     let traffic = Traffic::decode(bytes);
-    if traffic.events().is_empty() {
+    // A packet that its host throws away never comes to wait: that it goes on is no story that can be told.
+    let is_told = |(event, answer): (&Event, Option<Observation>)| {
+        !matches!(event, Event::Release(_)) || answer.is_some()
+    };
+    if traffic.events().is_empty() || !traffic.events().iter().zip(traffic.answers()).all(is_told) {
         return;
     }
     let text = traffic.scenario();
