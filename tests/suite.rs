@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use conntruth::Paint;
+use conntruth::harness::Harness;
 use conntruth::scenario::{Plan, Verdict, diagnose};
-use conntruth::suite::Suite;
 use conntruth::target::{Reference, Target};
 use conntruth_engine::LINUX_6_18;
 use conntruth_tests::manual::{Example, examples};
@@ -16,28 +16,12 @@ const MANUAL: &str = include_str!("../scenarios/README.md");
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let files = conntruth_tests::embedded();
-    let plans = match Suite::plans(&files, LINUX_6_18.hz) {
-        Ok(plans) => plans,
-        Err(error) => panic!("{error}"),
-    };
-    let mut trials: Vec<Trial> = plans.into_iter().map(trial).collect();
-    // What was not run is never green.
-    assert!(!trials.is_empty(), "the suite has no scenarios");
+    let mut trials = Harness::suite().trials().unwrap_or_else(|error| panic!("{error}"));
     trials.extend(examples(MANUAL).into_iter().map(|example| {
         let name = format!("manual::line-{}", example.line);
         Trial::test(name, move || manual(&example))
     }));
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn trial(plan: Plan) -> Trial {
-    let identity = Reference::new(&LINUX_6_18).identity();
-    let refused = plan.refuses(&identity).is_some();
-    let mut name = plan.id.scenario.clone();
-    name.extend(plan.id.variant.iter().map(|(name, value)| format!("::{name}={value}")));
-    name.extend(plan.id.family.map(|family| format!("::{family:?}").to_lowercase()));
-    Trial::test(name, move || holds(&plan)).with_ignored_flag(refused)
 }
 
 fn holds(plan: &Plan) -> Result<(), Failed> {

@@ -33,7 +33,7 @@ use crate::status::Status;
 use crate::sysctl::{Knob, SysctlError, Sysctls};
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
-use crate::tuple::Tuple;
+use crate::tuple::{Direction, Tuple};
 use crate::wire::ip;
 use tracking::Way;
 use translate::Ended;
@@ -192,6 +192,17 @@ impl Engine {
         self.table.slot(id).map(|slot| self.snapshot(slot))
     }
 
+    /// The confirmed connection that a packet with this tuple belongs to, and the direction in which it travels.
+    pub fn find(&self, tuple: &Tuple, zone: u16) -> Option<(ConnSnapshot, Direction)> {
+        let found = self.table.find(self.table.hash(tuple, zone), tuple, zone)?;
+        Some((self.snapshot(found.slot), found.direction))
+    }
+
+    /// Bytes that fragments which wait are counted as, IPv4's and IPv6's: what `ipfrag_high_thresh` and its like bound.
+    pub fn fragment_bytes(&self) -> [u64; 2] {
+        self.defrag.memory()
+    }
+
     /// The confirmed connections, in the order of their creation.
     pub fn conns(&self) -> impl Iterator<Item = ConnSnapshot> + '_ {
         let mut slots: Vec<(u64, u32)> = self
@@ -211,7 +222,8 @@ impl Engine {
 
     /// The next moment at which an entry or a fragment may run out of time; it may be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let entry = self.table.first_deadline().map(|tick| self.rules.ticks.start(tick));
+        // Entries may be filed before now, and in this tick nothing more comes due: whoever waits for that would wait for ever.
+        let entry = self.table.first_deadline().map(|tick| self.rules.ticks.start(tick).max(self.tick_ends));
         let expected = self.expected.first_deadline().map(|tick| self.rules.ticks.start(tick));
         [entry, expected, self.defrag.poll_timeout()].into_iter().flatten().min()
     }

@@ -9,6 +9,7 @@ use crate::reason::Reason;
 use crate::tuple::Direction;
 
 /// Where in the host a packet is seen. Tracking happens at the first two, confirmation at the last two.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[doc(alias = "nf_inet_hooks")]

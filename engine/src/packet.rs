@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Who has verified the transport checksum.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
@@ -14,6 +15,7 @@ pub enum Checksum {
 }
 
 /// A packet from its network header on.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     /// The bytes. What a link adds behind the packet is cut off by the lengths in the headers.

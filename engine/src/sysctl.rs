@@ -60,6 +60,7 @@ const BYTE: Range = (0, 255);
 macro_rules! knobs {
     ($( $knob:ident $name:literal $default:literal $max:ident $unit:ident $meaning:literal, $source:literal; )*) => {
         /// A knob of the tracker.
+        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Knob { $( #[doc = concat!("`", $name, "`: ", $meaning)] $knob, )* }
 

@@ -18,6 +18,7 @@ pub const NANOS: u64 = 1_000_000_000;
 /// assert_eq!(Time::from_secs(120).as_secs(), 120);
 /// assert_eq!(Time::from_millis(1500).to_string(), "1.500000000");
 /// ```
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(pub u64);

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 /// The network layer's family.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -19,6 +20,7 @@ pub enum Family {
 }
 
 /// Which way a packet travels, seen from the packet that made the entry.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -40,6 +42,7 @@ impl std::ops::Not for Direction {
 }
 
 /// An address of either family in two words; IPv4 lies in the low half of `lo`.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Addr {
     /// The high 64 bits; zero for IPv4.
@@ -100,6 +103,7 @@ pub mod protocol {
 ///
 /// What `src_id` and `dst_id` hold is the protocol's: ports for TCP, UDP, UDP-Lite and SCTP; for ICMP and ICMPv6 the
 /// identifier and `type << 8 | code`; call keys for GRE; zero for all others.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[doc(alias = "nf_conntrack_tuple")]
 pub struct Tuple {

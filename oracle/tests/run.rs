@@ -196,3 +196,70 @@ fn scenarios_are_explained() {
         .complains("there is no packet 9");
     conntruth(&["explain", "no/such/thing.ct"]).ends(2).complains("no/such/thing.ct");
 }
+
+/// Parts have nothing in common, and together they are the whole.
+#[test]
+fn parts_are_the_whole() {
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let ran = conntruth(&[&["run", "--filter", "udp/**", "--format", "jsonl"], arguments].concat());
+        ran.ends(0);
+        let lines = ran.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let mut all: Vec<String> =
+            lines.filter_map(|line| Some(line.get("id")?.as_str()?.to_owned())).collect();
+        all.sort();
+        all
+    };
+    let whole = ids(&[]);
+    let mut parts: Vec<String> =
+        ["1/3", "2/3", "3/3"].iter().flat_map(|part| ids(&["--shard", part])).collect();
+    parts.sort();
+    assert!(whole.len() > 20);
+    assert_eq!(parts, whole);
+    conntruth(&["run", "--filter", "udp/**", "--shard", "9/900"]).ends(0);
+    conntruth(&["run", "--filter", "udp/**", "--shard", "900/900"]).ends(2).complains("none is in this part");
+    conntruth(&["run", "--shard", "0/3"]).ends(2).complains("K of N");
+}
+
+/// What no time was left for is skipped and counted; where that is all, nothing is green.
+#[test]
+fn time_ends_a_run() {
+    let ran = conntruth(&["run", "--filter", "udp/**", "--max-time", "0s"]);
+    ran.ends(3).says("0 passed, 0 failed, ");
+    assert!(!ran.out.contains(" 0 skipped"), "{}", ran.out);
+    conntruth(&["run", "--filter", "udp/**", "--max-time", "10min"])
+        .ends(0)
+        .says(" 0 skipped")
+        .says("--max-time 600s");
+}
+
+/// What the action of the repository runs: the summary where CI shows it, JUnit, and the run's exit code.
+#[test]
+fn ci_gets_a_summary_junit_and_the_exit_code() {
+    let folder = Folder::new("ci-suite");
+    let scenario = folder.file("s/wrong.ct", "flow udp client:1 > server:2\n\n> (4)\n= established\n");
+    let (summary, output) = (folder.file("summary.md", "before\n"), folder.file("output", ""));
+    let junit = folder.0.join("junit.xml");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/suite");
+    let suite = |scenarios: &Path, filter: &str| {
+        Command::new(&script)
+            .env("CONNTRUTH", env!("CARGO_BIN_EXE_conntruth"))
+            .env("TARGET", "reference")
+            .env("SCENARIOS", scenarios)
+            .env("ARGUMENTS", filter)
+            .env("MAX_TIME", "1min")
+            .env("JUNIT", &junit)
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .env("GITHUB_OUTPUT", &output)
+            .output()
+            .unwrap()
+    };
+    let ran = suite(&scenario, "");
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    let text = std::fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("before\n") && text.contains("1 failed"), "{text}");
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "code=1\n");
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("failures=\"1\""), "{xml}");
+    let ran = suite(Path::new(""), "--filter udp/*");
+    assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+}

@@ -14,6 +14,7 @@ use conntruth_engine::{
 };
 
 pub mod manual;
+pub mod properties;
 
 /// The whole suite that the program carries.
 ///

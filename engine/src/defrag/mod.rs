@@ -162,6 +162,11 @@ impl Defrag {
         }
     }
 
+    /// Memory that fragments count for, by family.
+    pub(crate) fn memory(&self) -> [u64; 2] {
+        self.memory
+    }
+
     /// The next moment at which a datagram is given up.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.deadlines.first_key_value().map(|(&(deadline, _), _)| self.ticks.start(deadline))

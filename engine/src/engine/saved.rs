@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use crate::proto::Rules;
 use crate::state::{State, StateError};
 use crate::table::SavedTable;
-use crate::time::{Ticks, Time};
+use crate::time::{Jiffies, Ticks};
 
 impl Engine {
     /// All that it holds, as a value.
@@ -65,8 +65,7 @@ impl Engine {
         Ok(Engine {
             rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
             now: state.now,
-            // The present tick begins anew: nothing more comes due in it.
-            tick_ends: Time::ZERO,
+            tick_ends: ticks.start(Jiffies(tick.0 + 1)),
             table,
             defrag: state.defrag.restore(ticks, tick).map_err(StateError::Broken)?,
             expected,

@@ -23,6 +23,7 @@ use crate::tuple::{Addr, Direction, Family};
 use crate::wire::ip::{self, Datagram};
 
 /// Which hooks a packet passes.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Route {
@@ -49,6 +50,7 @@ impl Route {
 }
 
 /// A packet on its way through a host.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug)]
 pub struct Journey<'a> {
     /// The packet; its `notrack` and `zone` count as rules that stand before all others.

@@ -43,7 +43,10 @@ impl SavedTable {
         SavedTable {
             seed: table.seed,
             last_number: table.slab.last_number,
-            conns: table.iter().map(|(slot, conn)| (slot, conn.clone())).collect(),
+            conns: table
+                .iter()
+                .map(|(slot, conn)| (slot, Conn { link: conn.link.unplaced(), ..conn.clone() }))
+                .collect(),
             free: table.slab.free.clone(),
             rows: table.index.rows().collect(),
             next,

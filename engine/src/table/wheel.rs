@@ -39,6 +39,11 @@ impl Default for Link {
 }
 
 impl Link {
+    /// Without its place in the list, which says nothing.
+    pub(crate) fn unplaced(self) -> Link {
+        Link { at: 0, ..self }
+    }
+
     /// Whether it is in no list.
     pub(crate) fn is_out(self) -> bool {
         self.list == OUT

@@ -70,7 +70,7 @@ pub(super) struct Args {
 }
 
 /// `30s`, `5min`, `1h`
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "s" => 1.0,
@@ -91,7 +91,7 @@ fn protocol(word: &str) -> Result<Speaks, String> {
 }
 
 /// `3/16`
-fn shard(text: &str) -> Result<Shard, String> {
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let parts =
         text.split_once('/').and_then(|(k, n)| Some((k.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
     match parts {
@@ -165,7 +165,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         cases: args.cases.or((!bounded).then_some(10_000)),
         duration: args.duration,
         protocols: if args.protocol.is_empty() { Protocols::USUAL } else { protocols },
-        features: Features::ALL,
+        features: Features::PACKETS,
         rules: args.rules,
         depth: args.depth,
         shard: args.shard.unwrap_or(Shard { index: 0, of: 1 }),
@@ -340,7 +340,7 @@ fn again(args: &Args) -> String {
     }
     words.extend(args.rules.then(|| "--rules".to_owned()));
     words.extend(args.depth.map(|depth| format!("--depth {depth}")));
-    words.extend(args.shard.map(|shard| format!("--shard {}/{}", shard.index + 1, shard.of)));
+    words.extend(args.shard.map(|shard| format!("--shard {shard}")));
     words.join(" ")
 }
 

@@ -10,6 +10,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use indicatif::ProgressBar;
 
 use super::{Error, Exit, Tone, closely};
+use crate::diff::Shard;
 use crate::language::ast::Grade;
 use crate::language::words::{GRADES, word_of};
 use crate::paint::Paint;
@@ -36,6 +37,8 @@ Examples:
                                            a summary where CI shows one
   conntruth run --target 'exec:python3 adapter.py'
                                            ... against a program of yours: see `conntruth init`
+  conntruth run --shard 2/4 --max-time 10min
+                                           the second of four parts, for ten minutes at most
   conntruth run --target exec:./adapter --validate
                                            ... and check every message that it sends";
 
@@ -58,6 +61,9 @@ pub(super) struct Args {
     /// Write a report for browsers into a folder; runs of other targets that are in it already stand beside this one.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Write JUnit XML into a file, beside whatever is printed.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// A line for each scenario.
     #[arg(long, short)]
     verbose: bool,
@@ -94,6 +100,12 @@ pub(super) struct Args {
     /// The version that the suite must have; it is printed with failures, and in `--format jsonl`.
     #[arg(long, value_name = "VERSION")]
     suite_version: Option<String>,
+    /// The K-th of N equal parts, for machines side by side.
+    #[arg(long, value_name = "K/N", value_parser = super::diff::shard)]
+    shard: Option<Shard>,
+    /// Begin nothing more after this time; what is left is skipped, and counted so.
+    #[arg(long, value_name = "TIME", value_parser = super::diff::duration)]
+    max_time: Option<Duration>,
     #[command(flatten)]
     exec: Exec,
 }
@@ -352,7 +364,7 @@ fn excuse(suite: &mut Suite, args: &Args, before: Option<&KnownFailures>, tone: 
         (None, None) => return Ok(()),
     };
     let mut others = BTreeSet::new();
-    if !args.paths.is_empty() || !args.filter.is_empty() || args.grade.is_some() {
+    if !args.paths.is_empty() || !args.filter.is_empty() || args.grade.is_some() || args.shard.is_some() {
         // What was not selected is not stale.
         let all = suite::embedded().map_err(|error| located(error, tone))?;
         for plan in Suite::plans(&all, suite.identity.hz).map_err(|error| located(error, tone))? {
@@ -377,6 +389,14 @@ fn judge(
     if plans.is_empty() {
         return Err(format!("none of {all} scenarios has this grade").into());
     }
+    if let Some(shard) = args.shard {
+        let all = plans.len();
+        let mut number = 0..;
+        plans.retain(|_| shard.has(number.next().unwrap_or_default()));
+        if plans.is_empty() {
+            return Err(format!("of {all} worlds none is in this part").into());
+        }
+    }
     let jobs = args.jobs.unwrap_or_else(|| known::side_by_side(&target.identity())).min(plans.len()).max(1);
     let first = target.first_exchange();
     let mut targets = vec![target];
@@ -387,7 +407,7 @@ fn judge(
             Err(_) => break,
         }
     }
-    let (mut suite, took) = timed(plans, targets, tone)?;
+    let (mut suite, took) = timed(plans, targets, args.max_time, tone)?;
     suite.version = args.paths.is_empty().then(suite::version);
     excuse(&mut suite, args, before, tone)?;
     let totals = suite.totals();
@@ -413,6 +433,10 @@ fn judge(
         Format::Markdown => report::markdown(&Run::of(&suite, &again(args))),
         Format::Badge => report::badge(&Run::of(&suite, &again(args))),
     };
+    if let Some(path) = &args.junit {
+        suite::replace(path, &suite::junit(&suite)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     if let Some(folder) = &args.report {
         let written = report::write(folder, &Run::of(&suite, &again(args)))?;
         let s = if written.runs == 1 { "" } else { "s" };
@@ -432,12 +456,14 @@ fn judge(
 fn timed(
     plans: Vec<Plan>,
     targets: Vec<Box<dyn Target + Send>>,
+    most: Option<Duration>,
     tone: &Tone,
 ) -> Result<(Suite, Duration), Error> {
     let started = std::time::Instant::now();
     let bar =
         if tone.shows_progress() { ProgressBar::new(plans.len() as u64) } else { ProgressBar::hidden() };
-    let suite = Suite::run_side_by_side(plans, targets, |_| {
+    let is_over = || most.is_some_and(|most| started.elapsed() >= most);
+    let suite = Suite::run_side_by_side_in_time(plans, targets, &is_over, |_| {
         // A bar that flickers is worse than none.
         if started.elapsed().as_millis() > 500 {
             bar.inc(1);
@@ -467,6 +493,8 @@ fn again(args: &Args) -> String {
         words.push(format!("--patience {}ms", args.patience.as_millis()));
     }
     words.extend(args.grade.map(|grade| format!("--grade {}", word_of(GRADES, grade))));
+    words.extend(args.shard.map(|shard| format!("--shard {shard}")));
+    words.extend(args.max_time.map(|time| format!("--max-time {}s", time.as_secs_f64())));
     words.extend(args.known.as_ref().map(|path| format!("--known {}", shell(&path.display().to_string()))));
     words.extend(args.exec.answer_time.map(|time| format!("--answer-time {}ms", time.as_millis())));
     words.extend(args.exec.answer_bytes.map(|bytes| format!("--answer-bytes {bytes}")));

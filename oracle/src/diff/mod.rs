@@ -26,6 +26,7 @@ pub use compare::{Difference, Field, Mismatch, compare};
 pub use depth::{ALPHABETS, Alphabet};
 pub use normal::{NORMALISATIONS, Norm, Normal, Normalisation};
 pub use run::{Ended, Options, Progress, Shard, run};
+pub(crate) use shrink::simpler_stories;
 
 #[cfg(test)]
 mod tests;

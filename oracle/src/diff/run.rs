@@ -26,6 +26,20 @@ pub struct Shard {
     pub of: u64,
 }
 
+impl Shard {
+    /// Whether the thing with this number, from 0, is in it.
+    pub const fn has(self, number: u64) -> bool {
+        number % self.of == self.index
+    }
+}
+
+/// `2/4`, as people count.
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index + 1, self.of)
+    }
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,7 +68,7 @@ impl Default for Options {
             cases: Some(10_000),
             duration: None,
             protocols: Protocols::USUAL,
-            features: Features::ALL,
+            features: Features::PACKETS,
             rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
@@ -208,6 +222,43 @@ struct Run {
 }
 
 impl Ended {
+    /// The parts of a split run as one: the same cases, divergences and causes as on one machine. Of each cause the example
+    /// of the first case stays; times add up. None of no parts.
+    pub fn merged(parts: impl IntoIterator<Item = Ended>) -> Option<Ended> {
+        let mut parts = parts.into_iter();
+        let mut whole = parts.next()?;
+        let mut findings: BTreeMap<Cause, Finding> =
+            whole.findings.drain(..).map(|finding| (finding.cause.clone(), finding)).collect();
+        for part in parts {
+            whole.sum.cases += part.sum.cases;
+            whole.sum.packets += part.sum.packets;
+            whole.sum.divergent += part.sum.divergent;
+            whole.sum.unsteady += part.sum.unsteady;
+            whole.took += part.took;
+            whole.coverage = None;
+            whole.baseline =
+                whole.baseline.zip(part.baseline).map(|(one, other)| (one.0 + other.0, one.1 + other.1));
+            for finding in part.findings {
+                match findings.get_mut(&finding.cause) {
+                    Some(known) => {
+                        let count = known.count + finding.count;
+                        if finding.case < known.case {
+                            *known = finding;
+                        }
+                        known.count = count;
+                    }
+                    None => {
+                        findings.insert(finding.cause.clone(), finding);
+                    }
+                }
+            }
+        }
+        whole.findings = findings.into_values().collect();
+        whole.findings.sort_by_key(|finding| std::cmp::Reverse(finding.count));
+        whole.sum.causes = whole.findings.len();
+        Some(whole)
+    }
+
     /// Whether so many answers were not given again that nothing follows from those that were.
     pub fn is_unsteady(&self) -> bool {
         self.sum.unsteady * 100 > self.sum.cases

@@ -24,14 +24,8 @@ pub(super) fn shrink(story: Story, ask: &mut Ask<'_>) -> Result<Option<(Story, D
     let mut story = story;
     let mut tried = BTreeSet::new();
     for _ in 0..MOST_ROUNDS {
-        let mut stories: Vec<(Weight, Story)> = simpler(&story, difference.at)
-            .into_iter()
-            .map(|candidate| (weight(&candidate), candidate))
-            .filter(|(weigh, _)| *weigh < weight(&story))
-            .filter(|(_, candidate)| tried.insert(candidate.to_string()))
-            .collect();
-        stories.sort_by_key(|(weigh, _)| *weigh);
-        let candidates: Vec<Story> = stories.into_iter().map(|(_, candidate)| candidate).collect();
+        let mut candidates = lighter(&story, difference.at);
+        candidates.retain(|candidate| tried.insert(candidate.to_string()));
         if candidates.is_empty() {
             break;
         }
@@ -49,13 +43,31 @@ pub(super) fn shrink(story: Story, ask: &mut Ask<'_>) -> Result<Option<(Story, D
     Ok(Some((story, difference)))
 }
 
+/// All that is simpler than a story in one thing, the simplest first.
+pub(crate) fn simpler_stories(story: &Story) -> Vec<Story> {
+    lighter(story, usize::MAX - 1)
+}
+
+/// What is simpler and lighter, the lightest first.
+fn lighter(story: &Story, last: usize) -> Vec<Story> {
+    let own = weight(story);
+    let mut stories: Vec<(Weight, Story)> = simpler(story, last)
+        .into_iter()
+        .map(|candidate| (weight(&candidate), candidate))
+        .filter(|(weigh, _)| *weigh < own)
+        .collect();
+    stories.sort_by_key(|(weigh, _)| *weigh);
+    stories.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
 /// What is smaller: fewer steps, then less text; of two that are alike the one whose first packets go forth, between the
 /// usual hosts.
 fn weight(story: &Story) -> Weight {
     let text = story.to_string();
     let back = text.bytes().filter(|byte| *byte == b'<').count();
     let unusual = story.flows.iter().filter(|flow| !is_usual(flow)).count();
-    (story.steps.len(), unusual + text.len(), back)
+    let timed = story.steps.iter().filter(|step| step.after.is_some()).count();
+    (story.steps.len(), unusual + timed + text.len(), back)
 }
 
 type Weight = (usize, usize, usize);

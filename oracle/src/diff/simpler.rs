@@ -5,7 +5,7 @@ use conntruth_engine::Family;
 
 use crate::generate::tidy;
 use crate::language::ast::packet::{
-    Body, Chunk, Cut, HostRef, Icmp, Packet, Path, Payload, Quoted, Sctp, Seq, Tcp, TcpOption, Udp, Way,
+    Body, Chunk, Cut, HostRef, Icmp, Packet, Path, Payload, Quoted, Sctp, Seq, Stop, Tcp, TcpOption, Udp, Way,
 };
 use crate::language::ast::{Action, Located, Span, Story};
 
@@ -54,6 +54,7 @@ pub(super) fn simpler(story: &Story, last: usize) -> Vec<Story> {
             });
         }
     }
+    add(&|story| nothing_waits(story));
     settings(story, &mut add);
     rules(story, &mut add);
     everywhere(&mut add);
@@ -150,6 +151,18 @@ fn flows(story: &Story, add: &mut Add<'_>) {
         });
         add(&|story| story.flows[index].id.take().is_some());
     }
+}
+
+/// All packets go on at once.
+fn nothing_waits(story: &mut Story) -> bool {
+    let steps = story.steps.len();
+    story.steps.retain(|step| !matches!(step.action, Action::Release { .. }));
+    for step in &mut story.steps {
+        if let Action::Send { packet, .. } = &mut step.action {
+            packet.stop = packet.stop.filter(|stop| !matches!(stop, Stop::Waits(_)));
+        }
+    }
+    story.steps.len() < steps
 }
 
 /// Fewer rules.

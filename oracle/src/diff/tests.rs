@@ -122,3 +122,29 @@ fn every_sequence_of_two_is_equal_and_a_wrong_cell_is_not() {
     assert!(ended.sum.divergent > 0);
     assert!(ended.findings.iter().all(|finding| finding.packets == 2), "{:#?}", ended.findings);
 }
+
+/// Whatever the number of machines: the same cases, and the same differences with the same first examples.
+#[test]
+fn parts_merged_are_the_whole() {
+    let mut table = *LINUX_6_18.tcp_table;
+    table[0][2][5] = Next::To(TcpState::TimeWait);
+    let wrong = Profile { name: "wrong-cell", tcp_table: Box::leak(Box::new(table)), ..LINUX_6_18 };
+    let of_part = |index, of| {
+        let options = Options { cases: Some(2200), shard: Shard { index, of }, ..Options::default() };
+        against(Profile { ..wrong }, &options)
+    };
+    let told = |ended: &Ended| {
+        let findings = ended.findings.iter();
+        let all: Vec<_> =
+            findings.map(|one| (one.count, one.case, one.cause.to_string(), one.scenario.clone())).collect();
+        (ended.sum, all)
+    };
+    let whole = of_part(0, 1);
+    assert!(whole.sum.divergent > 1, "{whole:?}");
+    let merged = Ended::merged((0..3).map(|index| of_part(index, 3))).unwrap();
+    let (mut ours, mut theirs) = (told(&merged), told(&whole));
+    // Causes that are met equally often stand in no order.
+    ours.1.sort();
+    theirs.1.sort();
+    assert_eq!(ours, theirs);
+}

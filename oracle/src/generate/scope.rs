@@ -133,7 +133,16 @@ set_of! {
         Time "time",
         /// Rules on the tracker's host.
         Rules "rules",
+        /// Sysctls that change between two packets.
+        Sets "sets",
+        /// Packets that wait between tracking and confirmation, and go on or are lost in any order.
+        Waits "waits",
     }
+}
+
+impl Features {
+    /// Those that are packets and nothing between them: what worlds that share a tracker may have.
+    pub const PACKETS: Features = Features::ALL.without(Feature::Sets).without(Feature::Waits);
 }
 
 /// How time may pass in a story.
@@ -170,12 +179,28 @@ impl Default for Allowed {
     fn default() -> Allowed {
         Allowed {
             protocols: Protocols::USUAL,
-            features: Features::ALL,
+            features: Features::PACKETS,
             clock: Clock::Free,
             settings: true,
             knobs: None,
             rules: false,
         }
+    }
+}
+
+impl Allowed {
+    /// Everything that a story can have.
+    pub fn everything() -> Allowed {
+        Allowed { features: Features::ALL, ..Allowed::default() }
+    }
+
+    /// Whole packets of these protocols and time between them, for a tracker that knows no settings, no rules and nothing of
+    /// how a packet fared after it was tracked.
+    pub fn packets_alone(protocols: Protocols) -> Allowed {
+        const OTHERS: [Feature; 6] =
+            [Feature::Rules, Feature::Sets, Feature::Waits, Feature::Notrack, Feature::Zones, Feature::Lost];
+        let features = OTHERS.into_iter().fold(Features::ALL, Features::without);
+        Allowed { protocols, features, settings: false, ..Allowed::default() }
     }
 }
 
@@ -324,3 +349,17 @@ const SWITCHES: &[(Knob, &[i64])] = &[
     (Knob::TcpLoose, &[1, 1, 1, 0]),
     (Knob::TcpMaxRetrans, &[3, 3, 3, 0, 1, 2, 5, 255]),
 ];
+
+/// A sysctl that changes in the middle of a story: a switch, or a timeout.
+pub(super) fn setting(choices: &mut Choices<'_, '_>) -> Setting {
+    let at = |value| Located { value, span: Span::default() };
+    let (knob, value) = if choices.one_in(3) {
+        let timeouts: Vec<Knob> =
+            Knob::ALL.iter().filter(|info| info.unit == Unit::Seconds).map(|info| info.knob).collect();
+        (choices.pick(&timeouts), choices.pick(&[30, 0, 1, 10, 600]))
+    } else {
+        let (knob, values) = choices.pick(SWITCHES);
+        (knob, choices.pick(values))
+    };
+    Setting { knob: Located { value: knob, span: Span::default() }, value: at(value) }
+}

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::language::ast::packet::{Body, Endpoint, HostRef, Packet, Path, Piece, Quoted};
+use crate::language::ast::packet::{Body, Endpoint, HostRef, Packet, Path, Piece, Quoted, Stop};
 use crate::language::ast::{Action, Step, Story};
 
 /// Takes away labels, flows and hosts that nothing names any more; the only flow loses its name. What the story sends
 /// stays the same.
 pub fn tidy(story: &mut Story) {
+    settle(story);
     let mut used = Used::default();
     for step in &story.steps {
         used.step(step);
     }
     for step in &mut story.steps {
-        step.label = step.label.take().filter(|label| used.labels.contains(&label.value));
+        let waits = matches!(&step.action, Action::Send { packet, .. } if matches!(packet.stop, Some(Stop::Waits(_))));
+        step.label = step.label.take().filter(|label| waits || used.labels.contains(&label.value));
     }
     story.flows.retain(|flow| match &flow.name {
         Some(name) => used.flows.contains(&name.value),
@@ -30,6 +32,16 @@ pub fn tidy(story: &mut Story) {
     story.hosts.retain(|host| used.hosts.contains(&host.name.value));
 }
 
+/// A sysctl that is set before the first packet is one of the story's settings.
+fn settle(story: &mut Story) {
+    while let Some(Step { action: Action::Set(setting), .. }) = story.steps.first() {
+        let setting = setting.clone();
+        story.settings.retain(|other| other.knob.value != setting.knob.value);
+        story.settings.push(setting);
+        story.steps.remove(0);
+    }
+}
+
 #[derive(Default)]
 struct Used {
     labels: BTreeSet<String>,
@@ -44,6 +56,9 @@ impl Used {
         match &step.action {
             Action::Send { packet, .. } => self.packet(packet),
             Action::Opened { flow } => self.flow(flow.as_ref().map(|flow| &*flow.value)),
+            Action::Release { label, .. } => {
+                self.labels.insert(label.value.clone());
+            }
             Action::Hidden(steps) => steps.iter().for_each(|step| self.step(step)),
             // Whatever these name is not looked for: nothing that is generated has them.
             _ => {}

@@ -8,10 +8,10 @@ use conntruth_engine::{
 };
 
 use super::dialogue::{self, Rest};
-use super::{Case, Choices, Clock, Feature, Scope, Speaks, nat, tidy};
+use super::{Choices, Clock, Feature, Scope, Speaks, nat, scope, tidy};
 use crate::language::ast::packet::{Body, Cut, Endpoint, HostRef, Packet, Path, Protocol, Stop, Way};
 use crate::language::ast::{Action, Flow, Host, Length, Located, Name, Side, Span, Step, Story};
-use crate::scenario::{Act, Lane, Planner};
+use crate::scenario::{Act, Lane, Move, Planner};
 use crate::target::{Arrival, Fate};
 
 /// Hosts, their addresses, and where they are: two on either side.
@@ -57,6 +57,8 @@ pub(super) struct Writer<'c, 'b, 's> {
     engine: Engine,
     pub flows: Vec<Known>,
     labels: Vec<Name>,
+    /// The labels of packets that wait.
+    waiting: Vec<Name>,
     /// Whether time passes in this story.
     timed: bool,
     /// So many times as rare as in a wild story is what is odd: only calm ones get far.
@@ -69,7 +71,7 @@ pub(super) struct Writer<'c, 'b, 's> {
 
 impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// Writes a whole story.
-    pub fn write(mut choices: Choices<'c, 'b>, scope: &'s Scope, lane: Lane) -> Case {
+    pub fn write(mut choices: Choices<'c, 'b>, scope: &'s Scope, lane: Lane) -> (Story, Vec<Move>) {
         let (story, flows) = heading(&mut choices, scope);
         let family = story.families[0];
         let mut engine = Engine::new(&LINUX_6_18);
@@ -93,6 +95,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             engine,
             flows,
             labels: Vec::new(),
+            waiting: Vec::new(),
             timed,
             calm,
             seen: 0,
@@ -114,14 +117,10 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         writer.finish()
     }
 
-    fn finish(self) -> Case {
+    fn finish(self) -> (Story, Vec<Move>) {
         let Writer { mut story, planner, .. } = self;
         tidy(&mut story);
-        let packets = planner.moves.into_iter().filter_map(|step| match step.act {
-            Act::Packet(sent) => Some(sent.arrival),
-            _ => None,
-        });
-        Case { story, arrivals: packets.collect() }
+        (story, planner.moves)
     }
 
     /// Whether this story may have a feature.
@@ -177,6 +176,9 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
 
     fn step(&mut self) -> bool {
         let after = (self.timed && self.choices.one_in(5)).then(|| self.after());
+        if let Some(action) = self.between() {
+            return self.add(None, after, action, None);
+        }
         let error = self.may(Feature::Errors) && !self.labels.is_empty() && self.rarely(5);
         let again = !error && self.odd(Feature::Again, 14) && !self.labels.is_empty();
         let (flow, mut packet) = if error {
@@ -189,13 +191,28 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             (Some(flow), self.of_flow(flow))
         };
         self.fate(&mut packet, flow);
-        let wants_label = self.may(Feature::Again) || self.may(Feature::Errors);
+        let wants_label = self.may(Feature::Again) || self.may(Feature::Errors) || self.may(Feature::Waits);
         let label = (wants_label && self.labels.len() < LABELS.len() && self.choices.below(3) == 0)
             .then(|| name(LABELS[self.labels.len()]));
+        if let Some(label) = label.as_ref().filter(|_| self.may_wait(&packet)) {
+            packet.stop = Some(Stop::Waits(Some(Hook::Forward)));
+            self.waiting.push(label.clone());
+        }
+        self.add(label, after, Action::Send { times: 1, packet: Box::new(packet) }, flow)
+    }
+
+    /// Adds a step, and lets the engine see what it does. Not where it cannot be built.
+    fn add(
+        &mut self,
+        label: Option<Name>,
+        after: Option<Located<Length>>,
+        action: Action,
+        flow: Option<usize>,
+    ) -> bool {
         let step = Step {
             label: label.clone(),
             after,
-            action: Action::Send { times: 1, packet: Box::new(packet) },
+            action,
             claims: None,
             qualified: Vec::new(),
             span: Span::default(),
@@ -208,6 +225,26 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         self.labels.extend(label);
         self.pass(flow);
         true
+    }
+
+    /// What may happen between two packets: a sysctl changes, a packet that waits goes on or is lost.
+    fn between(&mut self) -> Option<Action> {
+        if self.may(Feature::Waits) && !self.waiting.is_empty() && self.choices.one_in(3) {
+            let label = self.waiting.remove(self.choices.below(self.waiting.len()));
+            return Some(Action::Release { label, goes_on: !self.choices.one_in(4) });
+        }
+        let sets = !self.story.steps.is_empty() && self.odd(Feature::Sets, 12);
+        sets.then(|| Action::Set(scope::setting(&mut self.choices)))
+    }
+
+    /// Whether a packet is one that may wait: whole, and where no rule looks at it.
+    fn may_wait(&mut self, packet: &Packet) -> bool {
+        self.may(Feature::Waits)
+            && !self.has_rules()
+            && packet.cut == Cut::Whole
+            && packet.stop.is_none()
+            && !matches!(packet.body, Body::Again(_))
+            && self.choices.one_in(4)
     }
 
     fn of_flow(&mut self, flow: usize) -> Packet {
@@ -265,7 +302,15 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     /// Lets the engine see what the last step has sent.
     fn pass(&mut self, flow: Option<usize>) {
         for index in self.seen..self.planner.moves.len() {
-            let Act::Packet(sent) = &self.planner.moves[index].act else { continue };
+            let sent = match &self.planner.moves[index].act {
+                Act::Packet(sent) => sent,
+                Act::Set(setting) => {
+                    // What the engine refuses, every target does.
+                    let _ = self.engine.set_by_name(&setting.name, setting.value);
+                    continue;
+                }
+                _ => continue,
+            };
             let arrival = &sent.arrival;
             let outcome = pass(&mut self.engine, arrival);
             let Some(known) = flow.map(|flow| &mut self.flows[flow]) else { continue };
@@ -291,7 +336,7 @@ fn pass(engine: &mut Engine, arrival: &Arrival) -> Option<ConnId> {
     let passage = engine.handle(arrival.at, Hook::Prerouting, &packet);
     let outcome = match arrival.fate {
         Fate::Passes => engine.confirm(arrival.at, passage),
-        // Nothing that is generated waits.
+        // What waits is taken to be lost: nobody knows yet what becomes of it.
         Fate::Dropped | Fate::Waits => engine.discard(passage),
     };
     outcome.conn

@@ -31,7 +31,7 @@ pub use id::Id;
 pub(crate) use ladder::sent_in_words;
 pub use ladder::{Detail, beside, ladder, of_packet};
 pub use places::Lane;
-pub(crate) use plan::{Act, Planner};
+pub(crate) use plan::{Act, Move, Planner, moves};
 pub use plan::{Happening, Happens, Plan, arrivals, config};
 pub(crate) use propose::{Edits, apply, claims_of};
 pub use propose::{Proposal, proposals};

@@ -258,6 +258,14 @@ pub fn arrivals(story: &Story, family: Family, lane: Lane, hz: u32) -> Result<Ve
     Ok(packets.collect())
 }
 
+/// All that happens in a story in one family, not put into words.
+///
+/// # Errors
+/// As [`Plan::all`].
+pub(crate) fn moves(story: &Story, family: Family, hz: u32) -> Result<Vec<Move>, Box<Message>> {
+    Ok(Planner::of(story, family, Lane::FIRST, hz, false)?.moves)
+}
+
 /// How the tracker is to be before a story's first step.
 pub fn config(story: &Story) -> Config {
     let mut rules = RuleSet::default();

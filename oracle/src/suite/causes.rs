@@ -79,6 +79,7 @@ pub fn causes(suite: &Suite) -> Vec<Grounds> {
 }
 
 /// Whether a target's answers to a world are the reference's, as far as it shows them.
+#[cfg(feature = "cli")]
 pub(crate) fn agrees(model: &Record, record: &Record, reference: &Identity, target: &Identity) -> bool {
     let (left, right, _) = sights(model, record, target, None);
     compare(&left, &right, Normal::between(reference, target)).is_none()

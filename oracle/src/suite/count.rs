@@ -12,6 +12,12 @@ use crate::target::{Identity, Play, Refusal, Target};
 
 use super::{File, Unreadable};
 
+/// Why a world was skipped that had not begun when the time was over.
+pub const NO_TIME: &str = "the time was over";
+
+/// So many worlds are handed at once to a target that plays whole ones.
+const PLAYED_AT_ONCE: usize = 4096;
+
 /// One world, and how it ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -100,16 +106,35 @@ impl Suite {
     }
 
     /// Runs them, one after the other; `tick` is told of each that has ended.
-    pub fn run(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
-        if target.is_played() {
-            return Suite::played(plans, target, tick);
-        }
+    pub fn run(plans: Vec<Plan>, target: &mut dyn Target, tick: impl FnMut(&Ended)) -> Suite {
+        Suite::run_in_time(plans, target, &|| false, tick)
+    }
+
+    /// The same, as long as time is not over; what then is left is skipped.
+    fn run_in_time(
+        plans: Vec<Plan>,
+        target: &mut dyn Target,
+        is_over: &(dyn Fn() -> bool + Sync),
+        mut tick: impl FnMut(&Ended),
+    ) -> Suite {
         let identity = target.identity();
         let mut worlds = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let ended = Ended::of(plan, &identity, target);
-            tick(&ended);
-            worlds.push(ended);
+        let mut plans = plans.into_iter().peekable();
+        while plans.peek().is_some() {
+            // One that plays whole worlds has several under way at once.
+            let many = if target.is_played() { PLAYED_AT_ONCE } else { 1 };
+            let next: Vec<Plan> = plans.by_ref().take(many).collect();
+            if is_over() {
+                worlds.extend(next.into_iter().map(Ended::too_late));
+            } else if target.is_played() {
+                worlds.extend(Suite::played(next, target, &mut tick).worlds);
+            } else {
+                worlds.extend(
+                    next.into_iter()
+                        .map(|plan| Ended::of(plan, &identity, target))
+                        .inspect(|ended| tick(ended)),
+                );
+            }
         }
         Suite { identity, worlds, stale: Vec::new(), version: None }
     }
@@ -147,11 +172,21 @@ impl Suite {
     /// waiting. The order of the worlds, and what each answers, is as if they had run one after the other.
     pub fn run_side_by_side(
         plans: Vec<Plan>,
+        targets: Vec<Box<dyn Target + Send>>,
+        tick: impl FnMut(&Ended),
+    ) -> Option<Suite> {
+        Suite::run_side_by_side_in_time(plans, targets, &|| false, tick)
+    }
+
+    /// The same, as long as time is not over: what then has not begun is skipped, for want of time ([`NO_TIME`]).
+    pub fn run_side_by_side_in_time(
+        plans: Vec<Plan>,
         mut targets: Vec<Box<dyn Target + Send>>,
+        is_over: &(dyn Fn() -> bool + Sync),
         mut tick: impl FnMut(&Ended),
     ) -> Option<Suite> {
         if let [alone] = &mut targets[..] {
-            return Some(Suite::run(plans, &mut **alone, tick));
+            return Some(Suite::run_in_time(plans, &mut **alone, is_over, tick));
         }
         let identity = targets.first()?.identity();
         let waiting = Mutex::new(plans.into_iter().enumerate());
@@ -164,7 +199,11 @@ impl Suite {
                         // A thread that has panicked holds no lock here: taking the next plan cannot panic.
                         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
                         let Some((index, plan)) = next else { break };
-                        let ended = Ended::of(plan, identity, &mut *target);
+                        let ended = if is_over() {
+                            Ended::too_late(plan)
+                        } else {
+                            Ended::of(plan, identity, &mut *target)
+                        };
                         if send.send((index, ended)).is_err() {
                             break;
                         }
@@ -208,6 +247,10 @@ impl Suite {
 }
 
 impl Ended {
+    fn too_late(plan: Plan) -> Ended {
+        Ended { plan, record: None, verdict: Verdict::Skipped(NO_TIME.to_owned()), note: None }
+    }
+
     fn of(plan: Plan, identity: &Identity, target: &mut dyn Target) -> Ended {
         if let Some(verdict) = plan.refuses(identity) {
             return Ended { plan, record: None, verdict, note: None };

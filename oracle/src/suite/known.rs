@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::Verdict;
 use crate::target::Identity;
 
-use super::{Ended, Suite};
+use super::{Ended, NO_TIME, Suite};
 
 /// A file of known failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +145,7 @@ impl Suite {
                     ended.verdict = Verdict::Failed;
                     ended.note = Some("it passes, and is listed as a known failure".to_owned());
                 }
+                Verdict::Skipped(why) if why == NO_TIME => {}
                 Verdict::Unsupported(why) | Verdict::Skipped(why) if is_own => {
                     ended.note = Some(format!("it is listed as a known failure, and was not run: {why}"));
                     ended.verdict = Verdict::Failed;

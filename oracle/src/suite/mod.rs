@@ -7,6 +7,7 @@ mod causes;
 mod count;
 mod find;
 mod jsonl;
+#[cfg(feature = "cli")]
 mod junit;
 mod known;
 mod ktap;
@@ -17,11 +18,13 @@ mod text;
 mod tests;
 
 pub use bless::{Blessing, bless, replace};
+#[cfg(feature = "cli")]
 pub(crate) use causes::agrees;
 pub use causes::{Grounds, causes};
-pub use count::{Ended, Suite, Totals};
+pub use count::{Ended, NO_TIME, Suite, Totals};
 pub use find::{File, Origin, Unreadable, embedded, from_paths, texts, version};
 pub use jsonl::jsonl;
+#[cfg(feature = "cli")]
 pub use junit::junit;
 pub use known::{KnownFailure, KnownFailures, UNEXPLAINED, difference};
 pub use ktap::ktap;

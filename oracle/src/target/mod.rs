@@ -6,18 +6,20 @@
 //! failure.
 
 mod batch;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod ends;
 mod entry;
+#[cfg(feature = "cli")]
 pub mod exec;
 mod fates;
 mod host;
+#[cfg(feature = "cli")]
 pub mod known;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 pub mod linux;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 mod mortal;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 pub mod ovs;
 mod play;
 mod reference;
@@ -152,9 +154,9 @@ pub trait Target {
 /// Serves as a helper of a target, where this process was started for that: then the program is over, with this code. A
 /// program that uses targets calls it before anything else, and before it has a second thread.
 pub fn serve_if_asked() -> Option<std::process::ExitCode> {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "cli"))]
     return mortal::serve_if_asked().or_else(linux::serve_if_asked).or_else(ovs::serve_if_asked);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", feature = "cli")))]
     return None;
 }
 

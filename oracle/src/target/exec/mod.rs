@@ -60,6 +60,8 @@ const FIRST: usize = 4;
 /// A program that speaks the protocol.
 pub struct Exec {
     words: Vec<String>,
+    /// Answers that were kept, in the place of a program.
+    recorded: Option<Vec<u8>>,
     limits: Limits,
     patience: Duration,
     profile: &'static Profile,
@@ -95,9 +97,28 @@ impl Exec {
     ) -> Result<Exec, Refusal> {
         let words = shlex::split(command)
             .ok_or_else(|| Refusal::Wrong(format!("a quote does not end in `{command}`")))?;
+        Exec::greeted(words, None, profile, patience, limits)
+    }
+
+    /// An adapter that gives these answers, one line to each request, whatever it is asked: a conversation that was kept.
+    ///
+    /// # Errors
+    /// When they do not begin with hello.
+    pub fn recorded(answers: &[u8], profile: &'static Profile, limits: Limits) -> Result<Exec, Refusal> {
+        Exec::greeted(Vec::new(), Some(answers.to_vec()), profile, Duration::ZERO, limits)
+    }
+
+    fn greeted(
+        words: Vec<String>,
+        recorded: Option<Vec<u8>>,
+        profile: &'static Profile,
+        patience: Duration,
+        limits: Limits,
+    ) -> Result<Exec, Refusal> {
         let checker = if limits.validate { Some(Checker::new().map_err(Refusal::Broken)?) } else { None };
         let mut exec = Exec {
             words,
+            recorded,
             limits,
             patience,
             profile,
@@ -159,8 +180,11 @@ impl Exec {
             )));
         }
         self.failed += 1;
-        let process = Process::start(&self.words, self.limits.output).map_err(Refusal::Broken)?;
-        self.process = Some(process);
+        let process = match &self.recorded {
+            Some(answers) => Ok(Process::recorded(answers)),
+            None => Process::start(&self.words, self.limits.output),
+        };
+        self.process = Some(process.map_err(Refusal::Broken)?);
         let greeting = Request::Hello(wire::Greeting {
             protocol: wire::PROTOCOL,
             conntruth: env!("CARGO_PKG_VERSION").to_owned(),
@@ -210,7 +234,7 @@ impl Exec {
             self.talk.push(format!("> {}", shown(&line, 600)));
         }
         line.push(b'\n');
-        match &self.process {
+        match &mut self.process {
             Some(process) => process.say(line),
             None => return Err(Refusal::Broken("the adapter does not run".to_owned())),
         }

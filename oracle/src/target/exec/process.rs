@@ -22,7 +22,9 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// A running program.
 pub(super) struct Process {
-    child: Child,
+    /// None where the answers were kept from another time.
+    child: Option<Child>,
+    kept: Option<(VecDeque<Vec<u8>>, Sender<Line>)>,
     write: Option<Sender<Vec<u8>>>,
     lines: Receiver<Line>,
     waiting: Arc<AtomicUsize>,
@@ -90,11 +92,44 @@ impl Process {
             keep_end(stderr, &keep);
             drop(ended);
         });
-        Ok(Process { child, write: Some(write), lines, waiting, stderr: kept, stderr_ends })
+        Ok(Process {
+            child: Some(child),
+            kept: None,
+            write: Some(write),
+            lines,
+            waiting,
+            stderr: kept,
+            stderr_ends,
+        })
+    }
+
+    /// Answers that were kept, in the place of a program: to whatever is said comes the next, until there is none.
+    pub(super) fn recorded(answers: &[u8]) -> Process {
+        let (said, lines) = mpsc::channel();
+        let kept = answers.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        Process {
+            child: None,
+            kept: Some((kept, said)),
+            write: None,
+            lines,
+            waiting: Arc::default(),
+            stderr: Arc::default(),
+            stderr_ends: mpsc::channel().1,
+        }
     }
 
     /// Says something to it. That it does not listen is seen when it does not answer.
-    pub(super) fn say(&self, line: Vec<u8>) {
+    pub(super) fn say(&mut self, line: Vec<u8>) {
+        if let Some((kept, said)) = &mut self.kept {
+            match kept.pop_front() {
+                Some(answer) => {
+                    self.waiting.fetch_add(weight(&answer), Ordering::Relaxed);
+                    let _ = said.send(Line::Text(answer));
+                }
+                None => self.kept = None,
+            }
+            return;
+        }
         if let Some(write) = &self.write {
             let _ = write.send(line);
         }
@@ -126,15 +161,17 @@ impl Process {
     fn how_it_ended(&mut self) -> String {
         match self.wait(GRACE) {
             Some(status) => ended(status),
+            None if self.child.is_none() => "had no more to say".to_owned(),
             None => "closed its output and was ended".to_owned(),
         }
     }
 
     /// Waits for its end.
     fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
         let nap = Duration::from_millis(5);
         for _ in 0..patience.as_millis() / nap.as_millis() {
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Ok(Some(status)) = child.try_wait() {
                 return Some(status);
             }
             std::thread::sleep(nap);
@@ -153,13 +190,14 @@ impl Process {
 
     fn kill(&mut self) {
         self.write = None;
+        let Some(child) = &mut self.child else { return };
         #[cfg(target_os = "linux")]
-        if let Ok(id) = i32::try_from(self.child.id()) {
+        if let Ok(id) = i32::try_from(child.id()) {
             let group = nix::unistd::Pid::from_raw(-id);
             let _ = nix::sys::signal::kill(group, nix::sys::signal::Signal::SIGKILL);
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

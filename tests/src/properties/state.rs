@@ -1,0 +1,95 @@
+//! Engines that are saved, restored and cloned in the middle of a story.
+
+use conntruth::generate::Traffic;
+use conntruth::target::{Reference, Target};
+use conntruth_engine::{Engine, Hook, LINUX_6_18, Packet, State, Time};
+
+use super::raw;
+
+/// At every event the state goes through its text, and what was restored goes on beside the original.
+pub fn restored_goes_on(bytes: &[u8]) {
+    let steps = raw::decode(bytes);
+    let mut engine = raw::engine();
+    let mut restored = raw::engine();
+    let mut now = Time::ZERO;
+    for (index, step) in steps.iter().enumerate() {
+        now = now.plus(step.wait);
+        if index.is_multiple_of(5) {
+            let text = serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}"));
+            let state: State = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+            restored = Engine::restore(&state).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let packet = step.packet();
+        assert_eq!(engine.forward(now, &packet), restored.forward(now, &packet));
+        assert_eq!(engine.poll_event(), restored.poll_event());
+        assert_eq!(engine.poll_timeout(), restored.poll_timeout());
+    }
+    assert_eq!(engine.save(), restored.save());
+    assert_eq!(engine.save().changes(&restored.save()), []);
+}
+
+/// A clone of the whole reference, made in the middle, sees the rest as the original does.
+pub fn clones_agree(bytes: &[u8]) {
+    let traffic = Traffic::decode(bytes);
+    let half = traffic.events().len() / 2;
+    let mut reference = Reference::new(&LINUX_6_18);
+    let mut clone = None;
+    let mut answers = Vec::new();
+    let ended = traffic.run(&mut reference, |reference, _, answer| {
+        answers.push(answer);
+        if answers.len() == half {
+            clone = Some(reference.clone());
+        }
+    });
+    assert_eq!(ended, Ok(()), "{traffic}");
+    let Some(mut clone) = clone else { return };
+    let mut rest = Vec::new();
+    // Without beginning again: the clone is in the middle.
+    for event in &traffic.events()[half..] {
+        use conntruth::generate::Event;
+        rest.push(match event {
+            Event::Packet(arrival) => clone.packet(arrival).ok(),
+            Event::Release(release) => clone.release(release).ok(),
+            Event::Set { setting, .. } => {
+                assert_eq!(clone.set(setting), Ok(()));
+                None
+            }
+        });
+    }
+    assert_eq!(rest, answers[half..], "{traffic}");
+    assert_eq!(clone.engine().save(), reference.engine().save());
+}
+
+/// A state with some bytes of its text made others: numbers that no engine has ever had. It is no state, is refused, or
+/// goes on through a story without a panic.
+pub fn strange_states(bytes: &[u8]) {
+    let (edits, story) = bytes.split_at(bytes.len().min(24));
+    let steps = raw::decode(story);
+    let mut engine = raw::engine();
+    let mut now = Time::ZERO;
+    for step in steps.iter().take(12) {
+        now = now.plus(Time(step.wait.as_nanos() % 3_000_000_000));
+        engine.forward(now, &step.packet());
+    }
+    let mut text =
+        serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}")).into_bytes();
+    for edit in edits.chunks_exact(3) {
+        let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % text.len();
+        // A digit becomes another, most of the time more than one.
+        if text[at].is_ascii_digit() {
+            text[at] = b'0' + edit[2] % 10;
+        }
+    }
+    let Ok(state) = serde_json::from_slice::<State>(&text) else { return };
+    let _ = state.changes(&engine.save());
+    let Ok(mut restored) = Engine::restore(&state) else { return };
+    for step in &steps {
+        now = now.plus(step.wait);
+        restored.forward(now, &step.packet());
+        let passage = restored.handle(now, Hook::Output, &Packet::new(&step.bytes));
+        let _ = restored.discard(passage);
+        while restored.poll_event().is_some() {}
+    }
+    restored.handle_timeouts(Time(u64::MAX));
+    assert!(restored.is_empty());
+}

@@ -1,0 +1,3 @@
+//! One test for each scenario of this crate, against the reference.
+
+conntruth::scenarios!("scenarios");
