@@ -249,9 +249,6 @@ fn report(args: &Args, ended: &Ended) -> String {
         if !finding.repeats {
             let _ = writeln!(text, "  it did not differ when asked again: as it was generated");
         }
-        for part in &finding.difference.mismatches {
-            let _ = writeln!(text, "  {}: {} / {}", part.field, part.reference, part.target);
-        }
         for line in finding.scenario.lines() {
             let _ = writeln!(text, "  | {line}");
         }
