@@ -200,6 +200,8 @@ impl Allowed {
         const OTHERS: [Feature; 6] =
             [Feature::Rules, Feature::Sets, Feature::Waits, Feature::Notrack, Feature::Zones, Feature::Lost];
         let features = OTHERS.into_iter().fold(Features::ALL, Features::without);
+        // Translation and helpers are what rules make.
+        let protocols = READ.iter().fold(protocols.without(Speaks::Nat), |all, speaks| all.without(*speaks));
         Allowed { protocols, features, settings: false, ..Allowed::default() }
     }
 }

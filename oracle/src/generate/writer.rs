@@ -191,6 +191,10 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             (Some(flow), self.of_flow(flow))
         };
         self.fate(&mut packet, flow);
+        if packet.cut != Cut::Whole {
+            // A byte that is cut off cannot be written.
+            packet.pokes.clear();
+        }
         let wants_label = self.may(Feature::Again) || self.may(Feature::Errors) || self.may(Feature::Waits);
         let label = (wants_label && self.labels.len() < LABELS.len() && self.choices.below(3) == 0)
             .then(|| name(LABELS[self.labels.len()]));
