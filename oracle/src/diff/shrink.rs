@@ -1,5 +1,5 @@
 //! Making a story that differs small: of all that is a little simpler the simplest that still differs for the same
-//! cause, again and again. Every round is one question to both targets. There is an end: the text gets shorter each
+//! cause, again and again. Every round is a few questions to both targets. There is an end: the text gets shorter each
 //! time.
 
 use std::collections::BTreeSet;
@@ -12,6 +12,9 @@ use crate::target::Refusal;
 
 /// Rounds at most: a bound for the patience, never met by stories of a few dozen packets.
 const MOST_ROUNDS: usize = 200;
+
+/// Stories in one question. Those with rules of their own cost a target some milliseconds each, and the simplest often do.
+const AT_ONCE: usize = 32;
 
 /// Asks both targets about stories.
 pub(super) type Ask<'a> = dyn FnMut(&[Story]) -> Result<Vec<Option<Difference>>, Refusal> + 'a;
@@ -29,18 +32,29 @@ pub(super) fn shrink(story: Story, ask: &mut Ask<'_>) -> Result<Option<(Story, D
         if candidates.is_empty() {
             break;
         }
-        let answers = ask(&candidates)?;
-        let same = |answer: Option<Difference>| answer.filter(|answer| Cause::of(answer) == cause);
-        let best = candidates
-            .into_iter()
-            .zip(answers)
-            .find_map(|(candidate, answer)| Some((candidate, same(answer)?)));
-        match best {
+        match simplest(&candidates, &cause, ask)? {
             Some(smaller) => (story, difference) = smaller,
             None => break,
         }
     }
     Ok(Some((story, difference)))
+}
+
+/// The first of these that differs for this cause.
+fn simplest(
+    candidates: &[Story],
+    cause: &Cause,
+    ask: &mut Ask<'_>,
+) -> Result<Option<(Story, Difference)>, Refusal> {
+    for some in candidates.chunks(AT_ONCE) {
+        let answers = some.iter().zip(ask(some)?);
+        let same = |answer: Option<Difference>| answer.filter(|answer| Cause::of(answer) == *cause);
+        let mut found = answers.filter_map(|(candidate, answer)| Some((candidate.clone(), same(answer)?)));
+        if let Some(smaller) = found.next() {
+            return Ok(Some(smaller));
+        }
+    }
+    Ok(None)
 }
 
 /// All that is simpler than a story in one thing, the simplest first.
