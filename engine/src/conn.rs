@@ -175,7 +175,6 @@ impl Conn {
     /// tracker reckons with it.
     ///
     /// Source: linux 6.18 net/netfilter/nf_conntrack_seqadj.c `nf_ct_seqadj_set`.
-    #[allow(dead_code, reason = "for helpers that change payloads")]
     pub fn moved(&mut self, direction: Direction, seq: u32, offset: i32) {
         if offset != 0 {
             let both = self.extra.get_or_insert_default().adjust.get_or_insert_default();

@@ -15,7 +15,6 @@ use crate::helper::{Advice, Announcement, Style};
 use crate::nat::payload::{self, Refused as NoPort};
 use crate::outcome::{Class, Outcome};
 use crate::reason::Reason;
-use crate::status::Status;
 use crate::tuple::{Addr, Direction};
 use crate::wire::ip;
 
@@ -88,11 +87,8 @@ impl Engine {
             return Err(Reason::NatPayload {});
         }
         let grown = text.len() as i32 - announced.place.length as i32;
-        if let Some(seq) = seq.filter(|_| grown != 0) {
-            let conn = self.table.conn_mut(slot);
-            conn.status.insert(Status::SEQ_ADJUST);
-            let adjust = conn.extra.get_or_insert_default().adjust.get_or_insert_default();
-            adjust[direction as usize].note(seq, grown);
+        if let Some(seq) = seq {
+            self.table.conn_mut(slot).moved(direction, seq, grown);
         }
         Ok(())
     }

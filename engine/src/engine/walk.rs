@@ -475,53 +475,39 @@ impl Engine {
             CtInfo::Related | CtInfo::RelatedReply => 4,
             CtInfo::New => 8,
         };
-        let direction = info.direction();
+        let mut view = ConnView {
+            state,
+            direction: info.direction(),
+            status: 0,
+            mark: 0,
+            is_marked: false,
+            zone: 0,
+            left_ms: 0,
+            tuple: None,
+            helper: None,
+            master: None,
+        };
         if let Some(slot) = self.attached(outcome) {
             let conn = self.table.conn(slot);
             let ticks = if conn.is_confirmed() { conn.ticks_left(self.rules.now) } else { 0 };
-            let left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
-            let (status, mark, zone) = (conn.status.0, conn.mark, conn.zone);
-            let (is_marked, helper) = (false, None);
-            let master = conn.master().and_then(|master| master.helper);
-            let tuple = Some(conn.tuples[0]);
-            return Sighted::Conn(ConnView {
-                state,
-                direction,
-                status,
-                mark,
-                is_marked,
-                zone,
-                left_ms,
-                tuple,
-                helper,
-                master,
-            });
+            view.left_ms = self.rules.ticks.start(crate::time::Jiffies(ticks)).as_nanos() / (NANOS / 1000);
+            (view.status, view.mark, view.zone) = (conn.status.0, conn.mark, conn.zone);
+            view.tuple = Some(conn.tuples[0]);
+            view.master = conn.master().and_then(|master| master.helper);
+            return Sighted::Conn(view);
         }
         // The packet has ended its connection, and still carries it: as it stood then.
         let ended = |event: &&crate::event::Event| event.kind == EventKind::Destroy && event.conn.id == id;
-        let last = self.events.iter().rfind(ended).map(|event| &event.conn);
-        let (mut status, mark, zone) =
-            last.map_or_else(Default::default, |conn| (conn.status, conn.mark, conn.zone));
+        if let Some(conn) = self.events.iter().rfind(ended).map(|event| &event.conn) {
+            (view.status, view.mark, view.zone) = (conn.status.0, conn.mark, conn.zone);
+            view.tuple = Some(conn.original);
+            view.master = conn.master_helper;
+        }
         if info == CtInfo::EstablishedReply {
             // It was an answer, too.
-            status.insert(Status::SEEN_REPLY);
+            view.status |= Status::SEEN_REPLY.0;
         }
-        let status = status.0;
-        let tuple = last.map(|conn| conn.original);
-        let master = last.and_then(|conn| conn.master_helper);
-        let (is_marked, left_ms, helper) = (false, 0, None);
-        Sighted::Conn(ConnView {
-            state,
-            direction,
-            status,
-            mark,
-            is_marked,
-            zone,
-            left_ms,
-            tuple,
-            helper,
-            master,
-        })
+        Sighted::Conn(view)
     }
 
     /// A rule may have changed the connection's mark, or assigned a helper.

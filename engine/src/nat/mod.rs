@@ -16,7 +16,6 @@
 pub(crate) mod adjust;
 mod choose;
 pub(crate) mod error;
-#[allow(dead_code, reason = "for helpers that change payloads")]
 pub(crate) mod payload;
 pub(crate) mod rewrite;
 

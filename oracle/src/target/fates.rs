@@ -103,19 +103,7 @@ impl Fates {
 impl Told {
     /// What became of a packet: what the target says, after what the rules did.
     pub(super) fn seen(self, observation: Option<Observation>) -> Observation {
-        let unseen = || Observation {
-            class: Class::Discarded,
-            verdict: Verdict::Drop,
-            by: None,
-            sent: Vec::new(),
-            left: None,
-            attached: false,
-            why: None,
-            help: None,
-            entry: None,
-            destroyed: false,
-            events: Vec::new(),
-        };
+        let unseen = || Observation::of(Class::Discarded, Verdict::Drop);
         let seen = observation.unwrap_or_else(unseen);
         let verdict = if self.verdict == Verdict::Drop { Verdict::Drop } else { seen.verdict };
         Observation { verdict, by: self.by, sent: self.sent, ..seen }

@@ -425,6 +425,25 @@ pub struct Observation {
     pub events: Vec<Happening>,
 }
 
+impl Observation {
+    /// Of a target that says so much of a packet, and nothing else.
+    pub fn of(class: Class, verdict: Verdict) -> Observation {
+        Observation {
+            class,
+            verdict,
+            by: None,
+            sent: Vec::new(),
+            attached: false,
+            left: None,
+            why: None,
+            help: None,
+            entry: None,
+            destroyed: false,
+            events: Vec::new(),
+        }
+    }
+}
+
 /// A packet that a rule has sent: a `reject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {

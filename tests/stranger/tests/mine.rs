@@ -64,19 +64,7 @@ impl Target for Mine {
             Relation::Known => CtInfo::Established,
             Relation::Answer => CtInfo::EstablishedReply,
         };
-        Ok(Observation {
-            class: Class::Tracked(info),
-            verdict: Verdict::Accept,
-            by: None,
-            sent: Vec::new(),
-            attached: true,
-            why: None,
-            help: None,
-            left: None,
-            entry: None,
-            destroyed: false,
-            events: Vec::new(),
-        })
+        Ok(Observation { attached: true, ..Observation::of(Class::Tracked(info), Verdict::Accept) })
     }
 
     fn advance(&mut self, _: Time) -> Result<Vec<Happening>, Refusal> {

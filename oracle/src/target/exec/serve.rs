@@ -196,19 +196,7 @@ impl Target for Null {
     }
 
     fn packet(&mut self, _: &Arrival) -> Result<Observation, Refusal> {
-        Ok(Observation {
-            class: Class::Tracked(CtInfo::New),
-            verdict: Verdict::Accept,
-            attached: false,
-            by: None,
-            sent: Vec::new(),
-            left: None,
-            why: None,
-            help: None,
-            entry: None,
-            destroyed: false,
-            events: Vec::new(),
-        })
+        Ok(Observation::of(Class::Tracked(CtInfo::New), Verdict::Accept))
     }
 
     fn advance(&mut self, _: Time) -> Result<Vec<Happening>, Refusal> {

@@ -280,17 +280,10 @@ impl Ovs {
             }
         };
         Ok(Observation {
-            class,
-            verdict: Verdict::Accept,
-            by: None,
-            sent: Vec::new(),
-            left: None,
             attached: matches!(class, Class::Tracked(_)) && entry.is_some(),
-            why: None,
-            help: None,
             entry,
             destroyed,
-            events: Vec::new(),
+            ..Observation::of(class, Verdict::Accept)
         })
     }
 }
