@@ -191,7 +191,7 @@ fn sight(left: &Sight, right: &Sight, normal: Normal) -> Vec<Mismatch> {
         entries(left, right, normal, &mut found);
     }
     if let (Some(left), Some(right)) = (&left.expected, &right.expected) {
-        expected(left, right, normal, &mut found);
+        expected(left, right, &mut found);
     }
     if !normal.has(Norm::NoEvents) {
         events(&left.events, &right.events, normal, &mut found);
@@ -284,14 +284,14 @@ fn entries(left: &[Entry], right: &[Entry], normal: Normal, found: &mut Found) {
 }
 
 /// Compares what is expected, as sets.
-fn expected(left: &[Expected], right: &[Expected], normal: Normal, found: &mut Found) {
+fn expected(left: &[Expected], right: &[Expected], found: &mut Found) {
     let sorted = |all: &[Expected]| {
         let mut sorted = all.to_vec();
-        sorted.sort_by_key(|one| (one.tuple, one.mask, one.master, zone(one, normal)));
+        sorted.sort_by_key(|one| (one.tuple, one.mask, one.master, one.zone));
         sorted
     };
     let (left, right) = (sorted(left), sorted(right));
-    if left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| is_same_expected(l, r, normal)) {
+    if left.len() == right.len() && left.iter().zip(&right).all(|(l, r)| is_same_expected(l, r)) {
         return;
     }
     let words = |all: &[Expected]| match all {
@@ -301,15 +301,10 @@ fn expected(left: &[Expected], right: &[Expected], normal: Normal, found: &mut F
     found.differ(Field::Expectations, words(&left), words(&right));
 }
 
-/// An expectation's zone, where it is compared.
-fn zone(expected: &Expected, normal: Normal) -> Option<u16> {
-    (!normal.has(Norm::ExpectZones)).then_some(expected.zone)
-}
-
-fn is_same_expected(left: &Expected, right: &Expected, normal: Normal) -> bool {
+fn is_same_expected(left: &Expected, right: &Expected) -> bool {
     let (l, r) = (left.left, right.left);
     let same = |one: &Expected| {
-        (one.tuple, one.mask, one.master, zone(one, normal), one.class, one.flags, one.helper.clone())
+        (one.tuple, one.mask, one.master, one.zone, one.class, one.flags, one.helper.clone())
     };
     same(left) == same(right) && l.least <= r.most && r.least <= l.most
 }
@@ -445,7 +440,7 @@ fn events(left: &[Happening], right: &[Happening], normal: Normal, found: &mut F
 
 fn is_same_event(left: &Happening, right: &Happening, normal: Normal) -> bool {
     if let (Some(l), Some(r)) = (&left.expected, &right.expected) {
-        return left.kind == right.kind && is_same_expected(l, r, normal);
+        return left.kind == right.kind && is_same_expected(l, r);
     }
     let (l, r) = (&left.entry, &right.entry);
     let keys =

@@ -10,8 +10,6 @@ pub enum Norm {
     Order,
     /// Names of entries.
     Ids,
-    /// Of expectations.
-    ExpectZones,
     /// TCP's windows.
     Windows,
     /// GRE's two timeouts.
@@ -125,13 +123,6 @@ pub const NORMALISATIONS: &[Normalisation] = &[
         name: "order",
         what: "the order in which entries are listed, and in which those that have ended while nobody looked are told",
         reason: "a dump walks hash buckets, and so does the kernel when it looks for what has ended; the hash has a key drawn at boot",
-        applies: is_outside,
-    },
-    Normalisation {
-        norm: Norm::ExpectZones,
-        name: "expect-zones",
-        what: "the zones of expectations",
-        reason: "ctnetlink does not tell them; the children are compared with theirs",
         applies: is_outside,
     },
     Normalisation {

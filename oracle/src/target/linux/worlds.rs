@@ -85,10 +85,8 @@ struct World {
     out: bool,
     /// What its helpers expect.
     awaiting: Awaiting,
-    /// The original tuples of all entries that it has had, with their numbers.
-    had: Vec<(Tuple, u64)>,
-    /// How many entries it has had.
-    entries: u64,
+    /// The original tuples of all entries that it has had, with their zones; an entry's number is its place from 1 on.
+    had: Vec<(Tuple, u16)>,
     /// When, virtually and really, its first fragment was held.
     held: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
@@ -258,7 +256,7 @@ impl Worlds {
     /// When it would take longer than anyone waits, or the kernel breaks.
     pub(super) fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {
         self.pass(&[(0, to)])?;
-        Ok(std::mem::take(&mut self.worlds[0].told))
+        Ok(self.worlds[0].take_told())
     }
 
     /// All entries of a world, oldest first.
@@ -509,7 +507,7 @@ impl Worlds {
                     aged.push((tuple, zone, known.age(*to, &self.timeouts, now)));
                 }
             }
-            let due = world.awaiting.due(*to).enumerate();
+            let due = world.due(*to).enumerate();
             ended.extend(due.map(|(index, (at, expected))| {
                 (at, What::Expected, index as u64, expected.tuple, expected.zone)
             }));
@@ -544,7 +542,7 @@ impl Worlds {
             for known in world.known.iter().filter(|known| known.deadline[1] <= *to) {
                 stops.entry(when(known.deadline[1])).or_default().0.push(known.request.clone());
             }
-            for (at, expected) in world.awaiting.due(*to) {
+            for (at, expected) in world.due(*to) {
                 stops.entry(when(at)).or_default().1.push((expected.tuple, expected.zone));
             }
         }
@@ -723,8 +721,6 @@ impl World {
     fn hear_expected(&mut self, kind: EventKind, master: Entry, expected: Expected, jiffies: Jiffies) {
         let known = self.known.iter().rfind(|known| known.entry.original == expected.master);
         let entry = known.map_or(master, |known| known.entry.clone());
-        // The kernel does not say in which zone.
-        let expected = Expected { zone: entry.zone, ..expected };
         let now = jiffies.floor(self.now);
         let (expected, at) = match kind {
             EventKind::ExpectNew => (self.awaiting.begin(expected, now), self.now),
@@ -735,17 +731,37 @@ impl World {
     }
 
     fn expectations(&self, jiffies: Jiffies) -> Vec<Expected> {
-        self.awaiting.listed(jiffies.floor(self.now))
+        let listed = self.awaiting.listed(jiffies.floor(self.now)).into_iter();
+        listed.map(|expected| self.in_its_zone(expected)).collect()
+    }
+
+    /// An expectation with its zone, which the kernel does not say: its master's.
+    fn in_its_zone(&self, expected: Expected) -> Expected {
+        let master = self.had.iter().rfind(|(had, _)| *had == expected.master);
+        Expected { zone: master.map_or(0, |(_, zone)| *zone), ..expected }
+    }
+
+    /// What was told since this was last taken. An expectation can be told before its master is, and so without its zone.
+    fn take_told(&mut self) -> Vec<Happening> {
+        let mut told = std::mem::take(&mut self.told);
+        for expected in told.iter_mut().filter_map(|event| event.expected.as_mut()) {
+            **expected = self.in_its_zone((**expected).clone());
+        }
+        told
+    }
+
+    /// Those that end up to a moment, and when.
+    fn due(&self, to: Time) -> impl Iterator<Item = (Time, Expected)> {
+        self.awaiting.due(to).map(|(at, expected)| (at, self.in_its_zone(expected.clone())))
     }
 
     /// Takes up a new entry.
     fn meet(&mut self, entry: Entry, jiffies: Jiffies) -> Entry {
-        self.entries += 1;
         let number =
-            |tuple: Tuple| self.had.iter().rfind(|(had, _)| *had == tuple).map(|(_, number)| *number);
+            |tuple: Tuple| self.had.iter().rposition(|(had, _)| *had == tuple).map(|place| place as u64 + 1);
         let master = entry.master_tuple.and_then(number);
-        self.had.push((entry.original, self.entries));
-        let entry = Entry { id: self.entries, master, ..entry };
+        self.had.push((entry.original, entry.zone));
+        let entry = Entry { id: self.had.len() as u64, master, ..entry };
         let deadline = match self.start {
             // On a clock that stands still it has as much left as is told.
             Some(_) => [jiffies.floor(self.now).plus(entry.left.least); 2],
@@ -805,7 +821,7 @@ impl World {
             left: self.left.take().and_then(|left| as_it_came(left, arrival, self.out)),
             why: self.said.take(),
             help: None,
-            events: std::mem::take(&mut self.told),
+            events: self.take_told(),
             entries: read.then(|| self.entries(jiffies)),
             expected: (read && has_helpers).then(|| self.expectations(jiffies)),
             broken: None,
