@@ -41,12 +41,16 @@ pub fn bless(id: &str, script: &Arc<Script>, target: &mut dyn Target) -> Result<
     let mut script = Arc::clone(script);
     let mut changes = 0;
     let mut left = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..=ROUNDS {
         let plans = Plan::all(id, &script, hz)?;
         // A claim that is added is judged in the next round only; adding twice would not end.
         let (edits, conflicts) = wanted(&plans, target, round == 0);
         left = conflicts;
         if edits.is_empty() {
+            break;
+        }
+        if round == ROUNDS {
+            left.push(format!("after {ROUNDS} rounds, {} parts would still be changed", edits.len()));
             break;
         }
         changes += edits.len();
@@ -93,6 +97,9 @@ fn wanted(plans: &[Plan], target: &mut dyn Target, add: bool) -> (Edits, Vec<Str
             all.into_iter().map(|proposal| ((proposal.span.start, proposal.span.end), proposal)).collect(),
         );
     }
+    let Some(source) = plans.first().map(|plan| plan.script().text.as_str()) else {
+        return (Edits::new(), Vec::new());
+    };
     let mut edits = Edits::new();
     let mut left = Vec::new();
     let places: std::collections::BTreeSet<(usize, usize)> =
@@ -101,18 +108,17 @@ fn wanted(plans: &[Plan], target: &mut dyn Target, add: bool) -> (Edits, Vec<Str
         let wishes: Vec<Option<&Proposal>> = worlds.iter().map(|world| world.get(&place)).collect();
         let Some(first) = wishes.iter().flatten().next() else { continue };
         let agreed = wishes.iter().all(|wish| wish.is_some_and(|wish| wish.text == first.text));
-        match (&first.text, agreed) {
-            (Some(text), true) => {
+        let reason = match &first.text {
+            _ if !agreed => "the variants or families differ here",
+            None => "no words for it",
+            Some(text) if source.get(place.0..place.1) == Some(text) => "what was found is said already",
+            Some(text) => {
                 edits.insert(place, text.clone());
+                continue;
             }
-            _ => {
-                let line = plans
-                    .first()
-                    .map_or(0, |plan| crate::scenario::line_and_column(&plan.script().text, place.0).0);
-                let reason = if agreed { "no words for it" } else { "the variants or families differ here" };
-                left.push(format!("line {line}: {reason} ({})", first.what));
-            }
-        }
+        };
+        let line = crate::scenario::line_and_column(source, place.0).0;
+        left.push(format!("line {line}: {reason} ({})", first.what));
     }
     (edits, left)
 }

@@ -94,6 +94,16 @@ fn where_worlds_differ_nothing_is_written() {
 }
 
 #[test]
+fn what_cannot_be_said_better_is_left_as_it_was() {
+    // The sides go on talking while time passes: 300s were left, and are again.
+    let text = "stack client server\n    server serves ftp 21\n    client ftp server:21 as ctl\nexpires 300s\n    client ftp ctl login anonymous\n    run until ctl done\n";
+    let (after, left) = blessed(text);
+    assert_eq!(after, text);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].starts_with("line 4: what was found is said already"), "{left:?}");
+}
+
+#[test]
 fn a_file_is_replaced_whole() {
     let folder = std::env::temp_dir().join(format!("conntruth-replace-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

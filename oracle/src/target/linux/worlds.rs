@@ -519,11 +519,14 @@ impl Worlds {
         self.kernel
             .age(aged.iter().map(|(tuple, zone, seconds)| (tuple, *zone, *seconds)))
             .map_err(broken)?;
+        // What ended is told as of its moment, which is past when it is heard.
+        for (world, to) in &later {
+            self.worlds[*world].now = *to;
+        }
         self.hear_events().map_err(broken)?;
         let done = self.jiffies.now();
-        for (world, to) in later {
+        for (world, _) in later {
             let world = &mut self.worlds[world];
-            world.now = to;
             world.known.iter_mut().filter_map(|known| known.set.as_mut()).for_each(|set| set.at[1] = done);
         }
         Ok(())
