@@ -19,8 +19,10 @@ mod kernel;
 mod namespace;
 mod netlink;
 mod nflog;
+mod nft;
 mod pipe;
 mod rules;
+mod share;
 #[allow(unsafe_code)]
 mod sys;
 mod uml;
