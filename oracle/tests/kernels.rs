@@ -106,6 +106,9 @@ enum Moment {
     Keeper(u64),
 }
 
+/// What has not ended by then never does, however much else the machine has to do.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// The sleeps here are the moments at which the program is killed, not waits for it.
 #[test]
 fn killed_at_any_moment_it_leaves_nothing_behind() {
@@ -130,11 +133,12 @@ fn killed(kernel: &str, moment: Moment, mark: &str) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + PATIENCE;
     match moment {
         Moment::Start(milliseconds) => std::thread::sleep(Duration::from_millis(milliseconds)),
         Moment::Kernel(microseconds) | Moment::Keeper(microseconds) => {
-            while !boots(running.id()) {
+            // On a busy machine it may be over before anybody has looked.
+            while !boots(running.id()) && running.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < patience, "{kernel} does not boot");
             }
             std::thread::sleep(Duration::from_micros(microseconds));
@@ -144,15 +148,20 @@ fn killed(kernel: &str, moment: Moment, mark: &str) {
         Moment::Keeper(_) => children(running.id()),
         Moment::Start(_) | Moment::Kernel(_) => Vec::new(),
     };
+    // Some may have ended meanwhile, by themselves.
     let both: Vec<String> = keepers.iter().copied().chain([running.id()]).map(|id| id.to_string()).collect();
-    assert!(Command::new("kill").arg("-KILL").args(both).status().unwrap().success());
+    let _ = Command::new("kill").arg("-KILL").args(both).stderr(Stdio::null()).status().unwrap();
     running.wait().unwrap();
-    if !keepers.is_empty() {
-        // Nobody is left to remove them.
-        files(&folder).iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
-    }
-    while !marked(mark).is_empty() || !files(&folder).is_empty() {
+    loop {
         let left = (marked(mark), files(&folder));
+        match &left {
+            (processes, files) if processes.is_empty() && files.is_empty() => break,
+            // Nobody is left to remove them.
+            (processes, files) if processes.is_empty() && !keepers.is_empty() => {
+                files.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+            }
+            _ => {}
+        }
         assert!(Instant::now() < patience, "left behind at {moment:?}: {left:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
