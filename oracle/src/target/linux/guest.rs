@@ -173,10 +173,7 @@ impl Guest {
         Ok(match ask {
             Ask::Set(setting) => child::set(worlds, setting).map(|()| Said::Done)?,
             Ask::Packet(arrival) => Said::Observed(Box::new(child::packet(worlds, arrival)?)),
-            Ask::Release(_) => {
-                let what = "this target keeps no packet between tracking and confirmation";
-                return Err(Refusal::Unsupported(what.to_owned()));
-            }
+            Ask::Release(release) => Said::Observed(Box::new(child::release(worlds, release)?)),
             Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
             Ask::Table => Said::Entries(worlds.table()?),
             Ask::Counters => Said::Counted(worlds.kernel().counters()?),
