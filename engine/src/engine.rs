@@ -12,6 +12,7 @@ mod expecting;
 mod saved;
 mod tracking;
 mod translate;
+mod travel;
 mod walk;
 
 use std::collections::VecDeque;
@@ -37,7 +38,8 @@ use crate::tuple::{Direction, Tuple};
 use crate::wire::ip;
 use tracking::Way;
 use translate::Ended;
-pub use walk::{Answer, Journey, Route, Treatment, Walk};
+pub use travel::{Queued, Route};
+pub use walk::{Answer, Journey, Treatment, Walk};
 
 /// A connection tracker.
 ///
