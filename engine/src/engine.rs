@@ -205,12 +205,12 @@ impl Engine {
         self.defrag.memory()
     }
 
-    /// The confirmed connections, in the order of their creation.
+    /// The confirmed connections, in the order of their creation, without those that only answers find.
     pub fn conns(&self) -> impl Iterator<Item = ConnSnapshot> + '_ {
         let mut slots: Vec<(u64, u32)> = self
             .table
             .iter()
-            .filter(|(_, conn)| conn.is_confirmed())
+            .filter(|(_, conn)| conn.is_confirmed() && !conn.status.has(Status::NAT_CLASH))
             .map(|(slot, conn)| (conn.number, slot))
             .collect();
         slots.sort_unstable();

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
-    Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
+    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
 use super::host;
@@ -188,9 +188,20 @@ impl Reference {
         Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), left: walk.left, ..observed }
     }
 
+    /// The entry as others can see it: of one that only answers find, that which its original tuple finds.
+    fn shown(&self, entry: Entry, class: Class) -> Option<Entry> {
+        if !entry.status.has(Status::NAT_CLASH) {
+            return Some(entry);
+        }
+        let is_answer = matches!(class, Class::Tracked(info) if info.direction() == Direction::Reply);
+        let found = self.engine.find(&entry.original, entry.zone).filter(|_| !is_answer);
+        found.map(|(conn, _)| self.entry(&conn))
+    }
+
     fn observed(&mut self, outcome: Outcome) -> Observation {
         let events = self.happened();
         let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
+        let entry = entry.and_then(|entry| self.shown(entry, outcome.class));
         Observation {
             class: outcome.class,
             verdict: outcome.verdict,

@@ -7,14 +7,16 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Class, EventKind, Knob, Time};
+use conntruth_engine::{Class, CtInfo, EventKind, Knob, Time, Verdict};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::worlds::{Pace, Worlds};
+use super::worlds::{Pace, Released, Worlds};
 use crate::target::translated::{Seen, Translated};
 use crate::target::whose;
-use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Release, Setting, Sight};
+use crate::target::{
+    Arrival, Batch, Config, Entry, Fate, Observation, Reading, Refusal, Release, Setting, Sight,
+};
 
 /// Serves until nobody asks any more.
 ///
@@ -74,16 +76,29 @@ pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal>
 
 /// A packet of the only world, and the entry that it is about.
 pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
-    match worlds.step(&[(0, arrival)], &[true])?.pop() {
-        Some(sight) => Ok(observed(worlds, arrival, sight)),
-        None => Err(Refusal::Broken("the kernel said nothing".to_owned())),
+    let Some(sight) = worlds.step(&[(0, arrival)], &[true])?.pop() else {
+        return Err(Refusal::Broken("the kernel said nothing".to_owned()));
+    };
+    let observation = observed(worlds, arrival, sight);
+    if arrival.fate == Fate::Waits {
+        worlds.waits_with(observation.entry.is_some());
     }
+    Ok(observation)
 }
 
 /// A packet of the only world goes on, and the entry that it is about.
 pub(super) fn release(worlds: &mut Worlds, release: &Release) -> Result<Observation, Refusal> {
-    let (sight, arrival) = worlds.release(release)?;
-    Ok(observed(worlds, &arrival, sight))
+    let Released { sight, arrival, had_entry } = worlds.release(release)?;
+    let observation = observed(worlds, &arrival, sight);
+    let is_confirmed = observation.class == Class::Tracked(CtInfo::New)
+        && observation.verdict == Verdict::Accept
+        && arrival.fate == Fate::Passes;
+    // The entry that keeps a new one out of the table is not the packet's.
+    if had_entry || is_confirmed {
+        Ok(observation)
+    } else {
+        Ok(Observation { entry: None, attached: false, destroyed: false, ..observation })
+    }
 }
 
 fn observed(worlds: &Worlds, arrival: &Arrival, sight: Sight) -> Observation {

@@ -37,6 +37,8 @@ const SECOND: Time = Time::from_secs(1);
 const TURNS: usize = 3;
 /// How long a UDP flow must have lived to become a stream.
 const STREAM: Time = Time::from_secs(2);
+/// How long an entry lives that only answers find.
+const UNLISTED: Time = SECOND;
 /// Until then it does not matter for how long fragments have been held, unless a sysctl says otherwise.
 const HELD: Time = Time::from_secs(25);
 
@@ -89,6 +91,8 @@ struct World {
     had: Vec<(Tuple, u16)>,
     /// When, virtually and really, its first fragment was held.
     held: Option<(Time, u64)>,
+    /// The same for the last packet that went on and may have an entry which no listing shows: it cannot be aged.
+    unlisted: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
     /// Source and destination of the packet at hand.
@@ -117,6 +121,16 @@ struct Waiting {
     arrival: Arrival,
     class: Option<Class>,
     logged: Vec<u8>,
+    /// It has an entry in the table.
+    has_entry: bool,
+}
+
+/// A packet that has waited, and what was seen of it when it went on.
+pub(super) struct Released {
+    pub(super) sight: Sight,
+    pub(super) arrival: Arrival,
+    /// It had an entry in the table before.
+    pub(super) had_entry: bool,
 }
 
 /// What ends at a moment: entries by the requests that read them, expectations by tuple and zone.
@@ -217,10 +231,15 @@ impl Worlds {
         Ok(())
     }
 
-    /// Packets of worlds that are over wait for nobody.
+    /// Packets of worlds that are over wait for nobody. Where rules were replaced meanwhile the kernel has ended them.
     fn end_waiting(&mut self) -> io::Result<()> {
-        let waiting = self.worlds.iter_mut().flat_map(|world| world.waiting.drain(..)).flatten();
-        waiting.map(|waiting| self.kernel.decide(waiting.id, false)).collect()
+        for waiting in self.worlds.iter_mut().flat_map(|world| world.waiting.drain(..)).flatten() {
+            match self.kernel.decide(waiting.id, false) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The moment at which a world begins that sleeps: right after the beginning of a jiffy.
@@ -351,14 +370,21 @@ impl Worlds {
         Ok(moves.iter().zip(read).map(sight).collect())
     }
 
-    /// Lets a packet of the only world that waits go on, or ends it: what was seen of it, and what it was.
+    /// Whether the packet of the only world that was last to wait has an entry.
+    pub(super) fn waits_with(&mut self, has_entry: bool) {
+        if let Some(Some(waiting)) = self.worlds[0].waiting.last_mut() {
+            waiting.has_entry = has_entry;
+        }
+    }
+
+    /// Lets a packet of the only world that waits go on, or ends it.
     ///
     /// # Errors
     /// When it does not wait, or the kernel breaks.
-    pub(super) fn release(&mut self, release: &Release) -> Result<(Sight, Arrival), Refusal> {
+    pub(super) fn release(&mut self, release: &Release) -> Result<Released, Refusal> {
         self.pass(&[(0, release.at)])?;
         let waiting = self.worlds[0].waiting.get_mut(release.waiting).and_then(Option::take);
-        let Some(Waiting { id, arrival, class, logged }) = waiting else {
+        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry }) = waiting else {
             return Err(Refusal::Wrong("this packet does not wait".to_owned()));
         };
         let arrival = Arrival { at: release.at, fate: release.fate, ..arrival };
@@ -371,7 +397,11 @@ impl Worlds {
         self.listen().map_err(broken)?;
         self.look(&[0], [first, self.jiffies.now()], true).map_err(broken)?;
         let has = (self.kernel.has_rules(), self.kernel.has_helpers());
-        Ok((self.worlds[0].sight(&arrival, true, self.jiffies, has), arrival))
+        let sight = self.worlds[0].sight(&arrival, true, self.jiffies, has);
+        if self.kernel.translates() && sight.verdict == Verdict::Accept {
+            self.worlds[0].unlisted = Some((release.at, self.jiffies.now()));
+        }
+        Ok(Released { sight, arrival, had_entry })
     }
 
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
@@ -634,6 +664,11 @@ impl Worlds {
             for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
                 until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
             }
+            if let Some((began, jiffy)) = world.unlisted
+                && to.since(began) >= UNLISTED
+            {
+                until = until.max(jiffy + jiffies.of(UNLISTED) + 1 + SLACK);
+            }
             if let Some((began, jiffy)) = world.held {
                 let passed = to.since(began);
                 if passed >= self.held {
@@ -714,7 +749,8 @@ impl World {
     /// The packet at hand was to wait: it does, unless it did not get there.
     fn keep(&mut self, arrival: &Arrival) {
         let (class, logged) = (self.class, self.logged.clone());
-        let waiting = self.kept.map(|id| Waiting { id, arrival: arrival.clone(), class, logged });
+        let waiting =
+            self.kept.map(|id| Waiting { id, arrival: arrival.clone(), class, logged, has_entry: false });
         self.waiting.push(waiting);
     }
 
