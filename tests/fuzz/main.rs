@@ -145,12 +145,11 @@ fn under_libfuzzer() -> ExitCode {
         eprintln!("{CHOSEN} is to be one of {}", names.join(", "));
         return ExitCode::from(2);
     };
+    // What libFuzzer starts itself, to merge, has no arguments but those that bolero reads.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut wanted = arguments.join(" ");
-    if wanted.is_empty() {
-        wanted.push_str("-print_final_stats=1");
-    }
-    if std::env::var(ARGUMENTS).as_ref() != Ok(&wanted) {
+    let given = std::env::var(ARGUMENTS);
+    let wanted = if arguments.is_empty() { "-print_final_stats=1".to_owned() } else { arguments.join(" ") };
+    if given.is_err() || (!arguments.is_empty() && given.as_ref() != Ok(&wanted)) {
         return again(&arguments, &wanted);
     }
     match run(target) {
