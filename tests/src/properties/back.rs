@@ -220,11 +220,7 @@ fn turned(bytes: &[u8], honest: bool) -> Option<Vec<u8>> {
         part[..4].rotate_left(2);
     }
     match (parts.protocol, part[0]) {
-        (protocol::TCP, _) if part.len() >= 20 => {
-            if honest {
-                answer_segment(part);
-            }
-        }
+        (protocol::TCP, _) if honest && part.len() >= 20 => answer_segment(part),
         (protocol::SCTP, _) if part.len() >= 12 => {
             part[8..12].fill(0);
             let sum = crc32c::crc32c(part).to_le_bytes();
