@@ -317,6 +317,6 @@ fn the_action_installs_the_program_and_runs_it() {
         asked.starts_with("install ") && asked.contains("--locked") && asked.contains("/oracle"),
         "{asked}"
     );
-    assert!(std::fs::read_to_string(&summary).unwrap().contains("1 passed"));
+    assert!(std::fs::read_to_string(&summary).unwrap().contains("1 of 1 worlds passed"));
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "code=0\n");
 }
