@@ -223,9 +223,13 @@ pub struct Queued {
 }
 
 impl Queued {
-    /// The packet goes on from where it waits. None where it is no datagram, as one that was made by hand may be.
+    /// The packet goes on from where it waits. None where it is no datagram, as one that was read from outside may be.
     pub(super) fn travel(&self) -> Option<Travel<'_>> {
         let header = ip::reassembled(&self.came)?;
+        let now = ip::reassembled(self.bytes.as_deref().unwrap_or(&self.came))?;
+        if now.family != header.family || now.bytes.len() < header.header_len as usize {
+            return None;
+        }
         let begun = Travel::new(header, self.route, &self.iif, &self.oif);
         Some(Travel {
             bytes: self.bytes.as_deref().map_or(begun.bytes, |bytes| Cow::Owned(bytes.to_owned())),

@@ -8,6 +8,8 @@ use conntruth_engine::{
     Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::host;
 use super::whose;
 use super::{
@@ -18,19 +20,19 @@ use super::{
 /// The engine under a profile.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    profile: &'static Profile,
-    engine: Engine,
+    pub(super) profile: &'static Profile,
+    pub(super) engine: Engine,
     /// Entries as they last stood, while there are no events that would tell of their end.
-    known: BTreeMap<u64, Entry>,
+    pub(super) known: BTreeMap<u64, Entry>,
     /// Packets that came to wait between the hooks, in order; none in the place of those that did not get there, or went on.
-    waiting: Vec<Option<Waiting>>,
+    pub(super) waiting: Vec<Option<Waiting>>,
     /// The rules, where there are any.
-    firewall: Option<Firewall>,
+    pub(super) firewall: Option<Firewall>,
 }
 
 /// A packet that waits: for its confirmation alone, or at a hook of a host with rules.
-#[derive(Clone, Debug)]
-enum Waiting {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Waiting {
     Passage(Passage),
     Queued(Queued),
 }
