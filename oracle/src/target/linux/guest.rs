@@ -16,7 +16,7 @@ use super::kernel::Kernel;
 use super::pipe;
 use super::worlds::{Pace, Worlds};
 use crate::target::translated::Translated;
-use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Said, Sight};
+use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Release, Said, Sight};
 
 /// By this word on the kernel's command line a process knows that it is a guest's first; its value is the directory of
 /// the job, on the host.
@@ -140,6 +140,7 @@ impl Guest {
         for ask in &play.asks {
             let answer = match (ask, &mut translated) {
                 (Ask::Packet(story), Some(translated)) => self.follow(story, translated),
+                (Ask::Release(release), Some(translated)) => self.go_on(release, translated),
                 _ => self.ask(ask),
             };
             let answer = answer.unwrap_or_else(Said::Refused);
@@ -158,6 +159,13 @@ impl Guest {
         let arrival = turned.as_ref().unwrap_or(story);
         let observation = child::packet(&mut self.worlds, arrival)?;
         translated.saw(story, arrival, &observation);
+        Ok(Said::Observed(Box::new(observation)))
+    }
+
+    /// One that has waited, and leaves only now.
+    fn go_on(&mut self, release: &Release, translated: &mut Translated) -> Result<Said, Refusal> {
+        let observation = child::release(&mut self.worlds, release)?;
+        translated.saw_going_on(release, &observation);
         Ok(Said::Observed(Box::new(observation)))
     }
 
@@ -181,10 +189,7 @@ impl Guest {
         Ok(match ask {
             Ask::Set(setting) => child::set(worlds, setting).map(|()| Said::Done)?,
             Ask::Packet(arrival) => Said::Observed(Box::new(child::packet(worlds, arrival)?)),
-            Ask::Release(_) => {
-                let what = "this target keeps no packet between tracking and confirmation";
-                return Err(Refusal::Unsupported(what.to_owned()));
-            }
+            Ask::Release(release) => Said::Observed(Box::new(child::release(worlds, release)?)),
             Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
             Ask::Table => Said::Entries(worlds.table()?),
             Ask::Counters => Said::Counted(worlds.kernel().counters()?),

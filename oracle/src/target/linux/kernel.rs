@@ -19,6 +19,7 @@ use super::ctnetlink::{self, Told};
 use super::namespace::{self, ADDRESS, Missing, Network};
 use super::netlink::{Messages, Socket};
 use super::nflog::{self, Logged};
+use super::nfqueue::{self, Queued};
 use super::nft::Nft;
 use super::rules::{self, Tag};
 use super::sys::{self, Inbox};
@@ -43,6 +44,8 @@ pub(super) struct Kernel {
     own: [OwnedFd; 2],
     own_tag: Option<Tag>,
     log: Socket,
+    /// Where packets wait, in a kernel that can keep them.
+    queue: Option<Socket>,
     requests: Socket,
     events: Socket,
     out: Inbox,
@@ -94,12 +97,14 @@ impl Kernel {
             ctnetlink::events().map_err(Missing::of("the tracker's events cannot be listened to"))?;
         let mut nft = Nft::new();
         rules::load(&mut nft)?;
+        let queue = nfqueue::open().and_then(|mut queue| nfqueue::fill(&mut queue).map(|()| queue)).ok();
         let mut kernel = Kernel {
             network,
             nft,
             own,
             own_tag: None,
             log,
+            queue,
             requests,
             events,
             out: Inbox::new(ROOM, HEAD),
@@ -221,6 +226,9 @@ impl Kernel {
                 false => Refusal::Wrong(missing.0),
             }
         })?;
+        if let Some(queue) = &mut self.queue {
+            nfqueue::fill(queue).map_err(|error| Refusal::Broken(format!("the kernel: {error}")))?;
+        }
         self.out = match rules.translates() {
             true => Inbox::new(WHOLE_ROOM, WHOLE),
             false => Inbox::new(ROOM, HEAD),
@@ -228,6 +236,11 @@ impl Kernel {
         self.rules = rules.clone();
         self.zones.clear();
         Ok(())
+    }
+
+    /// Whether packets can be kept between tracking and confirmation.
+    pub(super) fn keeps(&self) -> bool {
+        self.queue.is_some()
     }
 
     /// Whether packets may be translated.
@@ -351,6 +364,31 @@ impl Kernel {
             }
         })?;
         Ok(())
+    }
+
+    /// The packets that wait since this was last asked, in order.
+    ///
+    /// # Errors
+    /// When some were lost.
+    pub(super) fn queued(&mut self, mut each: impl FnMut(&Queued<'_>)) -> io::Result<()> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        queue.drain(|reply| {
+            if let Some(queued) = nfqueue::read(reply) {
+                each(&queued);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Lets a packet that waits go on, or ends it.
+    ///
+    /// # Errors
+    /// When it does not wait.
+    pub(super) fn decide(&mut self, id: u32, passes: bool) -> io::Result<()> {
+        match &mut self.queue {
+            Some(queue) => queue.command(&nfqueue::decide(id, passes)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// Events, in order. Those of changes that we asked for are left out: ageing is no event.
