@@ -7,7 +7,6 @@ use conntruth_engine::{
     Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
     Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
 };
-
 use serde::{Deserialize, Serialize};
 
 use super::host;

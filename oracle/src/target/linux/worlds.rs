@@ -795,6 +795,9 @@ impl World {
         if let Some(expected) = told.expected {
             return self.hear_expected(told.kind, told.entry, *expected, jiffies);
         }
+        if told.entry.status.has(Status::NAT_CLASH) {
+            return self.hear_unlisted(told);
+        }
         let same = |known: &Known| {
             known.entry.original == told.entry.original && known.entry.zone == told.entry.zone
         };
@@ -825,6 +828,17 @@ impl World {
         changes.extend((told.protoinfo && told.kind != EventKind::Destroy).then_some("protoinfo"));
         let changes = changes.into_iter().map(std::borrow::Cow::Borrowed).collect();
         self.told.push(Happening { at, kind: told.kind, changes, entry, expected: None });
+    }
+
+    /// An event tells of an entry that no listing shows: its original tuple is another's.
+    fn hear_unlisted(&mut self, told: Told) {
+        let (kind, entry) = (told.kind, told.entry);
+        let change = match kind {
+            EventKind::Destroy => Some("destroy"),
+            _ => entry.status.has(Status::SEEN_REPLY).then_some("reply"),
+        };
+        let changes = change.into_iter().map(std::borrow::Cow::Borrowed).collect();
+        self.told.push(Happening { at: self.now, kind, changes, entry, expected: None });
     }
 
     /// An event tells of an expectation.
