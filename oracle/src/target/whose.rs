@@ -11,6 +11,8 @@ struct Head<'a> {
     protocol: u8,
     payload: &'a [u8],
     fragment: bool,
+    /// It is whole, or a datagram's first fragment: the payload begins where the datagram's does.
+    begins: bool,
     /// No options, no extensions, no odd length, more than one hop left.
     plain: bool,
 }
@@ -35,6 +37,7 @@ fn head4(packet: &[u8]) -> Option<Head<'_>> {
         protocol: header[9],
         payload: packet.get(length..total.min(packet.len())).unwrap_or_default(),
         fragment: place & 0x3fff != 0,
+        begins: place & 0x1fff == 0,
         plain: header[0] == 0x45 && header[8] > 1 && total == packet.len() && place & 0x3fff == 0,
     })
 }
@@ -48,10 +51,14 @@ fn head6(packet: &[u8]) -> Option<Head<'_>> {
     let header: &[u8; 40] = packet.first_chunk()?;
     let address = |at: usize| header[at..at + 16].try_into().map_or_else(|_| Addr::default(), Addr::v6);
     let (mut next, mut rest) = (header[6], &packet[40..]);
-    let mut fragment = false;
+    let (mut fragment, mut begins) = (false, true);
     while EXTENSIONS.contains(&next) {
         let &[after, length, ..] = rest else { break };
-        fragment |= next == FRAGMENT;
+        if next == FRAGMENT {
+            fragment = true;
+            begins &=
+                rest.get(2..4).is_none_or(|place| u16::from_be_bytes([place[0], place[1]]) & 0xfff8 == 0);
+        }
         let size = match next {
             FRAGMENT => 8,
             AUTHENTICATION => (usize::from(length) + 2) * 4,
@@ -67,6 +74,7 @@ fn head6(packet: &[u8]) -> Option<Head<'_>> {
         protocol: next,
         payload: rest,
         fragment,
+        begins,
         plain: header[6] == next && header[7] > 1 && length == packet.len() - 40 && !is_local,
     })
 }
@@ -92,6 +100,12 @@ pub(crate) fn seal_header(packet: &mut [u8]) {
 /// Whether it is a fragment.
 pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.fragment)
+}
+
+/// The tuple of a datagram by its first fragment.
+#[cfg(target_os = "linux")]
+pub(crate) fn beginning(packet: &[u8]) -> Option<Tuple> {
+    head(packet).filter(|head| head.fragment && head.begins).and_then(|_| tuple(packet))
 }
 
 /// Whether nothing but a rule keeps it from being forwarded.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use conntruth_engine::{Class, CtInfo, EventKind, Knob, Time, Verdict};
 
+use super::globals::Globals;
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
 use super::worlds::{Pace, Released, Worlds};
@@ -27,11 +28,11 @@ pub(super) fn serve(patience: Duration) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     let mut requests = BufReader::with_capacity(1 << 16, io::stdin().lock());
     let mut answers = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut worlds = match Kernel::new() {
+    let mut worlds = match Kernel::new(&Globals::default()) {
         Ok(kernel) => Worlds::new(kernel, Pace::Ageing(patience)),
         Err(missing) => return pipe::write(&mut answers, &Answer::Refused(Refusal::Unsupported(missing.0))),
     };
-    pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls() })?;
+    pipe::write(&mut answers, &Answer::Ready { sysctls: super::kernel::sysctls(&Globals::default()) })?;
     while let Some(request) = pipe::read(&mut requests)? {
         let answer = answer(&mut worlds, request).unwrap_or_else(Answer::Refused);
         pipe::write(&mut answers, &answer)?;

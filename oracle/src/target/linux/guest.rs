@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child;
 use super::clock::Clock;
+use super::globals::Globals;
 use super::kernel::Kernel;
 use super::pipe;
 use super::worlds::{Pace, Worlds};
@@ -91,7 +92,9 @@ fn work(directory: &str) -> io::Result<()> {
     let mut jobs = BufReader::with_capacity(1 << 20, File::open(place.join(JOB))?);
     let file = File::options().write(true).open(place.join(ANSWERS))?;
     let mut answers = BufWriter::with_capacity(1 << 20, &file);
-    let mut guest = match Guest::new() {
+    // Before it is in a namespace of its own.
+    let globals = Globals::open();
+    let mut guest = match Guest::new(&globals) {
         Ok(guest) => guest,
         Err(what) => {
             pipe::write(&mut answers, &Done::Broken(what))?;
@@ -99,7 +102,7 @@ fn work(directory: &str) -> io::Result<()> {
             return file.sync_all();
         }
     };
-    let ready = Done::Ready { sysctls: super::kernel::sysctls(), hz: hz() };
+    let ready = Done::Ready { sysctls: super::kernel::sysctls(&globals), hz: hz() };
     pipe::put(&mut answers, &ready)?;
     while let Some(job) = pipe::read(&mut jobs)? {
         pipe::put(&mut answers, &guest.work(job))?;
@@ -115,13 +118,14 @@ fn hz() -> u32 {
 
 struct Guest {
     worlds: Worlds,
+    globals: Globals,
 }
 
 impl Guest {
-    fn new() -> Result<Guest, String> {
-        let kernel = Kernel::new().map_err(|missing| missing.0)?;
+    fn new(globals: &Globals) -> Result<Guest, String> {
+        let kernel = Kernel::new(globals).map_err(|missing| missing.0)?;
         let clock = Clock::new(1_000_000_000 / u64::from(hz()));
-        Ok(Guest { worlds: Worlds::new(kernel, Pace::Sleeping(clock)) })
+        Ok(Guest { worlds: Worlds::new(kernel, Pace::Sleeping(clock)), globals: globals.clone() })
     }
 
     fn work(&mut self, job: Job) -> Done {
@@ -172,7 +176,7 @@ impl Guest {
     /// A fresh world: fragments that the last one has left behind are slept away, or end with its network.
     fn begin(&mut self, play: &Play) -> Result<(), Refusal> {
         if self.worlds.is_used_up() && !self.worlds.forget_fragments() {
-            *self = Guest::new().map_err(Refusal::Broken)?;
+            *self = Guest::new(&self.globals).map_err(Refusal::Broken)?;
         }
         // Whatever takes another program is done before the world's time begins.
         let zone = |ask: &Ask| match ask {

@@ -16,6 +16,7 @@ use nix::sys::socket::{
 };
 
 use super::ctnetlink::{self, Told};
+use super::globals::Globals;
 use super::namespace::{self, ADDRESS, Missing, Network};
 use super::netlink::{Messages, Socket};
 use super::nflog::{self, Logged};
@@ -38,6 +39,7 @@ const ROOM: usize = 64;
 
 /// A namespace with a tracker in it.
 pub(super) struct Kernel {
+    globals: Globals,
     network: Network,
     nft: Nft,
     /// Sockets of the host itself for whole packets: IPv4, IPv6.
@@ -50,7 +52,7 @@ pub(super) struct Kernel {
     events: Socket,
     out: Inbox,
     /// Settings that are not at their defaults, with those.
-    changed: Vec<(String, String)>,
+    changed: Vec<(&'static str, String)>,
     zones: Vec<u16>,
     routes: Vec<(IpAddr, String)>,
     /// The rules of the scenario that are loaded.
@@ -84,11 +86,11 @@ pub(super) enum What {
 }
 
 impl Kernel {
-    /// Makes the namespace, with this process in it.
+    /// Makes the namespace, with this process in it. `globals`: what else of the kernel's may be set.
     ///
     /// # Errors
     /// What this machine lacks for it.
-    pub(super) fn new() -> Result<Kernel, Missing> {
+    pub(super) fn new(globals: &Globals) -> Result<Kernel, Missing> {
         let network = namespace::enter()?;
         let own = [own_socket(AddressFamily::Inet)?, own_socket(AddressFamily::Inet6)?];
         let log = nflog::open().map_err(Missing::of("NFLOG cannot be listened to"))?;
@@ -99,6 +101,7 @@ impl Kernel {
         rules::load(&mut nft)?;
         let queue = nfqueue::open().and_then(|mut queue| nfqueue::fill(&mut queue).map(|()| queue)).ok();
         let mut kernel = Kernel {
+            globals: globals.clone(),
             network,
             nft,
             own,
@@ -180,10 +183,19 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses what it said before.
     pub(super) fn reset_settings(&mut self) -> io::Result<()> {
-        while let Some((path, value)) = self.changed.pop() {
-            std::fs::write(path, value)?;
+        while let Some((name, value)) = self.changed.pop() {
+            self.write(name, &value)?;
         }
         Ok(())
+    }
+
+    fn write(&self, name: &str, value: &str) -> io::Result<()> {
+        match std::fs::write(path_of(name), value) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.globals.write(name, value).unwrap_or(Err(error))
+            }
+            other => other,
+        }
     }
 
     /// Sets a sysctl.
@@ -194,19 +206,26 @@ impl Kernel {
         let knob = Knob::find(&setting.name)
             .ok_or_else(|| Refusal::Wrong(format!("there is no sysctl `{}`", setting.name)))?;
         let name = knob.info().name;
-        let path = path_of(name);
-        let before = std::fs::read_to_string(&path)
-            .map_err(|error| Refusal::Unsupported(format!("{name} is not in a namespace: {error}")))?;
-        std::fs::write(&path, setting.value.to_string()).map_err(|error| match error.kind() {
+        let read = || {
+            std::fs::read_to_string(path_of(name))
+                .map_err(|error| Refusal::Unsupported(format!("{name} is not in a namespace: {error}")))
+        };
+        let before = read()?;
+        self.write(name, &setting.value.to_string()).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 Refusal::Unsupported(format!("{name} is the host's, not a namespace's"))
             }
             _ => Refusal::Wrong(format!("{name} = {}: {error}", setting.value)),
         })?;
-        if !self.changed.iter().any(|(changed, _)| *changed == path) {
-            self.changed.push((path, before.trim().to_owned()));
+        if !self.changed.iter().any(|(changed, _)| *changed == name) {
+            self.changed.push((name, before.trim().to_owned()));
         }
-        Ok(())
+        match read()?.trim() {
+            after if name == Knob::Buckets.info().name && after != setting.value.to_string() => Err(
+                Refusal::Unsupported(format!("{name} = {} becomes {after} in this kernel", setting.value)),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Loads the rules of a scenario, with counters at zero, or takes those of the last one away.
@@ -528,14 +547,16 @@ impl Kernel {
     }
 }
 
-/// The sysctls that this namespace has for itself.
-pub(super) fn sysctls() -> Vec<String> {
-    let is_ours = |name: &&str| std::fs::OpenOptions::new().write(true).open(path_of(name)).is_ok();
+/// The sysctls that this namespace has for itself, and those of the kernel that may be set.
+pub(super) fn sysctls(globals: &Globals) -> Vec<String> {
+    let is_ours = |name: &&str| {
+        std::fs::OpenOptions::new().write(true).open(path_of(name)).is_ok() || globals.has(name)
+    };
     Knob::ALL.iter().map(|knob| knob.name).filter(is_ours).map(str::to_owned).collect()
 }
 
 /// The file that a sysctl is.
-fn path_of(name: &str) -> String {
+pub(super) fn path_of(name: &str) -> String {
     format!("/proc/sys/{}", name.replace('.', "/"))
 }
 

@@ -13,6 +13,7 @@ mod child;
 mod clock;
 mod ctnetlink;
 mod expected;
+mod globals;
 mod guest;
 mod jiffies;
 mod kernel;

@@ -266,8 +266,10 @@ fn bridge(directory: &Path) -> Vec<String> {
     let [inside, outside] = rules::PORTS;
     for (number, port) in [inside, outside, rules::RECORDER].into_iter().enumerate() {
         let number = number + 1;
-        text +=
-            &format!(" -- add-port {name} {port} -- set Interface {port} type=dummy ofport_request={number}");
+        // As large as packets can be: what does not fit is lost without a word.
+        text += &format!(
+            " -- add-port {name} {port} -- set Interface {port} type=dummy ofport_request={number} mtu_request=65535"
+        );
     }
     let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     // The directory's name may have a space in it.

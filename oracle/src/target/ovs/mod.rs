@@ -21,7 +21,7 @@ mod listing;
 mod recorder;
 mod rules;
 
-use conntruth_engine::{Class, Counter, CtInfo, LINUX_6_18, Time, Verdict};
+use conntruth_engine::{Addr, Class, Counter, CtInfo, Family, LINUX_6_18, Time, Tuple, Verdict};
 
 use super::fates::Fates;
 use super::{
@@ -58,6 +58,8 @@ pub struct Ovs {
     now: u64,
     /// Fragments were sent in this world.
     has_fragments: bool,
+    /// The tuples of datagrams of which first fragments were.
+    begun: Vec<Tuple>,
     /// What rules do to the packets of this world.
     fates: Option<Fates>,
 }
@@ -80,6 +82,7 @@ impl Ovs {
             keeper,
             now: 0,
             has_fragments: false,
+            begun: Vec::new(),
             fates: None,
         };
         ovs.control.call("time/stop", &[]).map_err(broken)?;
@@ -155,6 +158,7 @@ impl Ovs {
         }
         self.knobs.reset(&mut self.control)?;
         self.entries = Entries::default();
+        self.begun.clear();
         self.now = 0;
         Ok(())
     }
@@ -263,7 +267,14 @@ impl Ovs {
         self.has_fragments |= is_fragment;
         let state = self.send(&frame)?;
         let before = self.entries.clone();
-        let tuple = whose::tuple(&arrival.bytes).filter(|_| !is_fragment);
+        // A datagram that came in pieces is known by the first of them.
+        self.begun.extend(whose::beginning(&arrival.bytes));
+        let tuple = match (is_fragment, whose::addresses(&arrival.bytes)) {
+            (false, _) => whose::tuple(&arrival.bytes),
+            (true, Some(addresses)) => self.begun.iter().rfind(|tuple| ends_of(tuple) == addresses).copied(),
+            (true, None) => None,
+        };
+        let tuple = tuple.filter(|_| !is_fragment || state.is_some());
         let timeouts = self.knobs.timeouts();
         self.look(Some(Touch { tuple, zone: arrival.zone, timeouts: &timeouts }))?;
         let class = state.map_or(if is_fragment { Class::Held } else { Class::Discarded }, class);
@@ -286,6 +297,11 @@ impl Ovs {
             ..Observation::of(class, Verdict::Accept)
         })
     }
+}
+
+/// Source and destination of a tuple.
+fn ends_of(tuple: &Tuple) -> [(Family, Addr); 2] {
+    [(tuple.family, tuple.src), (tuple.family, tuple.dst)]
 }
 
 /// The frame in which a packet enters.
