@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     let at = |path: &std::path::Path, error: std::io::Error| format!("{}: {error}", path.display());
     std::fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let (mut names, mut partly) = (BTreeSet::new(), 0);
-    for plan in plans.iter().map(|plan| plan.clone().taped(profile)) {
+    for plan in plans.iter().map(|plan| plan.clone().taped(profile).as_sent(profile)) {
         let (bytes, missing) = capture(&plan);
         let path = folder.join(format!("{}.pcap", name(&plan.id.to_string(), &mut names)));
         std::fs::write(&path, bytes).map_err(|error| at(&path, error))?;

@@ -67,6 +67,19 @@ fn packets_and_tables_are_those_of_the_scenarios() {
     assert!(count > 1000 && invalid > 100, "{count} {invalid}");
 }
 
+/// An answer to a translated packet is sent to where that seemed to come from: 10.0.1.250, not the client behind it.
+#[test]
+fn answers_to_translated_packets_are_those_of_the_wire() {
+    let mut plans = plans();
+    plans.retain(|plan| plan.id.scenario == "nat/source/one-address");
+    let (vectors, _) = vectors(&plans, &mut Reference::new(&LINUX_6_18));
+    let ends = vectors.worlds[0].steps.iter().map(|step| match &step.what {
+        What::Packet { hex, .. } => hex[24..40].to_owned(),
+        _ => String::new(),
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), ["0a0000010a000101", "0a0001010a0001fa"]);
+}
+
 #[test]
 fn captures_hold_every_packet_at_its_time() {
     for plan in plans() {

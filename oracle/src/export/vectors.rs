@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use conntruth_engine::{Family, Time, Tuple, Verdict};
+use conntruth_engine::{Family, LINUX_6_18, Profile, Time, Tuple, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -190,7 +190,8 @@ fn is_zero(value: &u16) -> bool {
 /// value counts it.
 pub fn vectors(plans: &[Plan], reference: &mut Reference) -> (Vectors, usize) {
     let identity = reference.identity();
-    let plans = plans.iter().map(|plan| plan.clone().without_hosts(&identity));
+    let profile = Profile::find(&identity.profile).unwrap_or(&LINUX_6_18);
+    let plans = plans.iter().map(|plan| plan.clone().taped(profile).as_sent(profile));
     let (mut worlds, mut left_out) = (Vec::new(), 0);
     for plan in plans {
         if plan.refuses(&identity).is_some() {

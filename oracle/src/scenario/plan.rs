@@ -163,6 +163,10 @@ impl Plan {
     }
 
     /// The plan once its hosts have acted, and this is what they sent.
+    pub(super) fn with_moves(self, moves: Vec<Move>) -> Plan {
+        Plan { moves, ..self }
+    }
+
     pub(super) fn with_tape(self, moves: Vec<Move>) -> Plan {
         Plan { moves, is_tape: true, ..self }
     }

@@ -97,6 +97,17 @@ impl Translated {
         is_turned.then(|| self.sent(Arrival { bytes, ..arrival.clone() }))
     }
 
+    /// The reverse: a packet that was sent in answer to a translated one, as a story tells it, to be turned for whoever may
+    /// translate otherwise.
+    pub(crate) fn told(&self, arrival: &Arrival) -> Option<Arrival> {
+        let tuple = whose::tuple(&arrival.bytes).filter(|_| !whose::quotes(&arrival.bytes))?;
+        let answered = answered(&tuple)?;
+        let (story, left) = self.ends.iter().find(|(_, left)| *left == answered)?;
+        let mut bytes = arrival.bytes.clone();
+        let is_told = story != left && readdress(&mut bytes, &story.invert()?);
+        is_told.then(|| self.sent(Arrival { bytes, follows: true, ..arrival.clone() }))
+    }
+
     /// The same packet, by the way that its ends say.
     fn sent(&self, arrival: Arrival) -> Arrival {
         let Some(ends) = whose::addresses(&arrival.bytes) else { return arrival };

@@ -7,7 +7,8 @@ use conntruth_engine::{LINUX_6_18, Profile};
 
 use crate::language::ast::Action;
 use crate::language::ast::claim::Check;
-use crate::target::{Identity, Reference, Target};
+use crate::target::translated::Translated;
+use crate::target::{Arrival, Identity, Reference, Target};
 
 use super::super::plan::{Act, Move, Plan, Sent, Shown, UNCLAIMED};
 use super::super::run::{Record, Verdict};
@@ -28,18 +29,57 @@ impl Plan {
     /// The plan as a target with this identity would take it that cannot be asked step by step.
     #[must_use]
     pub(crate) fn without_hosts(self, identity: &Identity) -> Plan {
-        self.taped(profile_of(identity))
+        self.recorded(profile_of(identity), true)
     }
 
     /// A plan without hosts that act: where there are some, what they did around the reference.
     #[must_use]
     pub fn taped(self, profile: &'static Profile) -> Plan {
+        self.recorded(profile, false)
+    }
+
+    /// The plan with every packet as it was sent around the reference: what answers a translated one has the ends that this
+    /// left with.
+    #[must_use]
+    pub fn as_sent(self, profile: &'static Profile) -> Plan {
+        let mut reference = Reference::new(profile);
+        let is_told = self.has_hosts() || !self.config.rules.translates();
+        if is_told || self.refuses(&reference.identity()).is_some() || reference.begin(&self.config).is_err()
+        {
+            return self;
+        }
+        let mut translated = Translated::new(&self.config.routes);
+        let mut moves = self.moves.clone();
+        for step in &mut moves {
+            // What the reference refuses ends the world wherever it is told.
+            let _ = reference.advance(step.at);
+            match &mut step.act {
+                Act::Packet(sent) => {
+                    let story = sent.arrival.clone();
+                    if let Some(turned) = translated.turned(&story) {
+                        sent.arrival = Arrival { follows: false, ..turned };
+                    }
+                    if let Ok(seen) = reference.packet(&sent.arrival) {
+                        translated.saw(&story, &sent.arrival, &seen);
+                    }
+                }
+                Act::Set(setting) => drop(reference.set(setting)),
+                Act::Release(release, _) => drop(reference.release(release)),
+                Act::Check | Act::Hidden(_) | Act::Live | Act::Wait => {}
+            }
+        }
+        self.with_moves(moves)
+    }
+
+    /// `follows`: what answered translated packets is to follow them, since whoever takes the tape may translate to other
+    /// ports.
+    fn recorded(self, profile: &'static Profile, follows: bool) -> Plan {
         let mut reference = Reference::new(profile);
         if !self.has_hosts() || self.refuses(&reference.identity()).is_some() {
             return self;
         }
         let record = self.run(&mut reference);
-        let moves = self.tape(&record);
+        let moves = self.tape(&record, follows);
         self.with_tape(moves)
     }
 
@@ -55,12 +95,20 @@ impl Plan {
         }
     }
 
-    fn tape(&self, record: &Record) -> Vec<Move> {
+    fn tape(&self, record: &Record, follows: bool) -> Vec<Move> {
         let mut moves = Vec::new();
+        let translates = follows && self.config.rules.translates();
+        let mut translated = translates.then(|| Translated::new(&self.config.routes));
+        let mut told = |passed: &Passed| {
+            let Some(translated) = &mut translated else { return passed.arrival.clone() };
+            let story = translated.told(&passed.arrival).unwrap_or_else(|| passed.arrival.clone());
+            translated.saw(&story, &passed.arrival, &passed.observation);
+            story
+        };
         for (step, seen) in self.moves.iter().zip(&record.seen) {
             let at = seen.at.unwrap_or(step.at);
             let (before, after) = seen.passed.split_at(seen.lead.min(seen.passed.len()));
-            moves.extend(before.iter().map(|passed| self.sent(step.step, passed, UNCLAIMED)));
+            moves.extend(before.iter().map(|passed| self.sent(step.step, passed, told(passed), UNCLAIMED)));
             match &step.act {
                 Act::Check if !after.is_empty() && self.expires(step) => {}
                 Act::Set(_) | Act::Check | Act::Wait => moves.push(Move { at, ..step.clone() }),
@@ -71,7 +119,8 @@ impl Plan {
                 _ => (0, self.step(step).all_claims().map(|claims| claims.each.len()).max().unwrap_or(0)),
             };
             moves.extend(after.iter().enumerate().map(|(number, passed)| {
-                self.sent(step.step, passed, if number < claimed { first + number } else { UNCLAIMED })
+                let index = if number < claimed { first + number } else { UNCLAIMED };
+                self.sent(step.step, passed, told(passed), index)
             }));
         }
         moves
@@ -86,7 +135,7 @@ impl Plan {
         matches!(check, Check::Expires { .. })
     }
 
-    fn sent(&self, step: usize, passed: &Passed, index: usize) -> Move {
+    fn sent(&self, step: usize, passed: &Passed, arrival: Arrival, index: usize) -> Move {
         let flow = passed.talk.and_then(|talk| self.talk(talk).name.clone());
         let shown = Shown {
             text: passed.text.clone(),
@@ -97,7 +146,7 @@ impl Plan {
             label: None,
             flow,
         };
-        let act = Act::Packet(Sent { arrival: passed.arrival.clone(), shown, index });
+        let act = Act::Packet(Sent { arrival, shown, index });
         Move { at: passed.arrival.at, step, act }
     }
 }
