@@ -23,7 +23,7 @@ use crate::defrag::Defrag;
 use crate::event::Event;
 use crate::expect::ExpectTable;
 use crate::helper::Helper;
-use crate::nat::Draws;
+use crate::nat::{Draws, Wanted};
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
@@ -161,10 +161,10 @@ impl Engine {
         self.listening = true;
     }
 
-    /// Where translation chooses at random from now on, it chooses what makes this the tuple of answers, if that is one of
-    /// those that it may choose. So another tracker's choices can be followed, and judged.
-    pub fn prefer(&mut self, reply: Option<Tuple>) {
-        self.draws.want(reply);
+    /// Where translation chooses at random from now on, it chooses what leads to this, as far as it is something that may
+    /// be chosen. So another tracker's choices can be followed, and judged.
+    pub fn prefer(&mut self, wanted: Wanted) {
+        self.draws.want(wanted);
     }
 
     /// The latest moment it was told of.

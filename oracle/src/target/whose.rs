@@ -99,6 +99,17 @@ pub(crate) fn is_plain(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.plain)
 }
 
+/// What a segment of TCP or a datagram of UDP carries.
+pub(crate) fn said(packet: &[u8]) -> Option<&[u8]> {
+    let head = head(packet).filter(|head| !head.fragment)?;
+    let header = match head.protocol {
+        protocol::TCP => usize::from(head.payload.get(12)? >> 4) * 4,
+        protocol::UDP => 8,
+        _ => return None,
+    };
+    head.payload.get(header..)
+}
+
 /// The six bits of the differentiated services field.
 pub(crate) fn dscp(packet: &[u8]) -> u8 {
     match packet {
