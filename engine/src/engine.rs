@@ -9,6 +9,7 @@
 
 mod announcing;
 mod expecting;
+mod kinship;
 mod saved;
 mod tracking;
 mod translate;
@@ -35,6 +36,7 @@ use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
 use crate::wire::ip;
+pub(crate) use kinship::Held;
 use tracking::Way;
 use translate::Ended;
 pub use walk::{Answer, Journey, Route, Treatment, Walk};
@@ -71,6 +73,8 @@ pub struct Engine {
     defrag: Defrag,
     /// What helpers have announced.
     expected: ExpectTable,
+    /// Dead connections that their children hold.
+    held: Held,
     /// The datagram that a fragment has just completed, for [`Engine::handle`].
     whole: Option<Box<[u8]>>,
     listening: bool,
@@ -120,6 +124,7 @@ impl Engine {
             table: ConnTable::new(seed),
             defrag: Defrag::new(ticks),
             expected: ExpectTable::default(),
+            held: Held::default(),
             whole: None,
             listening: false,
             events: VecDeque::new(),

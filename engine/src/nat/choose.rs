@@ -341,8 +341,11 @@ impl Search<'_> {
         };
         if tuple.is_icmp() && manip == Manip::Destination {
             let fits = |key: u16| self.may_be_first(key, &tuple, &wanted, draws.wanted.status);
-            let likely = [wanted.src_id, tuple.src_id].into_iter().filter(|key| fits(*key)).find_map(start_of);
-            let any = || (0..4).map(|more| offset.wrapping_add(more)).find(|start| found_at(*start).is_some_and(fits));
+            let likely =
+                [wanted.src_id, tuple.src_id].into_iter().filter(|key| fits(*key)).find_map(start_of);
+            let any = || {
+                (0..4).map(|more| offset.wrapping_add(more)).find(|start| found_at(*start).is_some_and(fits))
+            };
             return likely.or_else(any).unwrap_or(offset);
         }
         let port = match manip {

@@ -132,6 +132,7 @@ fn rest(before: &State, later: &State, found: &mut Vec<StateChange>) {
         value("what is held of them", "some fragments", "others", found);
     }
     value("connections that are expected", before.expected.len(), later.expected.len(), found);
+    value("dead connections that others hold", before.held.len(), later.held.len(), found);
     if before.expected.len() == later.expected.len() && before.expected != later.expected {
         value("what is expected", "some connections", "others", found);
     }

@@ -36,16 +36,16 @@ impl Progress {
         for sight in sights {
             let has = |kind: EventKind| sight.events.iter().any(|event| event.kind == kind);
             self.announced += u64::from(has(EventKind::ExpectNew));
-            let is_child = |event: &Happening| {
-                event.kind == EventKind::New && event.entry.status.has(Status::EXPECTED)
-            };
+            let is_child =
+                |event: &Happening| event.kind == EventKind::New && event.entry.status.has(Status::EXPECTED);
             self.related += u64::from(sight.events.iter().any(is_child));
         }
         for (arrival, sight) in arrivals.iter().zip(sights) {
             let Some(left) = &sight.left else { continue };
             self.translated += 1;
             // Who answers a translated packet sends to other ends than the story says; what it says is the same.
-            let is_rewritten = whose::said(&arrival.bytes).is_some_and(|said| Some(said) != whose::said(left));
+            let is_rewritten =
+                whose::said(&arrival.bytes).is_some_and(|said| Some(said) != whose::said(left));
             self.rewritten += u64::from(is_rewritten);
         }
     }

@@ -144,10 +144,8 @@ set_of! {
 
 impl Features {
     /// Those that are packets and nothing between them: what worlds that share a tracker may have.
-    pub const PACKETS: Features = Features::ALL
-        .without(Feature::Sets)
-        .without(Feature::Waits)
-        .without(Feature::Translation);
+    pub const PACKETS: Features =
+        Features::ALL.without(Feature::Sets).without(Feature::Waits).without(Feature::Translation);
 }
 
 /// How time may pass in a story.
@@ -291,9 +289,12 @@ impl Scope {
         let whole = choices.one_in(6);
         // Rules are a batch's own.
         let mut features =
-            allowed.features.without(Feature::Rules).without(Feature::Translation).iter().fold(Features::NONE, |features, feature| {
-                if whole || choices.below(4) > 0 { features.with(feature) } else { features }
-            });
+            allowed.features.without(Feature::Rules).without(Feature::Translation).iter().fold(
+                Features::NONE,
+                |features, feature| {
+                    if whole || choices.below(4) > 0 { features.with(feature) } else { features }
+                },
+            );
         if !setup.timed {
             features = features.without(Feature::Time);
         }

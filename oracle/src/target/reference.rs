@@ -274,7 +274,9 @@ impl Target for Reference {
             self.known.clear();
             self.waiting.clear();
             let mut prepare = |target: &mut Reference, index: usize, arrival: &Arrival| {
-                target.engine.prefer(sights.get(index).map_or(Wanted::default(), |sight| chosen(sight, arrival)));
+                target
+                    .engine
+                    .prefer(sights.get(index).map_or(Wanted::default(), |sight| chosen(sight, arrival)));
             };
             all.push(batch.reading.world_prepared(self, batch, arrivals, &mut prepare)?);
         }
