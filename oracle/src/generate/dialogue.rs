@@ -207,6 +207,22 @@ pub(super) struct Rest {
 }
 
 impl Writer<'_, '_, '_> {
+    /// Whose turn it is, where this flow was drawn: who is announced comes soon, and others mostly wait until they are.
+    pub(super) fn who_comes(&mut self, drawn: usize) -> usize {
+        let is_fresh = |known: &Known| known.sent == 0 && !READ.contains(&known.speaks);
+        if let Some(port) = self.announced
+            && self.choices.below(2) == 0
+        {
+            let comes =
+                |index: &usize| is_fresh(&self.flows[*index]) && self.flow(*index).to.port == Some(port);
+            if let Some(flow) = (0..self.flows.len()).find(comes) {
+                self.announced = None;
+                return flow;
+            }
+        }
+        if is_fresh(&self.flows[drawn]) && !self.choices.one_in(6) { 0 } else { drawn }
+    }
+
     /// The next packet of a control connection over TCP: it opens, and then both sides say lines.
     pub(super) fn lines(&mut self, flow: usize) -> Packet {
         let state = self.entry(flow).and_then(|entry| entry.state().map(str::to_owned));
@@ -271,7 +287,11 @@ impl Writer<'_, '_, '_> {
         let address = |style| Piece::Address { host: host.clone(), style };
         let is_right = !self.choices.one_in(10);
         let family = if (self.family == Family::Ipv4) == is_right { 1 } else { 2 };
-        match (way, self.choices.below(8)) {
+        let kind = self.choices.below(8);
+        if kind < 5 {
+            self.announced = Some(port);
+        }
+        match (way, kind) {
             (Way::Forth, 0..=2) => {
                 vec![text("PORT "), address(AddressStyle::WithPort(port)), text("\r\n")]
             }
@@ -326,6 +346,7 @@ impl Writer<'_, '_, '_> {
         let verb = self.choices.pick(&["PRIVMSG", "PRIVMSG", "privmsg", "NOTICE"]);
         let start = format!("{before}{verb} bob :\x01DCC {command} {what} ");
         let port = self.port();
+        self.announced = Some(port);
         let gap = self.choices.pick(&[" ", " ", "    "]);
         let end = self.choices.pick(&[" 1000\x01\r\n", "\x01\r\n", "\x01\n", "\x01"]);
         let mut pieces = vec![
@@ -433,6 +454,7 @@ impl Writer<'_, '_, '_> {
             bytes.insert(0, self.choices.byte());
         }
         let way = self.way(Way::Forth, 5);
+        self.announced = if way == Way::Forth { self.flow(flow).from.port } else { self.flow(flow).to.port };
         let udp = Udp { payload: Some(Payload::Bytes(bytes)), ..Udp::default() };
         self.along(flow, way, Body::Udp(udp))
     }
