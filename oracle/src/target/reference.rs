@@ -291,8 +291,8 @@ impl Target for Reference {
 /// What a packet has led to: in the entry that it has made, and in what is expected since.
 fn chosen(sight: &Sight, arrival: &Arrival) -> Wanted {
     let tuple = whose::tuple(&arrival.bytes);
-    let made = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
-    let made = made.filter(|entry| Some(entry.original) == tuple).next_back();
+    let mut new = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
+    let made = new.rfind(|entry| Some(entry.original) == tuple);
     let announced = sight.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
     let announced = announced.filter_map(|event| event.expected.as_ref()).next_back();
     Wanted {

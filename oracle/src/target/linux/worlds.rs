@@ -769,9 +769,11 @@ impl World {
     /// The zone of an expectation, which the kernel does not say: its master's. Of several masters with this tuple it is the
     /// one that has the packet at hand.
     fn zone_of(&self, expected: &Expected) -> Option<u16> {
-        let zones = self.had.iter().rev().filter(|(had, _)| *had == expected.master).map(|(_, zone)| *zone);
+        let of_master = |(had, zone): &(Tuple, u16)| (*had == expected.master).then_some(*zone);
+        let mut zones = self.had.iter().rev().filter_map(of_master);
         let at_hand = self.said_zone.or(self.zone).unwrap_or_default();
-        zones.clone().find(|zone| *zone == at_hand).or(zones.into_iter().next())
+        let first = zones.next()?;
+        Some(if zones.any(|zone| zone == at_hand) { at_hand } else { first })
     }
 
     /// What was told since this was last taken.
