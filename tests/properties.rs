@@ -3,7 +3,8 @@
 //! `PROPTEST_CASES=100000` and `BOLERO_RANDOM_ITERATIONS=100000` try more. What proptest finds is bytes that it has made
 //! fewer; the property's message has the story.
 
-use conntruth_tests::properties::{PROPERTIES, Property, property, raw};
+use conntruth_tests::properties::{PROPERTIES, Property, back, property, raw};
+use conntruth_tests::seeded::Seeded;
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
@@ -35,10 +36,7 @@ macro_rules! tests {
             $( #[test] fn $name() {
                 let conntruth_tests::properties::Property { check, cases, .. } =
                     *super::property(stringify!($name));
-                bolero::check!()
-                    .with_iterations(cases as usize)
-                    .with_max_len(super::BYTES)
-                    .for_each(|bytes: &[u8]| check(bytes));
+                super::Seeded { folder: None, cases: cases.into(), most: super::BYTES }.check(check);
             } )*
         }
 
@@ -59,11 +57,14 @@ tests! {
     timeouts_fall_and_expiry_is_exact
     invalid_packets_change_nothing
     deadlines_are_timeouts_from_now
+    refresh_rules
     entries_come_of_confirmed_packets
     counters_add_up
     nat_mappings_are_injective
+    nat_mappings_lead_back
     expectations_never_outlive_their_masters
     restored_engines_go_on_the_same
+    kept_references_go_on_the_same
     clones_agree
     strange_states_are_refused_or_work
     printed_stories_read_back
@@ -90,4 +91,17 @@ fn the_raw_decoder_reaches_the_trackers() {
     .collect();
     let reached = raw::reasons(&bytes);
     assert!(reached.len() > 45, "{} reasons only: {reached:?}", reached.len());
+}
+
+/// Nor would one whose packets are never answered.
+#[test]
+fn translated_packets_of_every_protocol_lead_back() {
+    let seeded = Seeded { folder: None, cases: 0, most: BYTES };
+    let mut all = back::Compared::default();
+    for number in 0..400 {
+        let compared = back::compared(&seeded.follows(1, number));
+        all.answers.iter_mut().zip(compared.answers).for_each(|(all, more)| *all += more);
+        (all.errors, all.plain) = (all.errors + compared.errors, all.plain + compared.plain);
+    }
+    assert!(all.answers[..4].iter().all(|answers| *answers > 20) && all.errors > 20, "{all:?}");
 }

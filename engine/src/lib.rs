@@ -47,7 +47,7 @@ pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};
 pub use reason::{Reason, ReasonInfo, Value};
-pub use rules::{Firewall, Interface, Policy, Rule, RuleError, RuleSet, Table};
+pub use rules::{Firewall, FirewallState, Interface, Policy, Rule, RuleError, RuleSet, Table};
 pub use snapshot::{ConnSnapshot, Counter, ProcLine, ProtoInfo, TcpSide};
 pub use state::{State, StateChange, StateError};
 pub use states::{SctpState, Segment, TcpState};

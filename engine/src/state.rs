@@ -4,8 +4,8 @@
 //! packet. The form is this library's own, with a version in front; another version is refused, and so is everything
 //! that does not fit together: what is read may come from anywhere, and no packet shall find the engine broken by it.
 //!
-//! Not in it: packets between two hooks, which whoever holds them keeps beside it (a [`crate::Passage`] serialises too),
-//! and the profile, of which the name is kept.
+//! Not in it: packets between two hooks, which whoever holds them keeps beside it (a [`crate::Passage`] serialises too);
+//! rules and their counters, which are a [`crate::FirewallState`]; and the profile, of which the name is kept.
 
 mod change;
 #[cfg(test)]
@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::defrag::SavedDefrag;
 use crate::engine::Held;
 use crate::event::Event;
-use crate::expect::ExpectTable;
+use crate::expect::{ExpectSnapshot, ExpectTable};
 use crate::nat::Draws;
 use crate::snapshot::ConnSnapshot;
 use crate::sysctl::Sysctls;
@@ -143,7 +143,13 @@ impl State {
         conns
     }
 
-    /// What is otherwise in a later state, in the order: clock, settings, connections, all else. Empty exactly when both
+    /// What helpers have announced and has not come, oldest first.
+    pub fn expectations(&self) -> Vec<ExpectSnapshot> {
+        let ticks = Ticks::new(self.hz.max(1));
+        self.expected.iter().map(|expected| expected.snapshot(ticks.at(self.now), ticks)).collect()
+    }
+
+    /// What is otherwise in a later state, in the order: clock, settings, connections, what is expected, all else. Empty exactly when both
     /// are the same.
     pub fn changes(&self, later: &State) -> Vec<StateChange> {
         change::changes(self, later)

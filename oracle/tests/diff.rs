@@ -1,5 +1,6 @@
 //! `diff` from the outside: exit codes, last lines, what it says of mistakes. The kernel has tests of its own.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 struct Ran {
@@ -51,6 +52,33 @@ fn the_alphabet_is_printed_beforehand_and_the_sequences_are_counted() {
 fn a_part_is_a_part() {
     let ran = check(&["--cases", "2000", "--shard", "2/2", "--protocol", "udp,icmp"], 0, "976 cases equal");
     assert!(ran.out.contains("--protocol udp,icmp --shard 2/2\n"), "{}", ran.out);
+}
+
+/// Parts on machines that know nothing of each other find together what one machine does: the same causes, each in as many
+/// cases.
+#[test]
+fn parts_together_find_what_one_machine_does() {
+    let itself = env!("CARGO_BIN_EXE_conntruth");
+    let null = format!("exec:'{itself}' serve --null --takes worlds");
+    let add = |found: &mut BTreeMap<String, u64>, more: &[&str]| {
+        // A batch of cases and a part of one.
+        let arguments = ["--target", &null, "--seed", "4", "--cases", "1100", "--protocol", "gre"];
+        let ran = check(&[&arguments[..], more].concat(), 1, " different, ");
+        let number = |text: &str| text.replace(',', "").parse::<u64>().ok();
+        for line in ran.out.lines() {
+            let Some((count, rest)) = line.split_once(' ') else { continue };
+            if let (Some(count), Some((_, cause))) = (number(count), rest.split_once(": ")) {
+                *found.entry(cause.to_owned()).or_default() += count;
+            } else if let (Some(count), true) = (number(count), rest.starts_with("cases equal, ")) {
+                *found.entry("equal".to_owned()).or_default() += count;
+            }
+        }
+    };
+    let (mut whole, mut parts) = (BTreeMap::new(), BTreeMap::new());
+    add(&mut whole, &[]);
+    ["1/2", "2/2"].into_iter().for_each(|part| add(&mut parts, &["--shard", part]));
+    assert!(whole.len() > 10 && whole.values().sum::<u64>() == 1100, "{whole:?}");
+    assert_eq!(parts, whole);
 }
 
 #[test]

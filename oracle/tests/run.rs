@@ -263,3 +263,60 @@ fn ci_gets_a_summary_junit_and_the_exit_code() {
     let ran = suite(Path::new(""), "--filter udp/*");
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
 }
+
+/// The steps of the action, as a runner would take them: with its inputs in the places that it names, `cargo install` is
+/// asked for this program, and the suite runs with it.
+#[test]
+fn the_action_installs_the_program_and_runs_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let action = std::fs::read_to_string(root.join("action.yml")).unwrap();
+    let folder = Folder::new("ci-action");
+    let scenario = folder.file("s/udp.ct", "flow udp client:1 > server:2\n\n> (4)\n= new 30s [UNREPLIED]\n");
+    // What stands for cargo puts the program where it is told to.
+    let stand_in = format!(
+        "#!/bin/sh\necho \"$@\" > '{asked}'\nwhile [ \"$1\" != --root ]; do shift; done\nmkdir -p \"$2/bin\"\ncp '{program}' \"$2/bin/conntruth\"\n",
+        asked = folder.0.join("asked").display(),
+        program = env!("CARGO_BIN_EXE_conntruth"),
+    );
+    folder.file("bin/cargo", &stand_in);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.0.join("bin/cargo"), mode).unwrap();
+    let (summary, output) = (folder.file("summary.md", ""), folder.file("output", ""));
+    let inputs = [("target", "reference"), ("scenarios", scenario.to_str().unwrap()), ("max-time", "1min")];
+    let temp = folder.0.join("temp");
+    let mut env: Vec<(String, String)> = Vec::new();
+    let mut ran = 0;
+    for line in action.lines().map(str::trim) {
+        if let Some((name, value)) = line.split_once(": ${{ ")
+            && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_')
+        {
+            let (expression, rest) = value.split_once(" }}").expect("an expression ends");
+            let value = match expression.split_once('.').expect("a context and a name") {
+                ("runner", "temp") => temp.to_str().unwrap(),
+                ("inputs", input) => {
+                    assert!(action.contains(&format!("\n  {input}:\n")), "no input `{input}`");
+                    inputs.iter().find(|(known, _)| *known == input).map_or("", |(_, value)| *value)
+                }
+                other => panic!("{other:?} is not known"),
+            };
+            env.push((name.to_owned(), format!("{value}{rest}")));
+        } else if let Some(step) = line.strip_prefix("run: ") {
+            let path = format!("{}:{}", folder.0.join("bin").display(), std::env::var("PATH").unwrap());
+            let mut command = Command::new("bash");
+            command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step]).env("PATH", path);
+            command.envs(env.drain(..)).env("GITHUB_ACTION_PATH", &root).env("RUNNER_TEMP", &temp);
+            command.env("GITHUB_STEP_SUMMARY", &summary).env("GITHUB_OUTPUT", &output);
+            let ended = command.output().unwrap();
+            assert!(ended.status.success(), "{step}\n{}", String::from_utf8_lossy(&ended.stderr));
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 2);
+    let asked = std::fs::read_to_string(folder.0.join("asked")).unwrap();
+    assert!(
+        asked.starts_with("install ") && asked.contains("--locked") && asked.contains("/oracle"),
+        "{asked}"
+    );
+    assert!(std::fs::read_to_string(&summary).unwrap().contains("1 of 1 worlds passed"));
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "code=0\n");
+}

@@ -1,5 +1,5 @@
-//! Fuzz targets. `cargo test --test fuzz` tries every corpus entry, every crash there ever was and a few random inputs; the
-//! same functions run under libFuzzer, on the stable toolchain, with coverage: `.ci/fuzz engine`. Corpora lie in
+//! Fuzz targets. `cargo test --test fuzz` tries every corpus entry, every crash there ever was and a few inputs that follow
+//! from a seed; the same functions run under libFuzzer, on the stable toolchain, with coverage: `.ci/fuzz engine`. Corpora lie in
 //! `__fuzz__/TARGET/corpus`, regressions in `__fuzz__/TARGET/crashes`.
 //!
 //! What the targets look for is written where the properties are (`conntruth_tests::properties`); here is what reads: texts,
@@ -9,9 +9,11 @@
 mod kernel;
 mod readers;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use conntruth_tests::properties::{entries, helpers, language, nat, passing, raw, state};
+use conntruth_tests::properties::{back, entries, helpers, language, nat, passing, raw, state};
+use conntruth_tests::seeded::Seeded;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A target of a fuzzer.
@@ -26,10 +28,11 @@ macro_rules! targets {
         const TARGETS: &[Target] = &[ $( Target {
             name: stringify!($name),
             run: || {
-                bolero::check!(name = stringify!($name))
-                    .with_iterations($iterations)
-                    .with_max_len(4096)
-                    .for_each(|bytes: &[u8]| $check(bytes));
+                if cfg!(fuzzing_libfuzzer) {
+                    bolero::check!(name = stringify!($name)).for_each(|bytes: &[u8]| $check(bytes));
+                } else {
+                    beside(stringify!($name), $iterations).check(|bytes: &[u8]| $check(bytes));
+                }
             },
         } ),* ];
     };
@@ -59,7 +62,7 @@ targets! {
     /// States that nobody has saved.
     states: state::strange_states, 100;
     /// Stories through translation: mappings, and the packets that are rewritten on their way.
-    nat: nat::mappings_are_injective, 100;
+    nat: translation, 100;
     /// What FTP's helper reads.
     ftp: helpers::ftp, 100;
     /// What IRC's helper reads.
@@ -70,17 +73,31 @@ targets! {
     differential: kernel::differential, 20;
 }
 
+/// The inputs of a target in a plain `cargo test`.
+fn beside(name: &str, cases: u64) -> Seeded {
+    let here =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    Seeded { folder: Some(here.join("fuzz/__fuzz__").join(name)), cases, most: 4096 }
+}
+
 fn stories(bytes: &[u8]) {
     entries::found_by_both_tuples(bytes);
     entries::timeouts_fall(bytes);
     passing::invalid_changes_nothing(bytes);
     passing::deadlines_are_timeouts(bytes);
+    passing::refresh_rules(bytes);
     passing::entries_come_of_confirmed_packets(bytes);
     passing::counters_add_up(bytes);
     state::clones_agree(bytes);
+    state::kept_goes_on(bytes);
     language::read_back(bytes);
     language::blessed(bytes);
     language::formatting(bytes);
+}
+
+fn translation(bytes: &[u8]) {
+    nat::mappings_are_injective(bytes);
+    back::packets_lead_back(bytes);
 }
 
 fn raw_packets(bytes: &[u8]) {
@@ -104,7 +121,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-/// Runs a target in a thread that bears its name: by that, and only then, its corpus is found beside this file.
+/// Runs a target in a thread of its own: what it panics with is told there.
 fn run(target: &Target) -> Result<(), String> {
     let thread = std::thread::Builder::new().name(target.name.to_owned()).spawn(target.run);
     let ended = thread.map_err(|error| error.to_string())?.join();
@@ -128,12 +145,11 @@ fn under_libfuzzer() -> ExitCode {
         eprintln!("{CHOSEN} is to be one of {}", names.join(", "));
         return ExitCode::from(2);
     };
+    // What libFuzzer starts itself, to merge, has no arguments but those that bolero reads.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut wanted = arguments.join(" ");
-    if wanted.is_empty() {
-        wanted.push_str("-print_final_stats=1");
-    }
-    if std::env::var(ARGUMENTS).as_ref() != Ok(&wanted) {
+    let given = std::env::var(ARGUMENTS);
+    let wanted = if arguments.is_empty() { "-print_final_stats=1".to_owned() } else { arguments.join(" ") };
+    if given.is_err() || (!arguments.is_empty() && given.as_ref() != Ok(&wanted)) {
         return again(&arguments, &wanted);
     }
     match run(target) {

@@ -15,6 +15,7 @@ use conntruth_engine::{
 
 pub mod manual;
 pub mod properties;
+pub mod seeded;
 
 /// The whole suite that the program carries.
 ///

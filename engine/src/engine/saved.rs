@@ -63,7 +63,7 @@ impl Engine {
         let ticks = Ticks::new(profile.hz);
         let tick = ticks.at(state.now);
         let table = state.table.restore(tick).map_err(StateError::Broken)?;
-        let expected = state.expected.restore(&table);
+        let expected = state.expected.restore(&table).map_err(StateError::Broken)?;
         Ok(Engine {
             rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
             now: state.now,

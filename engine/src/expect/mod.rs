@@ -189,10 +189,6 @@ impl ExpectTable {
         self.all.is_empty()
     }
 
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
     /// All of them, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Expectation> {
         self.all.values()
@@ -304,15 +300,19 @@ impl ExpectTable {
         self.all.insert(number, new);
     }
 
-    /// The same one beside a table that was restored: masters are found again where they now lie.
-    pub fn restore(&self, table: &ConnTable) -> ExpectTable {
+    /// The same one beside a table that was restored: masters are found again where they now lie; or what is wrong.
+    pub fn restore(&self, table: &ConnTable) -> Result<ExpectTable, String> {
         let mut restored = self.clone();
-        for expected in restored.all.values_mut() {
-            if let Some(slot) = table.slot(expected.master) {
-                expected.master = table.conn(slot).id(slot);
-            }
+        if self.last_number > MOST {
+            return Err("it has counted further than can be".to_owned());
         }
-        restored
+        for expected in restored.all.values_mut() {
+            let Some(slot) = table.slot(expected.master) else {
+                return Err(format!("the master of expectation {} is not there", expected.number));
+            };
+            expected.master = table.conn(slot).id(slot);
+        }
+        Ok(restored)
     }
 
     /// The one that came last.
@@ -320,6 +320,9 @@ impl ExpectTable {
         self.all.get(&self.last_number)
     }
 }
+
+/// No number is counted further.
+const MOST: u64 = 1 << 62;
 
 /// Takes a number out of a list, and the list away when it was the last.
 fn forget<K: Ord>(lists: &mut BTreeMap<K, Vec<u64>>, key: K, number: u64) {

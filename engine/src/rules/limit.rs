@@ -3,6 +3,8 @@
 //! Source: linux 6.18 net/netfilter/nft_limit.c `nft_limit_eval`, `nft_limit_init`, `nft_limit_pkts_eval`,
 //! `nft_limit_bytes_eval`. Tokens are nanoseconds there and here.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::{NANOS, Time};
@@ -39,6 +41,12 @@ pub(super) const USUAL_BURST: u64 = 5;
 pub(crate) struct Bucket {
     tokens: u64,
     last: u64,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ns at {} s", self.tokens, Time(self.last))
+    }
 }
 
 impl Limit {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! `words` are the tables of what can be said, `statement` what is said, `read` makes one of the other; `view` is what a
-//! rule sees of a packet, `evaluate` runs a chain over it, and `reject` builds the packets that `reject` sends. Nothing
-//! here knows the tracker: what a rule sees of a connection is copied in, and the mark it sets copied out.
+//! rule sees of a packet, `evaluate` runs a chain over it, and `reject` builds the packets that `reject` sends; `saved` keeps
+//! all of it. Nothing here knows the tracker: what a rule sees of a connection is copied in, and the mark it sets copied out.
 //!
 //! What belongs to labels is read, and [`Rule::unsupported`] says so.
 
@@ -15,6 +15,7 @@ mod evaluate;
 mod limit;
 mod read;
 mod reject;
+mod saved;
 mod statement;
 mod view;
 mod words;
@@ -34,6 +35,7 @@ pub(crate) use evaluate::{ConnView, Passing, Sighted, Verdict as ChainVerdict};
 use limit::{Bucket, Limit};
 pub use read::RuleError;
 pub(crate) use reject::answer;
+pub use saved::FirewallState;
 use statement::{NFT_COUNTER, NFT_HELPER};
 pub use statement::{Policy, Rule, Table};
 pub(crate) use statement::{Translation, Translator, With};

@@ -119,3 +119,77 @@ fn what_is_dropped_changes_a_known_connection_and_is_told_late() {
     forward(&mut engine, &mut firewall, &datagram(53));
     assert_eq!(kinds(&mut engine), [EventKind::Update]);
 }
+
+/// Rules that count and limit, after three packets.
+fn at_work() -> (Engine, Firewall) {
+    let (mut engine, mut firewall) = host(&[
+        "filter forward limit rate 2/minute burst 2 packets counter name few accept",
+        "filter forward drop",
+    ]);
+    for _ in 0..3 {
+        forward(&mut engine, &mut firewall, &datagram(53));
+    }
+    (engine, firewall)
+}
+
+#[test]
+fn restored_rules_count_and_limit_where_they_were_saved() {
+    let (mut engine, mut firewall) = at_work();
+    let json = serde_json::to_string(&firewall.save()).unwrap();
+    let state: FirewallState = serde_json::from_str(&json).unwrap();
+    let mut restored = Firewall::restore(&state).unwrap();
+    assert_eq!(restored.save(), firewall.save());
+    let mut later = Engine::restore(&engine.save()).unwrap();
+    for _ in 0..2 {
+        let walk = forward(&mut engine, &mut firewall, &datagram(54));
+        assert_eq!(walk.verdict, Verdict::Drop);
+        assert_eq!(forward(&mut later, &mut restored, &datagram(54)), walk);
+    }
+    assert_eq!(restored.save(), firewall.save());
+}
+
+#[test]
+fn what_differs_between_two_rule_sets_at_work_is_told_in_words() {
+    let (mut engine, mut firewall) =
+        host(&["filter forward limit rate 2/minute burst 2 packets counter name few accept"]);
+    let before = firewall.save();
+    forward(&mut engine, &mut firewall, &datagram(53));
+    let words = |before: &FirewallState, later: &FirewallState| -> Vec<String> {
+        before.changes(later).iter().map(ToString::to_string).collect()
+    };
+    let rule = "filter forward limit rate 2/minute burst 2 packets counter name few accept";
+    assert_eq!(
+        words(&before, &firewall.save()),
+        [
+            "the clock of the rules: 0.000000000 s -> 1.000000000 s".to_owned(),
+            "counter few: packets 0 bytes 0 -> packets 1 bytes 28".to_owned(),
+            format!(
+                "the limit of `{rule}`: 60000000000 ns at 0.000000000 s -> 30000000000 ns at 1.000000000 s"
+            ),
+        ]
+    );
+    let (_, other) = host(&["filter forward drop"]);
+    let words = words(&firewall.save(), &other.save());
+    assert_eq!(words[1], format!("rule 1: `{rule}` -> `filter forward drop`"));
+    assert_eq!(words[2], "counter few: packets 1 bytes 28 -> none");
+}
+
+#[test]
+fn rules_that_do_not_fit_together_are_refused() {
+    let saved = serde_json::to_value(at_work().1.save()).unwrap();
+    let refused = |pointer: &str, value: serde_json::Value| {
+        let mut state = saved.clone();
+        *state.pointer_mut(pointer).unwrap() = value;
+        let state: FirewallState = serde_json::from_value(state).unwrap();
+        Firewall::restore(&state).map(drop).unwrap_err().to_string()
+    };
+    use serde_json::json;
+    assert!(refused("/counters", json!([])).contains("counters are not those"));
+    assert!(refused("/counters/0/1/packets", json!(u64::MAX)).contains("counted further"));
+    assert!(refused("/buckets", json!([])).contains("a limit has no bucket"));
+    assert!(refused("/rules", json!([])).contains("counters are not those"));
+    let mut other = saved.clone();
+    other["version"] = json!(2);
+    let error = serde_json::from_value::<FirewallState>(other).unwrap_err().to_string();
+    assert!(error.starts_with("rules of version 2; this program reads version 1"), "{error}");
+}

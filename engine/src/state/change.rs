@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use super::State;
 use crate::conn::Conn;
+use crate::expect::ExpectSnapshot;
 use crate::snapshot::{ConnSnapshot, ProtoInfo};
 use crate::status::Status;
 use crate::sysctl::Knob;
@@ -37,6 +38,10 @@ pub enum StateChange {
         /// Now.
         to: String,
     },
+    /// A connection is expected that was not.
+    Expected(Box<ExpectSnapshot>),
+    /// A connection is not expected any more.
+    Unexpected(Box<ExpectSnapshot>),
     /// Something of a connection that listings do not show: what its tracker remembers of single packets.
     Hidden(Box<ConnSnapshot>),
     /// Nothing that can be seen: where in memory things lie, which timer is looked at next.
@@ -47,6 +52,10 @@ impl Display for StateChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |f: &mut fmt::Formatter<'_>, conn: &ConnSnapshot| {
             write!(f, "connection {} ({} {})", conn.id, conn.protocol_name(), conn.original)
+        };
+        let expectation = |f: &mut fmt::Formatter<'_>, expected: &ExpectSnapshot| {
+            let (name, tuple) = (expected.tuple.protocol_name(), &expected.tuple);
+            write!(f, "expectation {} ({name} {tuple}) of connection {}", expected.number, expected.master)
         };
         match self {
             StateChange::Value { what, from, to } => write!(f, "{what}: {from} -> {to}"),
@@ -64,6 +73,14 @@ impl Display for StateChange {
             StateChange::Conn { conn, what, from, to } => {
                 named(f, conn)?;
                 write!(f, ": {what} {from} -> {to}")
+            }
+            StateChange::Expected(expected) => {
+                expectation(f, expected)?;
+                write!(f, " is new, with {} s left", expected.timeout)
+            }
+            StateChange::Unexpected(expected) => {
+                expectation(f, expected)?;
+                f.write_str(" is gone")
             }
             StateChange::Hidden(conn) => {
                 named(f, conn)?;
@@ -131,12 +148,34 @@ fn rest(before: &State, later: &State, found: &mut Vec<StateChange>) {
     if before.defrag.waiting() == later.defrag.waiting() && before.defrag != later.defrag {
         value("what is held of them", "some fragments", "others", found);
     }
-    value("connections that are expected", before.expected.len(), later.expected.len(), found);
     value("dead connections that others hold", before.held.len(), later.held.len(), found);
-    if before.expected.len() == later.expected.len() && before.expected != later.expected {
-        value("what is expected", "some connections", "others", found);
-    }
+    expected(before, later, found);
     value("events that nobody has fetched", before.events.len(), later.events.len(), found);
+}
+
+fn expected(before: &State, later: &State, found: &mut Vec<StateChange>) {
+    let known = found.len();
+    let all = |state: &State| -> BTreeMap<u64, ExpectSnapshot> {
+        state.expectations().into_iter().map(|expected| (expected.number, expected)).collect()
+    };
+    let (old, new) = (all(before), all(later));
+    for (number, was) in &old {
+        match new.get(number) {
+            // What is left of it is the clock's business.
+            Some(now) => value(
+                format_args!("expectation {number}"),
+                ExpectSnapshot { timeout: 0, ..was.clone() },
+                ExpectSnapshot { timeout: 0, ..now.clone() },
+                found,
+            ),
+            None => found.push(StateChange::Unexpected(Box::new(was.clone()))),
+        }
+    }
+    let appeared = new.into_iter().filter(|(number, _)| !old.contains_key(number));
+    found.extend(appeared.map(|(_, expected)| StateChange::Expected(Box::new(expected))));
+    if found.len() == known && before.expected != later.expected {
+        value("what is remembered of expectations", "something", "something else", found);
+    }
 }
 
 /// What may differ of a connection, and its words.

@@ -83,6 +83,7 @@ fn what_does_not_fit_together_is_refused() {
     refused("/table/free", json!([0]), "there twice");
     refused("/table/next", json!(u64::MAX), "counted further");
     refused("/table/soonest", json!(u64::MAX), "due before the first");
+    refused("/expected/last_number", json!(u64::MAX), "counted further");
     refused("/defrag/queues/0/1/head", json!([0x45]), "holds what no fragments make");
     refused("/defrag/queues/0/1/head/0", json!(0x4f), "holds what no fragments make");
     refused("/defrag/queues/0/1/pieces/end", json!(u32::MAX), "holds what no fragments make");

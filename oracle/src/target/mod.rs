@@ -13,6 +13,7 @@ mod entry;
 pub mod exec;
 mod fates;
 mod host;
+mod kept;
 #[cfg(feature = "cli")]
 pub mod known;
 #[cfg(all(target_os = "linux", feature = "cli"))]
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
 pub use entry::{Entry, Expected, Left, Peers};
+pub use kept::Kept;
 pub use play::{Ask, Play, Playback, Played, Said};
 pub use reference::Reference;
 

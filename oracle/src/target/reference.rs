@@ -18,14 +18,14 @@ use super::{
 /// The engine under a profile.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    profile: &'static Profile,
-    engine: Engine,
+    pub(super) profile: &'static Profile,
+    pub(super) engine: Engine,
     /// Entries as they last stood, while there are no events that would tell of their end.
-    known: BTreeMap<u64, Entry>,
+    pub(super) known: BTreeMap<u64, Entry>,
     /// Packets that came to wait between the hooks, in order; none in the place of those that did not get there, or went on.
-    waiting: Vec<Option<Passage>>,
+    pub(super) waiting: Vec<Option<Passage>>,
     /// The rules, where there are any.
-    firewall: Option<Firewall>,
+    pub(super) firewall: Option<Firewall>,
 }
 
 impl Reference {

@@ -3,10 +3,13 @@
 //!
 //! ```text
 //! bytes ─┬─ Traffic (the decoder of `conntruth diff`): stories, nearly right     ─▶ entries, passing, state
+//!        ├─ the same through rules that translate                                ─▶ nat, back
 //!        ├─ raw: packets that meet, many of them noise                           ─▶ raw
+//!        ├─ words that are nearly right, on a control connection                 ─▶ helpers
 //!        └─ texts: a story as a scenario                                         ─▶ language
 //! ```
 
+pub mod back;
 pub mod entries;
 pub mod helpers;
 pub mod language;
@@ -63,16 +66,22 @@ properties! {
     invalid_packets_change_nothing: passing::invalid_changes_nothing, 256;
     /// A deadline changes to a moment that is one of the timeouts away from now, and to no other.
     deadlines_are_timeouts_from_now: passing::deadlines_are_timeouts, 256;
+    /// A packet renews its own entry and no other: by the timeout of its protocol and of the state that it has led to.
+    refresh_rules: passing::refresh_rules, 256;
     /// An entry appears only with a packet that passes and is attached to it.
     entries_come_of_confirmed_packets: passing::entries_come_of_confirmed_packets, 256;
-    /// A packet is counted once, in one direction of one entry, with the bytes it has; what is not attached is not counted.
+    /// A packet is counted once, with its bytes, where it is attached and renews, and nowhere else; entries take that along.
     counters_add_up: passing::counters_add_up, 256;
     /// No two connections have one mapping, each is found from both sides, and says what of it is translated.
     nat_mappings_are_injective: nat::mappings_are_injective, 256;
+    /// What left translated is answered, and the answer arrives, byte for byte, as one to what was sent; errors quote that.
+    nat_mappings_lead_back: back::packets_lead_back, 256;
     /// Expectations end with their masters, and are never more than there may be.
     expectations_never_outlive_their_masters: helpers::expectations_have_masters, 128;
     /// An engine that was saved and restored between two events goes on as the one it was saved from.
     restored_engines_go_on_the_same: state::restored_goes_on, 96;
+    /// So does the whole reference: its rules with their counters and limits, and packets that wait.
+    kept_references_go_on_the_same: state::kept_goes_on, 96;
     /// Two clones that are given the same events agree.
     clones_agree: state::clones_agree, 128;
     /// No state that can be read, however it was made, leads to a panic: it is refused, or the engine works.

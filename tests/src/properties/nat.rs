@@ -18,14 +18,24 @@ const RULES: &[&[&str]] = &[
     &["nat postrouting meta l4proto { tcp, udp } snat to 10.0.1.250:2000-2003 random"],
 ];
 
+/// One of the rule sets.
+///
+/// # Panics
+/// Never: they can be read.
+#[must_use]
+pub fn rules(number: u8) -> RuleSet {
+    let lines = RULES[usize::from(number) % RULES.len()];
+    RuleSet::read(lines).unwrap_or_else(|(line, error)| panic!("{}: {error}", lines[line]))
+}
+
 /// After every event of a story with translation: no two entries of a zone have a tuple in common, every entry is found by
 /// both of its tuples, and an entry says that its source or destination is translated exactly where the tuples do.
 pub fn mappings_are_injective(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let traffic = Traffic::decode(rest);
     let mut config = traffic.config();
-    let lines = RULES[usize::from(*first) % RULES.len()];
-    config.rules = RuleSet::read(lines).unwrap_or_else(|(line, error)| panic!("{}: {error}", lines[line]));
+    config.rules = rules(*first);
+    let lines: Vec<String> = config.rules.clone().into();
     let mut reference = Reference::new(&LINUX_6_18);
     reference.begin(&config).unwrap_or_else(|refusal| panic!("{refusal}\n{traffic}"));
     for event in traffic.events() {
@@ -40,7 +50,7 @@ pub fn mappings_are_injective(bytes: &[u8]) {
             Event::Set { setting, .. } => reference.set(setting),
         };
         assert_eq!(ended, Ok(()), "{lines:?}\n{traffic}");
-        check(reference.engine(), &format!("{lines:?}\n{traffic}"));
+        check(reference.engine(), &|| format!("{lines:?}\n{traffic}"));
     }
 }
 
@@ -51,7 +61,7 @@ fn no_waiting(fate: conntruth::target::Fate) -> conntruth::target::Fate {
     }
 }
 
-fn check(engine: &Engine, story: &str) {
+fn check(engine: &Engine, story: &dyn Fn() -> String) {
     let mut owners: BTreeMap<(u16, Tuple), ConnSnapshot> = BTreeMap::new();
     for conn in engine.conns() {
         for direction in [Direction::Original, Direction::Reply] {
@@ -59,19 +69,19 @@ fn check(engine: &Engine, story: &str) {
             if let Some(other) = owners.insert((conn.zone, tuple), conn.clone())
                 && other.id != conn.id
             {
-                panic!("two entries have one tuple:\n{other}\n{conn}\n{story}");
+                panic!("two entries have one tuple:\n{other}\n{conn}\n{}", story());
             }
             let found = engine.find(&tuple, conn.zone).map(|(found, _)| found.id);
-            assert_eq!(found, Some(conn.id), "{conn} is not found by {tuple}\n{story}");
+            assert_eq!(found, Some(conn.id), "{conn} is not found by {tuple}\n{}", story());
         }
-        let Some(back) = conn.reply.invert() else { panic!("{conn} has no way back\n{story}") };
+        let Some(back) = conn.reply.invert() else { panic!("{conn} has no way back\n{}", story()) };
         let (src, dst) = (
             (back.src, back.src_id) != (conn.original.src, conn.original.src_id),
             (back.dst, back.dst_id) != (conn.original.dst, conn.original.dst_id),
         );
         if conn.original.has_ports() {
-            assert_eq!(conn.status.has(Status::SRC_NAT), src, "{conn} {:?}\n{story}", conn.status);
-            assert_eq!(conn.status.has(Status::DST_NAT), dst, "{conn} {:?}\n{story}", conn.status);
+            assert_eq!(conn.status.has(Status::SRC_NAT), src, "{conn} {:?}\n{}", conn.status, story());
+            assert_eq!(conn.status.has(Status::DST_NAT), dst, "{conn} {:?}\n{}", conn.status, story());
         }
     }
 }

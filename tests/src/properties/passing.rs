@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use conntruth::generate::{Event, Traffic};
 use conntruth::target::{Arrival, Fate, Observation, Reference, Why};
 use conntruth_engine::{
-    Class, ConnSnapshot, Engine, Knob, LINUX_6_18, ProtoInfo, Status, Time, Unit, Verdict,
+    Class, ConnSnapshot, Counter, Engine, EventKind, Knob, LINUX_6_18, ProtoInfo, Status, Time, Unit,
+    Verdict, protocol,
 };
 
 /// An event, the entries before and after it, and what was observed.
@@ -29,7 +30,7 @@ impl Step<'_> {
     }
 }
 
-/// Lets the reference see a story, with `acct` on where it is asked for, and judges each event. `before` is taken at the
+/// Lets the reference see a story, with `acct` on all the time where it is asked for, and judges each event. `before` is taken at the
 /// event's own time, so that whatever ended meanwhile is not the event's doing.
 fn each_step(bytes: &[u8], acct: bool, mut judge: impl FnMut(&Step<'_>, &mut Engine)) {
     let traffic = Traffic::decode(bytes);
@@ -43,6 +44,9 @@ fn each_step(bytes: &[u8], acct: bool, mut judge: impl FnMut(&Step<'_>, &mut Eng
         .unwrap_or_else(|refusal| panic!("{refusal}\n{traffic}"));
     for event in traffic.events() {
         reference.engine().handle_timeouts(event.at());
+        if acct && matches!(event, Event::Set { setting, .. } if setting.name == "acct") {
+            continue;
+        }
         let before = reference.engine().conns().collect();
         let seen = see(&mut reference, event);
         let after = reference.engine().conns().collect();
@@ -65,16 +69,32 @@ fn see(reference: &mut Reference, event: &Event) -> Option<Observation> {
 }
 
 /// Nothing panics; the table holds no more than the packets made, fragments no more than their bounds, and what the
-/// table needs is bounded by the entries it ever had.
+/// table needs is bounded by the entries it ever had. It is asked of so many stories that nothing else is looked at.
 pub fn is_survived(bytes: &[u8]) {
-    let mut most = 0;
-    each_step(bytes, false, |step, engine| {
-        most = most.max(step.after.len());
-        assert!(step.after.len() <= step.before.len() + 1 + answers(step), "one packet, one entry");
+    use conntruth::target::Target;
+    let traffic = Traffic::decode(bytes);
+    let mut reference = Reference::new(&LINUX_6_18);
+    reference.begin(&traffic.config()).unwrap_or_else(|refusal| panic!("{refusal}\n{traffic}"));
+    for event in traffic.events() {
+        reference.engine().handle_timeouts(event.at());
+        let before = reference.engine().len();
+        let answers = match event {
+            Event::Packet(arrival) => reference.pass(arrival).sent.len(),
+            // One that never came to wait does not go on.
+            Event::Release(release) => reference.go_on(release).map_or(0, |_| 0),
+            Event::Set { setting, .. } => {
+                reference.set(setting).map_or_else(|refusal| panic!("{refusal}\n{traffic}"), |()| 0)
+            }
+        };
+        let engine = reference.engine();
+        assert!(engine.len() <= before + 1 + answers, "one packet, one entry\n{traffic}");
         let [ipv4, ipv6] = engine.fragment_bytes();
-        assert!(ipv4 <= (4 << 20) + 70_000 && ipv6 <= (4 << 20) + 70_000);
-        assert!(engine.table_bytes() <= 64 << 10, "{} bytes for {most} entries", engine.table_bytes());
-    });
+        assert!(ipv4 <= (4 << 20) + 70_000 && ipv6 <= (4 << 20) + 70_000, "{traffic}");
+        while engine.poll_event().is_some() {}
+    }
+    // A table gives little back: what it ever needed is what it has at the end.
+    let bytes = reference.engine().table_bytes();
+    assert!(bytes <= 64 << 10, "{bytes} bytes\n{traffic}");
 }
 
 fn answers(step: &Step<'_>) -> usize {
@@ -162,6 +182,79 @@ pub fn deadlines_are_timeouts(bytes: &[u8]) {
     });
 }
 
+/// What a packet does to the deadline of its entry. Protocols without states renew it with every packet, to the timeout
+/// that is theirs; TCP and SCTP to one of the state that the packet has led to, or leave it; a packet that is about an
+/// entry, or of none, renews nothing.
+pub fn refresh_rules(bytes: &[u8]) {
+    let tick = 1_000_000_000 / u64::from(LINUX_6_18.hz);
+    each_step(bytes, false, |step, engine| {
+        let (Event::Packet(_), Some(seen)) = (step.event, &step.seen) else { return };
+        // What waits or is answered by a rule is two packets in one.
+        if answers(step) > 0 {
+            return;
+        }
+        let of_packet = seen.entry.as_ref().filter(|_| seen.attached).map(|entry| entry.id);
+        for (conn, was) in step.after.iter().filter_map(|conn| Some((conn, step.was(conn)?))) {
+            let says = || format!("{was}\nbecomes\n{conn}\nby {}", step.slug());
+            let is_its = of_packet == Some(conn.id.number());
+            if !is_its || step.slug() == "icmp-error" {
+                let is_cut = step.slug().starts_with("tcp-") && conn.deadline < was.deadline;
+                assert!(conn.deadline == was.deadline || is_cut, "{}", says());
+                continue;
+            }
+            let sysctls = engine.sysctls();
+            let from_now = |knob: Knob| {
+                let now = engine.now().as_nanos() / tick * tick;
+                Time(now).plus(Time::from_secs(u64::try_from(sysctls.get(knob)).unwrap_or(0)))
+            };
+            let (knobs, always) = timeouts(was, conn);
+            let renewed = knobs.iter().any(|knob| from_now(*knob) == conn.deadline)
+                || is_reset(step, conn, tick, engine);
+            let kept = !always && conn.deadline == was.deadline;
+            let fixed = was.status.has(Status::FIXED_TIMEOUT) && conn.deadline == was.deadline;
+            assert!(renewed || kept || fixed, "{}\n{knobs:?}", says());
+        }
+    });
+}
+
+/// A reset that acknowledges nothing ends an unanswered connection at once, and GRE keeps the timeouts it began with.
+fn is_reset(step: &Step<'_>, conn: &ConnSnapshot, tick: u64, engine: &Engine) -> bool {
+    let now = engine.now().as_nanos() / tick * tick;
+    match conn.info {
+        ProtoInfo::Gre { timeout, stream_timeout } => [timeout, stream_timeout]
+            .iter()
+            .any(|seconds| Time(now).plus(Time::from_secs((*seconds).into())) == conn.deadline),
+        ProtoInfo::Tcp { .. } => {
+            let seconds = u64::from(LINUX_6_18.tcp_syn_sent2_secs);
+            step.slug().starts_with("tcp-") && Time(now).plus(Time::from_secs(seconds)) == conn.deadline
+        }
+        _ => false,
+    }
+}
+
+/// The sysctls that a packet may renew an entry by, and whether every packet does.
+fn timeouts(was: &ConnSnapshot, conn: &ConnSnapshot) -> (Vec<Knob>, bool) {
+    let prefix = match (conn.original.protocol, conn.state()) {
+        (protocol::TCP, Some(state)) => format!("tcp_timeout_{}", state.to_lowercase()),
+        (protocol::SCTP, Some(state)) => format!("sctp_timeout_{}", state.to_lowercase()),
+        (protocol::UDP | protocol::UDPLITE, _) if !was.status.has(Status::SEEN_REPLY) => {
+            "udp_timeout".to_owned()
+        }
+        (protocol::UDP, _) => return (vec![Knob::Udp, Knob::UdpStream], true),
+        (protocol::UDPLITE, _) => "udp_timeout_stream".to_owned(),
+        (protocol::ICMP, _) => "icmp_timeout".to_owned(),
+        (protocol::ICMPV6, _) => "icmpv6_timeout".to_owned(),
+        (protocol::GRE, _) => return (Vec::new(), true),
+        _ => "generic_timeout".to_owned(),
+    };
+    let mut knobs: Vec<Knob> = Knob::find(&prefix).into_iter().collect();
+    if conn.original.protocol == protocol::TCP {
+        knobs.extend([Knob::TcpRetrans, Knob::TcpUnack, Knob::TcpClose]);
+    }
+    let has_states = matches!(conn.original.protocol, protocol::TCP | protocol::SCTP);
+    (knobs, !has_states)
+}
+
 /// A packet that waited was tracked before now: what it set counts from when it is confirmed, or from then.
 fn waited(step: &Step<'_>) -> bool {
     matches!(step.event, Event::Release(_))
@@ -193,45 +286,119 @@ pub fn entries_come_of_confirmed_packets(bytes: &[u8]) {
     });
 }
 
-/// All counters together move by one packet at most, and by its bytes, in its direction; an entry that ends takes its
-/// own along.
+/// Reasons for which a packet is attached and not counted: it renews nothing either.
+const UNCOUNTED: [&str; 10] = [
+    "icmp-error",
+    "tcp-ignored",
+    "tcp-challenge-ack",
+    "tcp-syn-again",
+    "tcp-seq-under",
+    "tcp-ack-under",
+    "tcp-overshoot",
+    "sctp-init-again",
+    "sctp-heartbeat",
+    "sctp-collision",
+];
+
+/// Each packet is counted where it belongs: once, with the bytes that its header says, in its direction; one that is not
+/// attached, or only looked at, nowhere. What listeners are told of an entry that ends is all that it had counted.
 pub fn counters_add_up(bytes: &[u8]) {
     let mut waited: Vec<usize> = Vec::new();
-    let mut fragments = false;
+    let mut gathered = false;
+    let mut ledger = Ledger::default();
     each_step(bytes, true, |step, _| {
+        ledger.note(step);
         let length = match step.event {
             Event::Packet(arrival) => {
-                fragments |= step.seen.as_ref().is_some_and(|seen| seen.class == Class::Held);
+                gathered |= step.seen.as_ref().is_some_and(|seen| seen.class == Class::Held);
                 if arrival.fate == Fate::Waits {
                     waited.push(arrival.bytes.len());
                 }
-                arrival.bytes.len()
+                said_length(&arrival.bytes)
             }
             _ => 0,
         };
-        let old: BTreeMap<u64, _> =
-            step.before.iter().map(|conn| (conn.id.number(), conn.counters.unwrap_or_default())).collect();
-        let mut moved = 0;
-        for conn in &step.after {
-            let Some(counters) = conn.counters else { continue };
-            let known = old.get(&conn.id.number());
-            let was = known.copied().unwrap_or_default();
-            for (now, was) in counters.iter().zip(was) {
-                assert!(now.packets >= was.packets && now.bytes >= was.bytes, "counters fall: {conn}");
-                assert_eq!(now.packets == was.packets, now.bytes == was.bytes, "{conn}");
-                let (packets, bytes) = (now.packets - was.packets, (now.bytes - was.bytes) as usize);
-                moved += packets;
-                // Of a datagram that came in pieces the whole is counted; of one that waited, what it was.
-                let is_whole = bytes == 0 || bytes <= length || waited.contains(&bytes);
-                assert!(
-                    is_whole || fragments || answers(step) > 0,
-                    "{bytes} bytes of a packet of {length}: {conn}"
-                );
+        let [packets, bytes] = moved(step);
+        let is_plain = |seen: &&Observation| answers(step) == 0 && !seen.destroyed;
+        let Some(seen) = step.seen.as_ref().filter(is_plain) else {
+            return assert!(packets <= answers(step) as u64 + 1, "{packets} packets counted for one");
+        };
+        let says = || format!("{packets} packets of {bytes} bytes for one of {length}: {}", step.slug());
+        let entry = seen.entry.as_ref().map(|entry| entry.id);
+        let is_known = step.before.iter().any(|conn| Some(conn.id.number()) == entry);
+        match step.event {
+            // What went on later was counted when it was tracked, or when it lost to another.
+            Event::Release(_) => {
+                let is_its = bytes == 0 || waited.contains(&(bytes as usize)) || gathered;
+                assert!(packets <= 1 && is_its, "{}", says());
             }
+            _ if !seen.attached || UNCOUNTED.contains(&step.slug()) => assert_eq!(packets, 0, "{}", says()),
+            _ if is_known || passes(step) => {
+                assert_eq!(packets, 1, "{}", says());
+                // Of a datagram that came in pieces the whole is counted; one that is its only piece loses that header.
+                let is_atomic = bytes + 8 == length as u64;
+                assert!(bytes == length as u64 || is_atomic || gathered, "{}", says());
+            }
+            _ => assert_eq!(packets, 0, "{}", says()),
         }
-        let most = 1 + answers(step) as u64;
-        assert!(moved <= most, "{moved} packets counted for one event");
-        let is_attached = step.seen.as_ref().is_some_and(|seen| seen.attached);
-        assert!(moved == 0 || is_attached || answers(step) > 0, "{} was counted", step.slug());
     });
+}
+
+/// The counters of all entries, as they last stood.
+#[derive(Default)]
+struct Ledger(BTreeMap<u64, [Counter; 2]>);
+
+impl Ledger {
+    /// Holds what is told of those that ended against what they had counted before.
+    fn note(&mut self, step: &Step<'_>) {
+        let told = step.seen.iter().flat_map(|seen| &seen.events);
+        for event in told.filter(|event| event.kind == EventKind::Destroy) {
+            let (mut last, mut at_end) = ([0, 0], [0, 0]);
+            add(&mut last, self.0.remove(&event.entry.id));
+            add(&mut at_end, event.entry.counters);
+            // The packet that ends an entry is counted by it.
+            let gained = at_end[0] - last[0];
+            assert!(gained <= 1, "{gained} packets counted by an entry that ends: {}", step.slug());
+            assert!(gained == 1 || at_end[1] == last[1], "bytes without a packet: {}", step.slug());
+        }
+        self.0.extend(step.after.iter().filter_map(|conn| Some((conn.id.number(), conn.counters?))));
+        if step.seen.is_some() {
+            let there: BTreeSet<u64> = step.after.iter().map(|conn| conn.id.number()).collect();
+            let known: BTreeSet<u64> = self.0.keys().copied().collect();
+            assert_eq!(known, there, "an entry that ended was not told: {}", step.slug());
+        }
+    }
+}
+
+/// By how much the counters of all entries together have moved; none of them falls.
+fn moved(step: &Step<'_>) -> [u64; 2] {
+    let mut moved = [0, 0];
+    for conn in &step.after {
+        let Some(counters) = conn.counters else { continue };
+        let was = step.was(conn).and_then(|was| was.counters).unwrap_or_default();
+        for (now, was) in counters.iter().zip(was) {
+            assert!(now.packets >= was.packets && now.bytes >= was.bytes, "counters fall: {conn}");
+            assert_eq!(now.packets == was.packets, now.bytes == was.bytes, "{conn}");
+            moved = [moved[0] + now.packets - was.packets, moved[1] + now.bytes - was.bytes];
+        }
+    }
+    moved
+}
+
+fn add(sum: &mut [u64; 2], counters: Option<[Counter; 2]>) {
+    for counter in counters.iter().flatten() {
+        *sum = [sum[0] + counter.packets, sum[1] + counter.bytes];
+    }
+}
+
+/// What a packet's header says that it has: what lies behind that is not its own.
+fn said_length(bytes: &[u8]) -> usize {
+    let word = |at: usize| {
+        bytes.get(at..at + 2).map_or(0, |pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])))
+    };
+    match bytes.first().map(|first| first >> 4) {
+        Some(4) => word(2),
+        Some(6) => 40 + word(4),
+        _ => 0,
+    }
 }

@@ -1,7 +1,7 @@
 //! Engines that are saved, restored and cloned in the middle of a story.
 
-use conntruth::generate::Traffic;
-use conntruth::target::{Reference, Target};
+use conntruth::generate::{Event, Traffic};
+use conntruth::target::{Kept, Observation, Reference, Refusal, Target};
 use conntruth_engine::{Engine, Hook, LINUX_6_18, Packet, State, Time};
 
 use super::raw;
@@ -28,6 +28,34 @@ pub fn restored_goes_on(bytes: &[u8]) {
     assert_eq!(engine.save().changes(&restored.save()), []);
 }
 
+/// The same of the reference, with its rules and with packets that wait: at every third event it goes through its text.
+pub fn kept_goes_on(bytes: &[u8]) {
+    let traffic = Traffic::decode(bytes);
+    let told = |what: &dyn std::fmt::Display| format!("{what}\n{traffic}");
+    let mut reference = Reference::new(&LINUX_6_18);
+    reference.begin(&traffic.config()).unwrap_or_else(|refusal| panic!("{}", told(&refusal)));
+    let mut restored = reference.clone();
+    for (index, event) in traffic.events().iter().enumerate() {
+        if index.is_multiple_of(3) {
+            let text = serde_json::to_string(&reference.save()).unwrap_or_else(|error| panic!("{error}"));
+            let kept: Kept = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}", told(&error)));
+            restored = Reference::restore(&kept).unwrap_or_else(|error| panic!("{}", told(&error)));
+            assert_eq!(kept.changes(&restored.save()), [], "{traffic}");
+        }
+        assert_eq!(see(&mut reference, event), see(&mut restored, event), "{traffic}");
+        assert_eq!(reference.counters(), restored.counters(), "{traffic}");
+    }
+    assert_eq!(reference.save(), restored.save(), "{traffic}");
+}
+
+fn see(reference: &mut Reference, event: &Event) -> Result<Option<Observation>, Refusal> {
+    match event {
+        Event::Packet(arrival) => reference.packet(arrival).map(Some),
+        Event::Release(release) => Ok(reference.release(release).ok()),
+        Event::Set { setting, .. } => reference.set(setting).map(|()| None),
+    }
+}
+
 /// A clone of the whole reference, made in the middle, sees the rest as the original does.
 pub fn clones_agree(bytes: &[u8]) {
     let traffic = Traffic::decode(bytes);
@@ -46,15 +74,8 @@ pub fn clones_agree(bytes: &[u8]) {
     let mut rest = Vec::new();
     // Without beginning again: the clone is in the middle.
     for event in &traffic.events()[half..] {
-        use conntruth::generate::Event;
-        rest.push(match event {
-            Event::Packet(arrival) => clone.packet(arrival).ok(),
-            Event::Release(release) => clone.release(release).ok(),
-            Event::Set { setting, .. } => {
-                assert_eq!(clone.set(setting), Ok(()));
-                None
-            }
-        });
+        let seen = see(&mut clone, event);
+        rest.push(seen.unwrap_or_else(|refusal| panic!("{refusal}\n{traffic}")));
     }
     assert_eq!(rest, answers[half..], "{traffic}");
     assert_eq!(clone.engine().save(), reference.engine().save());
