@@ -16,8 +16,10 @@ pub struct Progress {
     pub divergent: u64,
     /// Causes.
     pub causes: usize,
-    /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
+    /// Cases that differed once, and not when their batch was asked again: see [`super::Norm::Stalls`].
     pub unsteady: u64,
+    /// Cases that differed whenever their batch was asked, and not alone: nothing is known of them.
+    pub unsettled: u64,
     /// Packets of which the target came to expect a connection.
     pub announced: u64,
     /// Connections of the target that were expected.
@@ -53,8 +55,9 @@ impl Progress {
     /// Adds another part of the same run; its causes may be the same, and are not counted.
     pub(super) fn add(&mut self, part: Progress) {
         let Progress { cases, packets, divergent, causes: _, unsteady, announced, related, .. } = part;
-        let Progress { translated, rewritten, unsupported, .. } = part;
-        let sums: [(&mut u64, u64); 9] = [
+        let Progress { translated, rewritten, unsupported, unsettled, .. } = part;
+        let sums: [(&mut u64, u64); 10] = [
+            (&mut self.unsettled, unsettled),
             (&mut self.cases, cases),
             (&mut self.packets, packets),
             (&mut self.divergent, divergent),
