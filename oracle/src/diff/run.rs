@@ -84,32 +84,6 @@ impl Options {
     }
 }
 
-<<<<<<< HEAD
-=======
-/// How far a run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Cases compared.
-    pub cases: u64,
-    /// Packets compared.
-    pub packets: u64,
-    /// Cases that differ.
-    pub divergent: u64,
-    /// Causes.
-    pub causes: usize,
-    /// Cases that differed once, and not when their batch was asked again: see [`Norm::Stalls`].
-    pub unsteady: u64,
-    /// Cases that differed whenever their batch was asked, and not alone: nothing is known of them.
-    pub unsettled: u64,
-    /// Packets of which the target came to expect a connection.
-    pub announced: u64,
-    /// Connections of the target that were expected.
-    pub related: u64,
-    /// Cases with something that the target cannot do.
-    pub unsupported: u64,
-}
-
->>>>>>> main
 /// What a run has come to.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -247,15 +221,7 @@ impl Ended {
         let mut findings: BTreeMap<Cause, Finding> =
             whole.findings.drain(..).map(|finding| (finding.cause.clone(), finding)).collect();
         for part in parts {
-<<<<<<< HEAD
             whole.sum.add(part.sum);
-=======
-            whole.sum.cases += part.sum.cases;
-            whole.sum.packets += part.sum.packets;
-            whole.sum.divergent += part.sum.divergent;
-            whole.sum.unsteady += part.sum.unsteady;
-            whole.sum.unsettled += part.sum.unsettled;
->>>>>>> main
             whole.took += part.took;
             whole.coverage = None;
             whole.baseline =
@@ -431,16 +397,11 @@ impl Run {
             }
             self.sum.cases += 1;
             self.sum.packets += left.len() as u64;
-<<<<<<< HEAD
             self.sum.count(work.batch.worlds.get(index).map_or(&[], |world| world), right);
-            if let Some(difference) = compare(left, right, self.normal) {
-=======
-            self.count_expected(right);
             let Some(difference) = compare(left, right, self.normal) else { continue };
             if self.normal.has(Norm::Stalls) && !self.is_known(&difference) {
                 doubted.insert(index, difference);
             } else {
->>>>>>> main
                 self.differs(*case, difference);
             }
         }
@@ -450,27 +411,11 @@ impl Run {
         Ok(())
     }
 
-<<<<<<< HEAD
-=======
     /// Whether this has been seen to differ each time.
     fn is_known(&self, difference: &Difference) -> bool {
         self.findings.get(&Cause::of(difference)).is_some_and(|finding| finding.repeats)
     }
 
-    /// Counts what the target was told by helpers: a run in which it was told nothing proves nothing about them.
-    fn count_expected(&mut self, sights: &[Sight]) {
-        for sight in sights {
-            let has = |kind: EventKind| sight.events.iter().any(|event| event.kind == kind);
-            self.sum.announced += u64::from(has(EventKind::ExpectNew));
-            let child = sight
-                .events
-                .iter()
-                .any(|event| event.kind == EventKind::New && event.entry.status.has(Status::EXPECTED));
-            self.sum.related += u64::from(child);
-        }
-    }
-
->>>>>>> main
     fn differs(&mut self, case: u64, difference: Difference) {
         self.sum.divergent += 1;
         let cause = Cause::of(&difference);

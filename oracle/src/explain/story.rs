@@ -81,12 +81,7 @@ pub fn explain_plan(
             }
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
-<<<<<<< HEAD
-                let outcome = target.go_on(release)?;
-                (Walk::from(outcome), Cow::Borrowed(arrival), own)
-=======
-                (target.go_on(release)?, arrival, own)
->>>>>>> main
+                (target.go_on(release)?, Cow::Borrowed(arrival), own)
             }
         };
         let engine = target.engine();

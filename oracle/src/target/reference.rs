@@ -4,13 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-<<<<<<< HEAD
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
-    Outcome, Packet, Passage, Profile, Route, Status, Time, Verdict, Walk, Wanted,
-=======
     Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
-    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
->>>>>>> main
+    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Verdict, Walk, Wanted,
 };
 use serde::{Deserialize, Serialize};
 
