@@ -13,6 +13,8 @@ struct Head<'a> {
     fragment: bool,
     /// It is whole, or a datagram's first fragment: the payload begins where the datagram's does.
     begins: bool,
+    /// Of a fragment: by which its datagram is known between its ends.
+    identification: u32,
     /// No options, no extensions, no odd length, more than one hop left.
     plain: bool,
 }
@@ -38,6 +40,7 @@ fn head4(packet: &[u8]) -> Option<Head<'_>> {
         payload: packet.get(length..total.min(packet.len())).unwrap_or_default(),
         fragment: place & 0x3fff != 0,
         begins: place & 0x1fff == 0,
+        identification: u32::from(u16::from_be_bytes([header[4], header[5]])),
         plain: header[0] == 0x45 && header[8] > 1 && total == packet.len() && place & 0x3fff == 0,
     })
 }
@@ -51,11 +54,12 @@ fn head6(packet: &[u8]) -> Option<Head<'_>> {
     let header: &[u8; 40] = packet.first_chunk()?;
     let address = |at: usize| header[at..at + 16].try_into().map_or_else(|_| Addr::default(), Addr::v6);
     let (mut next, mut rest) = (header[6], &packet[40..]);
-    let (mut fragment, mut begins) = (false, true);
+    let (mut fragment, mut begins, mut identification) = (false, true, 0);
     while EXTENSIONS.contains(&next) {
         let &[after, length, ..] = rest else { break };
         if next == FRAGMENT {
             fragment = true;
+            identification = rest.get(4..8).map_or(0, |id| u32::from_be_bytes([id[0], id[1], id[2], id[3]]));
             begins &=
                 rest.get(2..4).is_none_or(|place| u16::from_be_bytes([place[0], place[1]]) & 0xfff8 == 0);
         }
@@ -75,6 +79,7 @@ fn head6(packet: &[u8]) -> Option<Head<'_>> {
         payload: rest,
         fragment,
         begins,
+        identification,
         plain: header[6] == next && header[7] > 1 && length == packet.len() - 40 && !is_local,
     })
 }
@@ -134,10 +139,16 @@ pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.fragment)
 }
 
-/// The tuple of a datagram by its first fragment.
+/// By what the fragments of a datagram know each other.
 #[cfg(target_os = "linux")]
-pub(crate) fn beginning(packet: &[u8]) -> Option<Tuple> {
-    head(packet).filter(|head| head.fragment && head.begins).and_then(|_| tuple(packet))
+pub(crate) type Datagram = ([Addr; 2], u32);
+
+/// The datagram that a fragment is part of, and the tuple of that where this is the first fragment.
+#[cfg(target_os = "linux")]
+pub(crate) fn part(packet: &[u8]) -> Option<(Datagram, Option<Tuple>)> {
+    let head = head(packet).filter(|head| head.fragment)?;
+    let tuple = if head.begins { tuple(packet) } else { None };
+    Some(((head.addresses, head.identification), tuple))
 }
 
 /// Whether nothing but a rule keeps it from being forwarded.

@@ -21,7 +21,7 @@ mod listing;
 mod recorder;
 mod rules;
 
-use conntruth_engine::{Addr, Class, Counter, CtInfo, Family, LINUX_6_18, Time, Tuple, Verdict};
+use conntruth_engine::{Class, Counter, CtInfo, LINUX_6_18, Time, Tuple, Verdict};
 
 use super::fates::Fates;
 use super::{
@@ -59,7 +59,7 @@ pub struct Ovs {
     /// Fragments were sent in this world.
     has_fragments: bool,
     /// The tuples of datagrams of which first fragments were.
-    begun: Vec<Tuple>,
+    begun: Vec<(Datagram, Tuple)>,
     /// What rules do to the packets of this world.
     fates: Option<Fates>,
 }
@@ -268,13 +268,14 @@ impl Ovs {
         let state = self.send(&frame)?;
         let before = self.entries.clone();
         // A datagram that came in pieces is known by the first of them.
-        self.begun.extend(whose::beginning(&arrival.bytes));
-        let tuple = match (is_fragment, whose::addresses(&arrival.bytes)) {
-            (false, _) => whose::tuple(&arrival.bytes),
-            (true, Some(addresses)) => self.begun.iter().rfind(|tuple| ends_of(tuple) == addresses).copied(),
-            (true, None) => None,
+        let tuple = match whose::part(&arrival.bytes) {
+            None => whose::tuple(&arrival.bytes),
+            Some((datagram, begins)) => {
+                self.begun.extend(begins.map(|tuple| (datagram, tuple)));
+                let begun = self.begun.iter().rfind(|(begun, _)| *begun == datagram);
+                begun.map(|(_, tuple)| *tuple).filter(|_| state.is_some())
+            }
         };
-        let tuple = tuple.filter(|_| !is_fragment || state.is_some());
         let timeouts = self.knobs.timeouts();
         self.look(Some(Touch { tuple, zone: arrival.zone, timeouts: &timeouts }))?;
         let class = state.map_or(if is_fragment { Class::Held } else { Class::Discarded }, class);
@@ -297,11 +298,6 @@ impl Ovs {
             ..Observation::of(class, Verdict::Accept)
         })
     }
-}
-
-/// Source and destination of a tuple.
-fn ends_of(tuple: &Tuple) -> [(Family, Addr); 2] {
-    [(tuple.family, tuple.src), (tuple.family, tuple.dst)]
 }
 
 /// The frame in which a packet enters.
