@@ -114,7 +114,7 @@ fn killed_at_any_moment_it_leaves_nothing_behind() {
         let mark = format!("killed-{}-{number}", std::process::id());
         killed_after(&mark, Duration::from_millis(delay)).expect("it still runs then");
         // The kernel ends the child when its parent is gone; that takes a moment.
-        let patience = Instant::now() + Duration::from_secs(10);
+        let patience = Instant::now() + Duration::from_secs(60);
         while !marked(&mark).is_empty() {
             assert!(Instant::now() < patience, "left behind {delay} ms after the start: {:?}", marked(&mark));
             std::thread::yield_now();
