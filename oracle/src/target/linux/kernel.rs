@@ -20,6 +20,7 @@ use super::namespace::{self, ADDRESS, Missing, Network};
 use super::netlink::{Messages, Socket};
 use super::nflog::{self, Logged};
 use super::nfqueue::{self, Queued};
+use super::nft::Nft;
 use super::rules::{self, Tag};
 use super::sys::{self, Inbox};
 use crate::target::{Entry, Expected, Refusal, Setting};
@@ -38,6 +39,7 @@ const ROOM: usize = 64;
 /// A namespace with a tracker in it.
 pub(super) struct Kernel {
     network: Network,
+    nft: Nft,
     /// Sockets of the host itself for whole packets: IPv4, IPv6.
     own: [OwnedFd; 2],
     own_tag: Option<Tag>,
@@ -93,10 +95,12 @@ impl Kernel {
         let requests = ctnetlink::requests().map_err(Missing::of("ctnetlink is not there"))?;
         let events =
             ctnetlink::events().map_err(Missing::of("the tracker's events cannot be listened to"))?;
-        rules::load()?;
+        let mut nft = Nft::new();
+        rules::load(&mut nft)?;
         let queue = nfqueue::open().and_then(|mut queue| nfqueue::fill(&mut queue).map(|()| queue)).ok();
         let mut kernel = Kernel {
             network,
+            nft,
             own,
             own_tag: None,
             log,
@@ -216,9 +220,11 @@ impl Kernel {
         if rules.is_empty() && self.rules.is_empty() {
             return Ok(());
         }
-        rules::replace(rules).map_err(|missing| match missing.0.contains("No such file or directory") {
-            true => Refusal::Unsupported(format!("this kernel lacks what a rule needs: {}", missing.0)),
-            false => Refusal::Wrong(missing.0),
+        rules::replace(&mut self.nft, rules).map_err(|missing| {
+            match missing.0.contains("No such file or directory") {
+                true => Refusal::Unsupported(format!("this kernel lacks what a rule needs: {}", missing.0)),
+                false => Refusal::Wrong(missing.0),
+            }
         })?;
         if let Some(queue) = &mut self.queue {
             nfqueue::fill(queue).map_err(|error| Refusal::Broken(format!("the kernel: {error}")))?;
@@ -256,11 +262,11 @@ impl Kernel {
     ///
     /// # Errors
     /// When `nft` fails.
-    pub(super) fn counters(&self) -> Result<Vec<(String, Counter)>, Refusal> {
+    pub(super) fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
         if !self.has_rules() {
             return Ok(Vec::new());
         }
-        rules::counters().map_err(|missing| Refusal::Broken(missing.0))
+        rules::counters(&mut self.nft).map_err(|missing| Refusal::Broken(missing.0))
     }
 
     /// Lets packets be put into these zones.
@@ -272,7 +278,7 @@ impl Kernel {
         new.sort_unstable();
         new.dedup();
         if !new.is_empty() {
-            rules::allow_zones(&new).map_err(|missing| Refusal::Broken(missing.0))?;
+            rules::allow_zones(&mut self.nft, &new).map_err(|missing| Refusal::Broken(missing.0))?;
             self.zones.append(&mut new);
         }
         Ok(())

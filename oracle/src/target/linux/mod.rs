@@ -20,8 +20,10 @@ mod namespace;
 mod netlink;
 mod nflog;
 mod nfqueue;
+mod nft;
 mod pipe;
 mod rules;
+mod share;
 #[allow(unsafe_code)]
 mod sys;
 mod uml;

@@ -12,12 +12,10 @@
 //! off the packet when it comes out at the other end: that costs no further message. A packet that may never come out
 //! (fragments, packets to or from the host, whatever a rule drops, anything odd) is logged right behind the tracker.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use conntruth_engine::{Class, Counter, CtInfo, RuleSet};
 
 use super::namespace::Missing;
+use super::nft::Nft;
 
 /// How a packet is to be treated: the mark that it has in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -283,10 +281,10 @@ const END: &str = "table inet conntruth_end {
 /// Loads the rules.
 ///
 /// # Errors
-/// When there is no `nft`, or it does not take them.
-pub(super) fn load() -> Result<(), Missing> {
-    nft(END)?;
-    nft(&(at_the_end(&told_where_kept()) + &alone()))
+/// When there is no nftables, or it does not take them.
+pub(super) fn load(nft: &mut Nft) -> Result<(), Missing> {
+    nft.run(END)?;
+    nft.run(&(at_the_end(&told_where_kept()) + &alone())).map(drop)
 }
 
 /// At the very last hook: `told` is said there, and nothing gets any further.
@@ -304,7 +302,7 @@ fn told_where_kept() -> String {
 ///
 /// # Errors
 /// When `nft` or the kernel does not take them.
-pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
+pub(super) fn replace(nft: &mut Nft, rules: &RuleSet) -> Result<(), Missing> {
     // What reaches the host has been confirmed: that is told behind it.
     let told = if rules.is_empty() { told_where_kept() } else { log_whole(ARRIVED) };
     let mut text = at_the_end(&told);
@@ -317,7 +315,7 @@ pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
         text += &beside(&rules.zones());
         text += &rules.to_nft(SCENARIO, LOGS);
     }
-    nft(&text)
+    nft.run(&text).map(drop)
 }
 
 /// The table with the scenario's own rules, and the NFLOG group of their `log`, which nobody listens to.
@@ -328,8 +326,8 @@ const LOGS: u16 = 9;
 ///
 /// # Errors
 /// When `nft` fails.
-pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
-    let text = run(&["list", "counters", "table", "inet", SCENARIO], "")?;
+pub(super) fn counters(nft: &mut Nft) -> Result<Vec<(String, Counter)>, Missing> {
+    let text = nft.run(&format!("list counters table inet {SCENARIO}\n"))?;
     let mut counters: Vec<(String, Counter)> = Vec::new();
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
@@ -353,38 +351,7 @@ pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
 ///
 /// # Errors
 /// When `nft` does not take it.
-pub(super) fn allow_zones(zones: &[u16]) -> Result<(), Missing> {
+pub(super) fn allow_zones(nft: &mut Nft, zones: &[u16]) -> Result<(), Missing> {
     let pairs: Vec<String> = zones.iter().map(|zone| format!("{zone:#x} : {zone}")).collect();
-    nft(&format!("add element inet {TABLE} zones {{ {} }}\n", pairs.join(", ")))
-}
-
-fn nft(text: &str) -> Result<(), Missing> {
-    // `nft` takes a rule a line.
-    let text = text.replace("; }", ";\n}");
-    run(&["-f", "-"], &text).map(drop)
-}
-
-fn run(arguments: &[&str], input: &str) -> Result<String, Missing> {
-    let start = |program: &str| {
-        Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-    };
-    let started = start("nft").or_else(|_| start("/usr/sbin/nft"));
-    let mut nft =
-        started.map_err(|error| Missing(format!("`nft` cannot be run ({error}): install nftables")))?;
-    if let Some(mut stdin) = nft.stdin.take() {
-        // When it ends early it says why itself.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let ended = nft.wait_with_output().map_err(Missing::of("`nft` did not end"))?;
-    if ended.status.success() {
-        return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&ended.stderr);
-    let line = said.lines().next().unwrap_or("it does not say why").trim();
-    Err(Missing(format!("the kernel or `nft` does not take the rules: {line}")))
+    nft.run(&format!("add element inet {TABLE} zones {{ {} }}\n", pairs.join(", "))).map(drop)
 }
