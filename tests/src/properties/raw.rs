@@ -6,7 +6,7 @@ use conntruth_engine::{
 };
 
 /// So few entries that tables run full.
-const MAX: i64 = 12;
+const MAX: i64 = 5;
 
 /// A packet, and how long after the one before it comes.
 #[derive(Clone, Debug)]
