@@ -114,7 +114,7 @@ fn udp_flow_through_rules(bencher: Bencher<'_, '_>, kind: &str) {
     let mut now = 0;
     let mut pass = |bytes: &[u8], route, iif, oif| {
         now += 1000;
-        let journey = Journey { packet: Packet::new(bytes), route, iif, oif, lost: false };
+        let journey = Journey { packet: Packet::new(bytes), route, iif, oif, lost: false, waits: false };
         engine.walk(Time(now), &mut firewall, &journey)
     };
     let first = pass(&question, Route::Forward, "inside", "outside");

@@ -12,6 +12,7 @@ mod expecting;
 mod saved;
 mod tracking;
 mod translate;
+mod travel;
 mod walk;
 
 use std::collections::VecDeque;
@@ -37,7 +38,8 @@ use crate::tuple::{Direction, Tuple};
 use crate::wire::ip;
 use tracking::Way;
 use translate::Ended;
-pub use walk::{Answer, Journey, Route, Treatment, Walk};
+pub use travel::{Queued, Route};
+pub use walk::{Answer, Journey, Treatment, Walk};
 
 /// A connection tracker.
 ///
@@ -203,12 +205,12 @@ impl Engine {
         self.defrag.memory()
     }
 
-    /// The confirmed connections, in the order of their creation.
+    /// The confirmed connections, in the order of their creation, without those that only answers find.
     pub fn conns(&self) -> impl Iterator<Item = ConnSnapshot> + '_ {
         let mut slots: Vec<(u64, u32)> = self
             .table
             .iter()
-            .filter(|(_, conn)| conn.is_confirmed())
+            .filter(|(_, conn)| conn.is_confirmed() && !conn.status.has(Status::NAT_CLASH))
             .map(|(slot, conn)| (conn.number, slot))
             .collect();
         slots.sort_unstable();

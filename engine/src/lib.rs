@@ -38,7 +38,7 @@ mod table;
 mod wire;
 
 pub use behaviour::{Bounds, Switches};
-pub use engine::{Answer, Engine, Journey, Passage, Route, Treatment, Walk};
+pub use engine::{Answer, Engine, Journey, Passage, Queued, Route, Treatment, Walk};
 pub use event::{Changes, Event, EventKind};
 pub use expect::{ExpectFlags, ExpectProcLine, ExpectSnapshot};
 pub use helper::{ExpectClass, Helper, HelperInfo};

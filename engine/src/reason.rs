@@ -243,6 +243,10 @@ reasons! {
     /// A clash of two new entries with the same tuples is resolved in favour of the first.
     "clash-resolved" ClashResolved {} "an identical entry was confirmed first; the packet joins it",
         "linux 6.18 net/netfilter/nf_conntrack_core.c nf_ct_resolve_clash";
+    /// A clash of two new entries of one flow that were translated differently: the second is kept for a second, where
+    /// nothing but its answers finds it.
+    "clash-kept" ClashKept {} "another entry of this flow was confirmed first; only answers find this one, for a second",
+        "linux 6.18 net/netfilter/nf_conntrack_core.c nf_ct_resolve_clash_harder";
 
     // --- translation -----------------------------------------------------------------------------------------
     /// Of a packet that is to be translated there must be as much of the transport header as holds what is changed.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Status(pub u32);
 
 /// Name and bit, lowest first.
-const NAMES: [(&str, Status); 12] = [
+const NAMES: [(&str, Status); 13] = [
     ("EXPECTED", Status::EXPECTED),
     ("SEEN_REPLY", Status::SEEN_REPLY),
     ("ASSURED", Status::ASSURED),
@@ -25,6 +25,7 @@ const NAMES: [(&str, Status); 12] = [
     ("DST_NAT_DONE", Status::DST_NAT_DONE),
     ("DYING", Status::DYING),
     ("FIXED_TIMEOUT", Status::FIXED_TIMEOUT),
+    ("NAT_CLASH", Status::NAT_CLASH),
     ("HELPER", Status::HELPER),
 ];
 
@@ -51,6 +52,8 @@ impl Status {
     pub const DYING: Status = Status(1 << 9);
     /// Packets do not renew the timeout.
     pub const FIXED_TIMEOUT: Status = Status(1 << 10);
+    /// Another connection has its original tuple: only answers find it, and no listing shows it.
+    pub const NAT_CLASH: Status = Status(1 << 12);
     /// Has a helper.
     pub const HELPER: Status = Status(1 << 13);
 

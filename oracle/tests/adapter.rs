@@ -1,52 +1,13 @@
 //! The adapter protocol from the outside: programs that behave, and programs that do not.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-mod folder;
-use folder::Folder;
-
-const CONNTRUTH: &str = env!("CARGO_BIN_EXE_conntruth");
+mod program;
+use program::{CONNTRUTH, Folder, conntruth};
 
 fn adapters() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ends(&self, code: i32) -> &Ran {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, text: &str) -> &Ran {
-        assert!(self.out.contains(text), "no `{text}` in\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn complains(&self, text: &str) -> &Ran {
-        assert!(self.err.contains(text), "no `{text}` in\n{}", self.err);
-        self
-    }
-}
-
-fn conntruth(arguments: &[&str]) -> Ran {
-    let output =
-        Command::new(CONNTRUTH).args(arguments).env_remove("CI").env("NO_COLOR", "1").output().unwrap();
-    let Output { status, stdout, stderr } = output;
-    Ran {
-        code: status.code().unwrap_or(-1),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
-    }
 }
 
 /// Whether a program is there; said in words where it is not.

@@ -3,20 +3,11 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
+mod program;
+use program::{Ran, conntruth};
 
 fn diff(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
-    let ran = command.arg("diff").args(arguments).env("NO_COLOR", "1").output().unwrap();
-    Ran {
-        code: ran.status.code().unwrap_or(-1),
-        out: String::from_utf8(ran.stdout).unwrap(),
-        err: String::from_utf8(ran.stderr).unwrap(),
-    }
+    conntruth(&[&["diff"], arguments].concat())
 }
 
 #[track_caller]

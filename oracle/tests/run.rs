@@ -1,76 +1,10 @@
 //! `run`, `try` and `explain` of scenarios from the outside: exit codes, last lines, files.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-/// A folder of our own that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("conntruth-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    fn ends(&self, code: i32) -> &Ran {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, text: &str) -> &Ran {
-        assert!(self.out.contains(text), "no `{text}` in\n{}", self.out);
-        self
-    }
-
-    #[track_caller]
-    fn complains(&self, text: &str) -> &Ran {
-        assert!(self.err.contains(text), "no `{text}` in\n{}", self.err);
-        self
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conntruth"));
-    command.args(arguments).env_remove("CI").env("NO_COLOR", "1");
-    command
-}
-
-fn conntruth(arguments: &[&str]) -> Ran {
-    ran(command(arguments).output().unwrap())
-}
-
-fn ran(output: Output) -> Ran {
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+mod program;
+use program::{Folder, Ran, command, conntruth};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -148,7 +82,7 @@ fn a_machine_blesses_nothing() {
     let folder = Folder::new("ci");
     let path = folder.file("fails.ct", FAILS);
     let output = command(&["run", "--bless", text(&path)]).env("CI", "true").output().unwrap();
-    ran(output).ends(2).complains("CI is set");
+    Ran::from(output).ends(2).complains("CI is set");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), FAILS);
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Engine;
 use super::expecting::refusal;
-use super::walk::Travel;
+use super::travel::Travel;
 use crate::event::EventKind;
 use crate::expect::{Follows, Refused};
 use crate::helper::{Advice, Announcement, Style};

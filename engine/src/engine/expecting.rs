@@ -2,7 +2,8 @@
 //! master's child, and expectations end.
 
 use super::Engine;
-use super::walk::{Ending, Travel};
+use super::travel::Travel;
+use super::walk::Ending;
 use crate::conn::{Extra, Master};
 use crate::event::{Changes, Event, EventKind};
 use crate::expect::{ExpectSnapshot, Expectation, Follows, Refused, SourceMask};

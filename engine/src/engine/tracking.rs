@@ -380,7 +380,7 @@ impl Engine {
     fn confirm_entry(&mut self, slot: u32, hash: u32, outcome: &mut Outcome) {
         if !self.table.conn(slot).is_confirmed() {
             if let Some(rival) = self.rival(slot, hash) {
-                return self.clash(slot, rival, outcome);
+                return self.clash(slot, rival, hash, outcome);
             }
             let (now, tick) = (self.now, self.rules.now);
             let conn = self.table.conn_mut(slot);
@@ -418,21 +418,59 @@ impl Engine {
         found.map(|found| found.slot)
     }
 
-    /// Two packets of one new flow were tracked before the first was confirmed.
+    /// Two packets of one new flow were tracked before the first was confirmed. The second joins the entry of the first,
+    /// where both are the same; where they are translated differently it is kept for its answers, if nothing else has them.
     ///
-    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_resolve_clash`.
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `nf_ct_resolve_clash`, `nf_ct_resolve_clash_harder`.
     #[cold]
-    fn clash(&mut self, loser: u32, winner: u32, outcome: &mut Outcome) {
-        let tuples = self.table.conn(loser).tuples;
+    fn clash(&mut self, loser: u32, winner: u32, hash: u32, outcome: &mut Outcome) {
+        let Conn { tuples: [original, reply], zone, .. } = *self.table.conn(loser);
+        if !proto::may_clash(original.protocol) {
+            return self.fail_insertion(loser, outcome);
+        }
+        if self.is_same_flow(loser, winner) {
+            return self.join(loser, winner, outcome);
+        }
+        let other = self.table.other_hash_of(loser, hash).unwrap_or(hash);
+        match self.table.find(other, &reply, zone) {
+            Some(holder) if self.is_same_flow(loser, holder.slot) => self.join(loser, holder.slot, outcome),
+            Some(_) => self.fail_insertion(loser, outcome),
+            None => self.keep_for_answers(loser, hash, outcome),
+        }
+    }
+
+    fn is_same_flow(&self, loser: u32, winner: u32) -> bool {
         let [original, reply] = self.table.conn(winner).tuples;
-        let same = tuples == [original, reply] || tuples == [reply, original];
+        let tuples = self.table.conn(loser).tuples;
+        tuples == [original, reply] || tuples == [reply, original]
+    }
+
+    fn fail_insertion(&mut self, loser: u32, outcome: &mut Outcome) {
+        self.forget(loser);
+        let reason = Reason::InsertFailed {};
+        *outcome = Outcome { verdict: Verdict::Drop, conn: None, attached: false, reason, ..*outcome };
+    }
+
+    /// What hides it from all but answers is that it is not entered under its original tuple.
+    fn keep_for_answers(&mut self, loser: u32, hash: u32, outcome: &mut Outcome) {
+        let (now, tick) = (self.now, self.rules.now);
+        let conn = self.table.conn_mut(loser);
+        conn.status.insert(Status::CONFIRMED);
+        conn.status.insert(Status::FIXED_TIMEOUT);
+        conn.status.insert(Status::NAT_CLASH);
+        conn.expires = Jiffies(tick.0 + self.rules.ticks.of_secs(1));
+        if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
+            stamps.start = Some(now);
+        }
+        self.table.enter(loser, hash);
+        outcome.reason = Reason::ClashKept {};
+        self.deliver(loser);
+    }
+
+    /// The packet is the winner's from now on, and counted there.
+    fn join(&mut self, loser: u32, winner: u32, outcome: &mut Outcome) {
         let counters = self.table.conn(loser).extra.as_deref().and_then(|extra| extra.counters);
         self.forget(loser);
-        if !same || !proto::may_clash(original.protocol) {
-            let reason = Reason::InsertFailed {};
-            *outcome = Outcome { verdict: Verdict::Drop, conn: None, attached: false, reason, ..*outcome };
-            return;
-        }
         let conn = self.table.conn_mut(winner);
         if let Some([counter, _]) = counters {
             conn.count(Direction::Original, counter.bytes as usize);

@@ -6,7 +6,8 @@
 
 use super::Engine;
 use super::tracking::unattached;
-use super::walk::{Ending, Travel};
+use super::travel::Travel;
+use super::walk::Ending;
 use crate::nat::error::{self, ErrorWay};
 use crate::nat::{self, Manip, Range, adjust, rewrite};
 use crate::outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};

@@ -5,49 +5,21 @@
 //! Source: linux 6.18 include/uapi/linux/netfilter_ipv4.h `enum nf_ip_hook_priorities`,
 //! net/netfilter/nf_conntrack_core.c `nf_conntrack_attach`, `nf_conntrack_set_closing`.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::tracking::{Arrived, Way, is_verified, unattached};
+use super::travel::{Queued, Route, Travel};
 use crate::event::EventKind;
 use crate::helper::Helper;
 use crate::outcome::{Class, CtInfo, Hook, Outcome, Verdict};
 use crate::packet::{Checksum, Packet};
 use crate::reason::Reason;
-use crate::rules::{ChainVerdict, ConnView, Firewall, LOOPBACK, Passing, Sighted, Table, View, With, answer};
+use crate::rules::{ChainVerdict, ConnView, Firewall, LOOPBACK, Sighted, Table, View, With, answer};
 use crate::status::Status;
 use crate::time::{NANOS, Time};
-use crate::tuple::{Addr, Direction, Family};
+use crate::tuple::Direction;
 use crate::wire::ip::{self, Datagram};
-
-/// Which hooks a packet passes.
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Route {
-    /// PREROUTING, FORWARD, POSTROUTING.
-    Forward,
-    /// PREROUTING, INPUT.
-    Input,
-    /// OUTPUT, POSTROUTING.
-    Output,
-    /// OUTPUT, POSTROUTING, PREROUTING, INPUT: from the host to itself.
-    Loopback,
-}
-
-impl Route {
-    /// The hooks, in order.
-    pub const fn hooks(self) -> &'static [Hook] {
-        match self {
-            Route::Forward => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
-            Route::Input => &[Hook::Prerouting, Hook::Input],
-            Route::Output => &[Hook::Output, Hook::Postrouting],
-            Route::Loopback => &[Hook::Output, Hook::Postrouting, Hook::Prerouting, Hook::Input],
-        }
-    }
-}
 
 /// A packet on its way through a host.
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
@@ -63,6 +35,8 @@ pub struct Journey<'a> {
     pub oif: &'a str,
     /// Something behind the rules drops it, before it is confirmed; routing does where it leaves by no interface.
     pub lost: bool,
+    /// It waits behind the rules, before it is confirmed, and goes on by [`Engine::walk_on`].
+    pub waits: bool,
 }
 
 /// How a journey ended.
@@ -80,13 +54,23 @@ pub struct Walk {
     pub left: Option<Vec<u8>>,
     /// What its rules did to the packet.
     pub treatment: Treatment,
+    /// The packet, where it waits; all else is then what was so up to there.
+    pub queued: Option<Queued>,
 }
 
 /// The way of a packet that no rule concerned.
 impl From<Outcome> for Walk {
     fn from(outcome: Outcome) -> Walk {
         let treatment = Treatment { seen: true, ..Treatment::default() };
-        Walk { verdict: outcome.verdict, outcome, by: None, sent: Vec::new(), left: None, treatment }
+        Walk {
+            verdict: outcome.verdict,
+            outcome,
+            by: None,
+            sent: Vec::new(),
+            left: None,
+            treatment,
+            queued: None,
+        }
     }
 }
 
@@ -124,143 +108,6 @@ pub struct Answer {
 /// How a packet ended on its way, and by which rule.
 pub(super) type Ending = (Outcome, Option<String>);
 
-/// A packet between two hooks.
-pub(super) struct Travel<'a> {
-    /// What it is. The bytes lie in `bytes`.
-    header: Datagram<'a>,
-    /// Its bytes; owned from the first change on.
-    bytes: Cow<'a, [u8]>,
-    /// How many hops it has left.
-    hops: u8,
-    mark: u32,
-    seen: Sighted,
-    route: Route,
-    hook: Hook,
-    /// The interfaces that the whole way has; which of them rules see depends on the hook.
-    iif: &'a str,
-    oif: Cow<'a, str>,
-    pub(super) outcome: Option<Outcome>,
-    /// What the tracker said when it looked first, where it has looked twice.
-    said: Option<Outcome>,
-    trusted: bool,
-    /// A `reject` made it.
-    is_answer: bool,
-    lost: bool,
-    treatment: Treatment,
-}
-
-impl<'a> Travel<'a> {
-    /// A packet at the beginning of its way.
-    fn new(datagram: Datagram<'a>, route: Route, iif: &'a str, oif: &'a str) -> Travel<'a> {
-        Travel {
-            header: datagram,
-            bytes: Cow::Borrowed(datagram.bytes),
-            hops: datagram.hop_limit(),
-            mark: 0,
-            seen: Sighted::Nothing,
-            route,
-            hook: route.hooks()[0],
-            iif,
-            oif: Cow::Borrowed(oif),
-            outcome: None,
-            said: None,
-            trusted: true,
-            is_answer: false,
-            lost: false,
-            treatment: Treatment::default(),
-        }
-    }
-
-    pub(super) fn datagram(&self) -> Datagram<'_> {
-        Datagram { bytes: &self.bytes, ..self.header }
-    }
-
-    /// Its bytes, to be changed.
-    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
-        self.bytes.to_mut()
-    }
-
-    /// The interface that it came in by, as rules see it at this hook.
-    pub(super) fn iif(&self) -> &str {
-        match (self.hook, self.route) {
-            (Hook::Prerouting | Hook::Input, Route::Loopback) => LOOPBACK,
-            (_, Route::Loopback) | (Hook::Output, _) | (Hook::Postrouting, Route::Output) => "",
-            _ => self.iif,
-        }
-    }
-
-    /// The interface that it leaves by, as rules see it at this hook.
-    pub(super) fn oif(&self) -> &str {
-        match (self.hook, self.route) {
-            (Hook::Prerouting | Hook::Input, _) => "",
-            (_, Route::Loopback) => LOOPBACK,
-            _ => &self.oif,
-        }
-    }
-
-    /// Whether it came from outside for the loopback, which nobody reaches from there.
-    ///
-    /// Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`.
-    fn is_martian(&self) -> bool {
-        let datagram = self.datagram();
-        let (_, dst) = datagram.addresses();
-        !self.is_loopback() && datagram.family == Family::Ipv4 && dst.lo >> 24 == 127
-    }
-
-    pub(super) fn is_loopback(&self) -> bool {
-        self.route == Route::Loopback
-    }
-
-    /// Its way from here on, now that it is for somebody else. False where there is none.
-    pub(super) fn go_to(&mut self, firewall: &Firewall, family: Family, dst: Addr) -> bool {
-        let is_loopback = family == Family::Ipv4 && dst.lo >> 24 == 127;
-        let is_home = firewall.is_own(family, dst);
-        match self.hook {
-            // From outside nobody reaches the loopback.
-            Hook::Prerouting if is_loopback && self.route != Route::Loopback => return false,
-            // Nor does the loopback's own address get any further than home.
-            // Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`.
-            Hook::Prerouting if self.route == Route::Loopback => {
-                let (src, _) = self.datagram().addresses();
-                return family != Family::Ipv4 || src.lo >> 24 != 127;
-            }
-            Hook::Prerouting => self.route = if is_home { Route::Input } else { Route::Forward },
-            _ if is_home || is_loopback || (family == Family::Ipv6 && dst == LOOPBACK_V6) => {
-                self.route = Route::Loopback;
-            }
-            _ => self.route = Route::Output,
-        }
-        if matches!(self.route, Route::Forward | Route::Output) {
-            self.oif = Cow::Owned(firewall.way_to(family, dst).to_owned());
-            return !self.oif.is_empty();
-        }
-        true
-    }
-
-    /// Runs the chain of a table, if there is one.
-    pub(super) fn run(&mut self, firewall: &mut Firewall, table: Table, hook: Hook) -> ChainVerdict {
-        if !firewall.has(table, hook) {
-            return ChainVerdict::Accept;
-        }
-        let view = View::with_hops(self.datagram(), self.hops);
-        let mut passing =
-            Passing { view, iif: self.iif(), oif: self.oif(), mark: self.mark, seen: self.seen };
-        let verdict = firewall.run(table, hook, &mut passing);
-        (self.mark, self.seen) = (passing.mark, passing.seen);
-        verdict
-    }
-
-    /// The bytes as they are now, where they are not those with which it began.
-    fn left(self) -> Option<Vec<u8>> {
-        match self.bytes {
-            Cow::Owned(bytes) => (bytes != self.header.bytes).then_some(bytes),
-            Cow::Borrowed(_) => None,
-        }
-    }
-}
-
-const LOOPBACK_V6: Addr = Addr { hi: 0, lo: 1 };
-
 impl Engine {
     /// Takes a packet through all hooks of a host with rules.
     pub fn walk(&mut self, now: Time, firewall: &mut Firewall, journey: &Journey<'_>) -> Walk {
@@ -287,32 +134,54 @@ impl Engine {
             (false, 0) => Sighted::Nothing,
             (false, zone) => Sighted::Zoned(zone),
         };
-        (travel.trusted, travel.lost) = (trusted, journey.lost);
-        match self.travel(firewall, &mut travel, &mut sent) {
-            Some((outcome, by)) => {
-                let outcome = travel.said.unwrap_or(outcome);
-                let treatment = travel.treatment;
-                Walk { outcome, verdict: Verdict::Drop, by, sent, left: None, treatment }
-            }
-            None => {
-                let outcome = travel.said.or(travel.outcome).unwrap_or(Outcome::NONE);
-                let treatment = travel.treatment;
-                Walk { outcome, verdict: Verdict::Accept, by: None, sent, left: travel.left(), treatment }
-            }
-        }
+        (travel.trusted, travel.lost, travel.waits) = (trusted, journey.lost, journey.waits);
+        let ending = self.travel(firewall, &mut travel, &mut sent);
+        self.ended_walk(travel, ending, sent)
     }
 
-    /// Hook after hook. Says how the packet ended, if it did not get through.
+    /// A packet that waits goes on from there, with what rules and translation still do to it; or something ends it, where
+    /// it does not pass.
+    pub fn walk_on(&mut self, now: Time, firewall: &mut Firewall, queued: Queued, passes: bool) -> Walk {
+        self.handle_timeouts(now);
+        self.ended = None;
+        firewall.set_now(now);
+        let Some(mut travel) = queued.travel() else {
+            return Walk::from(queued.outcome.unwrap_or(Outcome::NONE));
+        };
+        let mut sent = Vec::new();
+        travel.seen = travel.outcome.map_or(Sighted::Nothing, |outcome| self.sighted(&outcome));
+        let ending = if passes {
+            let here = self.depart(travel.hook, &mut travel);
+            here.or_else(|| self.travel(firewall, &mut travel, &mut sent))
+        } else {
+            travel.treatment.dropped = true;
+            Some((self.end(&travel), None))
+        };
+        self.ended_walk(travel, ending, sent)
+    }
+
+    /// What became of a packet that has come to an end, or waits.
+    fn ended_walk(&self, travel: Travel<'_>, ending: Option<Ending>, sent: Vec<Answer>) -> Walk {
+        let (said, treatment) = (travel.said, travel.treatment);
+        if let Some((outcome, by)) = ending {
+            let outcome = said.unwrap_or(outcome);
+            return Walk { outcome, verdict: Verdict::Drop, by, sent, left: None, treatment, queued: None };
+        }
+        let outcome = said.or(travel.outcome).unwrap_or(Outcome::NONE);
+        let (left, queued) = if travel.waits { (None, Some(travel.queue())) } else { (travel.left(), None) };
+        Walk { outcome, verdict: Verdict::Accept, by: None, sent, left, treatment, queued }
+    }
+
+    /// Hook after hook. Says how the packet ended, if it did not get through, or as far as where it waits.
     fn travel(
         &mut self,
         firewall: &mut Firewall,
         travel: &mut Travel<'_>,
         sent: &mut Vec<Answer>,
     ) -> Option<Ending> {
-        let mut passed = 0;
         // Translation may change the way that lies ahead, never that which lies behind.
-        while let Some(&hook) = travel.route.hooks().get(passed) {
-            passed += 1;
+        while let Some(&hook) = travel.route.hooks().get(travel.passed) {
+            travel.passed += 1;
             travel.hook = hook;
             if hook == Hook::Forward {
                 if travel.lost && travel.oif.is_empty() {
@@ -325,6 +194,12 @@ impl Engine {
             if let Some(ending) = self.visit(firewall, hook, travel, sent) {
                 return Some(ending);
             }
+            if travel.waits && is_where_packets_wait(hook) {
+                return None;
+            }
+            if let Some(ending) = self.depart(hook, travel) {
+                return Some(ending);
+            }
             if hook == Hook::Prerouting && travel.is_martian() {
                 travel.treatment.dropped = true;
                 return Some((self.end(travel), None));
@@ -333,7 +208,7 @@ impl Engine {
         None
     }
 
-    /// One hook: its chains, and what the tracker does there. Says how the packet ended, if it did.
+    /// One hook: its chains, and what the tracker does before them. Says how the packet ended, if it did.
     fn visit(
         &mut self,
         firewall: &mut Firewall,
@@ -357,10 +232,15 @@ impl Engine {
                 return ending;
             }
         }
-        if travel.lost && matches!(hook, Hook::Input | Hook::Forward | Hook::Output) {
+        if travel.lost && is_where_packets_wait(hook) {
             travel.treatment.dropped = !has_left(travel.route, hook);
             return Some((self.end(travel), None));
         }
+        None
+    }
+
+    /// Behind the chains of a hook: the last one confirms. Says how the packet ended, if it did.
+    fn depart(&mut self, hook: Hook, travel: &mut Travel<'_>) -> Option<Ending> {
         if matches!(hook, Hook::Input | Hook::Postrouting) {
             if let Some(ending) = self.be_read(travel).or_else(|| self.adjust(travel)) {
                 return Some(ending);
@@ -592,4 +472,9 @@ impl Engine {
 /// Whether a packet that is at this hook has been confirmed before: on its second way in.
 fn has_left(route: Route, hook: Hook) -> bool {
     route == Route::Loopback && matches!(hook, Hook::Prerouting | Hook::Input)
+}
+
+/// The hooks behind whose chains a packet is confirmed, or goes to where it is.
+fn is_where_packets_wait(hook: Hook) -> bool {
+    matches!(hook, Hook::Input | Hook::Forward | Hook::Output)
 }

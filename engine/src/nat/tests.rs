@@ -34,7 +34,7 @@ impl Host {
         let route = if self.firewall.is_own(Family::Ipv4, dst) { Route::Input } else { Route::Forward };
         let oif = self.firewall.way_to(Family::Ipv4, dst).to_owned();
         let packet = Packet::new(bytes);
-        let journey = Journey { packet, route, iif, oif: &oif, lost: false };
+        let journey = Journey { packet, route, iif, oif: &oif, lost: false, waits: false };
         let walk = self.engine.walk(Time::from_secs(1), &mut self.firewall, &journey);
         if let Some(left) = &walk.left {
             assert_intact(left);

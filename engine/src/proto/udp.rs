@@ -43,7 +43,7 @@ pub(super) fn track(conn: &mut Conn, segment: &Segment<'_>, rules: &Rules, why: 
     if rules.now <= udp.stream_at {
         return renewed(conn, Knob::Udp).because(why, Reason::UdpReplied {});
     }
-    if switches.udp_assured {
+    if switches.udp_assured && !conn.status.has(Status::NAT_CLASH) {
         conn.set_status(Status::ASSURED, Changes::ASSURED);
     }
     renewed(conn, Knob::UdpStream).because(why, Reason::UdpStream {})
@@ -64,7 +64,7 @@ pub(super) fn track_lite(
     if !conn.has_reply() {
         return renewed(conn, Knob::Udp).because(why, Reason::UdpliteUnreplied {});
     }
-    if switches.udplite_assured {
+    if switches.udplite_assured && !conn.status.has(Status::NAT_CLASH) {
         conn.set_status(Status::ASSURED, Changes::ASSURED);
     }
     let knob = if switches.udplite_stream { Knob::UdpStream } else { Knob::Udp };

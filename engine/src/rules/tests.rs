@@ -73,6 +73,7 @@ fn forward(engine: &mut Engine, firewall: &mut Firewall, bytes: &[u8]) -> Walk {
         iif: "inside",
         oif: "outside",
         lost: false,
+        waits: false,
     };
     engine.walk(Time::from_secs(1), firewall, &journey)
 }

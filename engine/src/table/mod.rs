@@ -98,7 +98,8 @@ impl ConnTable {
         for slot in self.index.find(hash) {
             let conn = self.slab.get(slot);
             for direction in [Direction::Reply, Direction::Original] {
-                if conn.tuples[direction as usize] == *tuple && conn.zone == zone {
+                let is_hidden = || direction == Direction::Original && conn.status.has(Status::NAT_CLASH);
+                if conn.tuples[direction as usize] == *tuple && conn.zone == zone && !is_hidden() {
                     return Some(Found { slot, direction });
                 }
             }
@@ -175,11 +176,18 @@ impl ConnTable {
         (other != hash).then_some(other)
     }
 
+    /// The hashes under which a connection is found, where `hash` is that of its original tuple.
+    fn places(&self, slot: u32, hash: u32) -> impl Iterator<Item = u32> + use<> {
+        let other = self.other_hash_of(slot, hash);
+        let for_answers_alone = self.slab.get(slot).status.has(Status::NAT_CLASH);
+        let own = if for_answers_alone && other.is_some() { None } else { Some(hash) };
+        own.into_iter().chain(other)
+    }
+
     /// Enters a connection under its tuples, the first one's hash is given, and its deadline.
     pub fn enter(&mut self, slot: u32, hash: u32) {
-        self.index.insert(hash, slot);
-        if let Some(other) = self.other_hash_of(slot, hash) {
-            self.index.insert(other, slot);
+        for place in self.places(slot, hash) {
+            self.index.insert(place, slot);
         }
         self.wheel.insert(&mut self.slab, slot);
         self.confirmed += 1;
@@ -187,10 +195,8 @@ impl ConnTable {
 
     /// Takes a confirmed connection out of everything.
     pub fn remove(&mut self, slot: u32) {
-        let hash = self.hash_of(slot);
-        self.index.remove(hash, slot);
-        if let Some(other) = self.other_hash_of(slot, hash) {
-            self.index.remove(other, slot);
+        for place in self.places(slot, self.hash_of(slot)) {
+            self.index.remove(place, slot);
         }
         self.leave_source(slot);
         self.wheel.remove(&mut self.slab, slot);

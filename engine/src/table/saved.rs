@@ -137,11 +137,8 @@ impl SavedTable {
     /// The index. The last row is entered first: new ones come before those of the same hash.
     fn enter(&self, table: &mut ConnTable) -> Result<(), String> {
         let confirmed = self.conns.iter().filter(|(_, conn)| conn.is_confirmed());
-        let rows = confirmed.flat_map(|(slot, _)| {
-            let hash = table.hash_of(*slot);
-            let other = table.other_hash_of(*slot, hash);
-            std::iter::once((hash, *slot)).chain(other.map(|other| (other, *slot)))
-        });
+        let rows = confirmed
+            .flat_map(|(slot, _)| table.places(*slot, table.hash_of(*slot)).map(|place| (place, *slot)));
         let mut wanted: BTreeSet<(u32, u32)> = rows.collect();
         for &(hash, slot) in self.rows.iter().rev() {
             if !wanted.remove(&(hash, slot)) {

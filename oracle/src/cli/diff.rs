@@ -142,7 +142,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
     }
     if ended.is_unsteady() {
         tone.error(&*Error::from(
-            "more than one answer in a hundred was not given again: this machine is too busy",
+            "more than one case in a hundred differed in company and not alone: this machine is too busy",
         ));
     }
     Ok(if ended.findings.is_empty() && !ended.is_unsteady() { Exit::Fine } else { Exit::Failed })
@@ -294,6 +294,10 @@ fn report(args: &Args, ended: &Ended) -> String {
     if ended.sum.unsteady > 0 {
         let count = grouped(ended.sum.unsteady);
         let _ = writeln!(text, "differed once, and not when asked again (stalls): {count}");
+    }
+    if ended.sum.unsettled > 0 {
+        let count = grouped(ended.sum.unsettled);
+        let _ = writeln!(text, "differed each time in company, and not alone (stalls): {count}");
     }
     if ended.sum.unsupported > 0 {
         let count = grouped(ended.sum.unsupported);

@@ -103,7 +103,7 @@ impl Coverage {
     /// counts.
     pub fn release(&mut self, arrival: &Arrival, why: Option<&Why>, entries: &[Entry]) {
         let Some(Why::Reason(reason)) = why else { return };
-        if matches!(reason, Reason::InsertFailed {} | Reason::ClashResolved {}) {
+        if matches!(reason, Reason::InsertFailed {} | Reason::ClashResolved {} | Reason::ClashKept {}) {
             *self.reasons.entry(reason.slug()).or_default() += 1;
         }
         watch::note_release(self, arrival, entries);

@@ -177,7 +177,7 @@ pub const NORMALISATIONS: &[Normalisation] = &[
     Normalisation {
         norm: Norm::Stalls,
         name: "stalls",
-        what: "a difference that is not there when its case is asked again; such cases are counted, and more than one in a hundred is an error",
+        what: "a difference that is not there when its batch is asked again, or its case alone; such cases are counted, and more than one of the latter in a hundred is an error",
         reason: "a machine that stands still for seconds lets entries die that should have lived, and readings come late",
         applies: is_real,
     },

@@ -94,8 +94,10 @@ pub struct Progress {
     pub divergent: u64,
     /// Causes.
     pub causes: usize,
-    /// Cases that differed once, and not when asked again: see [`Norm::Stalls`].
+    /// Cases that differed once, and not when their batch was asked again: see [`Norm::Stalls`].
     pub unsteady: u64,
+    /// Cases that differed whenever their batch was asked, and not alone: nothing is known of them.
+    pub unsettled: u64,
     /// Packets of which the target came to expect a connection.
     pub announced: u64,
     /// Connections of the target that were expected.
@@ -129,6 +131,8 @@ pub struct Ended {
 const MOST_SHRUNK: usize = 40;
 /// Every so many batches the baseline is measured.
 const BASELINE_EVERY: u64 = 16;
+/// So often a batch with a difference is asked again, before that is believed.
+const DOUBTS: usize = 3;
 
 /// Runs two targets against each other. `tell` hears of every batch.
 ///
@@ -217,8 +221,16 @@ struct Run {
     took: Duration,
     findings: BTreeMap<Cause, Finding>,
     coverage: Option<Coverage>,
+    /// Batches with differences that have been seen once.
+    doubts: Vec<Doubt>,
     /// Causes that have not been made small yet.
     fresh: Vec<Cause>,
+}
+
+/// A batch, and what its worlds differ in, by their place.
+struct Doubt {
+    work: Work,
+    differences: BTreeMap<usize, Difference>,
 }
 
 impl Ended {
@@ -234,6 +246,7 @@ impl Ended {
             whole.sum.packets += part.sum.packets;
             whole.sum.divergent += part.sum.divergent;
             whole.sum.unsteady += part.sum.unsteady;
+            whole.sum.unsettled += part.sum.unsettled;
             whole.took += part.took;
             whole.coverage = None;
             whole.baseline =
@@ -259,9 +272,9 @@ impl Ended {
         Some(whole)
     }
 
-    /// Whether so many answers were not given again that nothing follows from those that were.
+    /// Whether so many cases have not been settled that nothing follows from those that were.
     pub fn is_unsteady(&self) -> bool {
-        self.sum.unsteady * 100 > self.sum.cases
+        self.sum.unsettled * 100 > self.sum.cases
     }
 }
 
@@ -281,6 +294,7 @@ impl Run {
             took: Duration::ZERO,
             findings: BTreeMap::new(),
             coverage: profile.map(Coverage::new),
+            doubts: Vec::new(),
             fresh: Vec::new(),
         }
     }
@@ -310,7 +324,7 @@ impl Run {
                 let sights = (!chooses).then(|| self.reference.batch(&work.batch));
                 under_way.push_back((work, sights, judge));
             }
-            let rests = is_last || !self.fresh.is_empty() || self.measures();
+            let rests = is_last || self.has_work_left() || self.measures();
             let mut left = if rests { 0 } else { self.judges.len() };
             while under_way.len() > left {
                 if let Some((work, sights, judge)) = under_way.pop_front() {
@@ -318,7 +332,7 @@ impl Run {
                     let sights = sights.unwrap_or_else(|| self.reference.batch_like(&work.batch, &target));
                     self.take(&work, &sights?, &target)?;
                     tell(&self.sum);
-                    if !self.fresh.is_empty() {
+                    if self.has_work_left() {
                         left = 0;
                     }
                     if under_way.is_empty() {
@@ -336,6 +350,11 @@ impl Run {
         Ok(())
     }
 
+    /// Differences that are not believed, or not made small.
+    fn has_work_left(&self) -> bool {
+        !self.doubts.is_empty() || !self.fresh.is_empty()
+    }
+
     fn measures(&self) -> bool {
         self.batches >= self.next_baseline
     }
@@ -350,8 +369,38 @@ impl Run {
                 self.baseline = Some((sum + packets as u64, time + took));
             }
         }
+        for doubt in std::mem::take(&mut self.doubts) {
+            self.settle(doubt)?;
+        }
         for cause in std::mem::take(&mut self.fresh) {
             self.make_small(source, &cause)?;
+        }
+        Ok(())
+    }
+
+    /// A machine that stalls gives late answers, and not each time: what differs is asked again with all its batch, and
+    /// believed when it always differs.
+    fn settle(&mut self, doubt: Doubt) -> Result<(), Refusal> {
+        let Doubt { work, mut differences } = doubt;
+        for _ in 0..DOUBTS {
+            if differences.is_empty() {
+                return Ok(());
+            }
+            self.judges[0].ask(Arc::clone(&work.batch));
+            let target = self.judges[0].sights()?;
+            let reference = self.reference.batch_like(&work.batch, &target)?;
+            let before = differences.len();
+            differences.retain(|index, difference| {
+                let (Some(left), Some(right)) = (reference.get(*index), target.get(*index)) else {
+                    return false;
+                };
+                compare(left, right, self.normal)
+                    .is_some_and(|again| Cause::of(&again) == Cause::of(difference))
+            });
+            self.sum.unsteady += (before - differences.len()) as u64;
+        }
+        for (index, difference) in differences {
+            self.differs(work.cases[index], difference);
         }
         Ok(())
     }
@@ -362,6 +411,7 @@ impl Run {
         if let Some(coverage) = &mut self.coverage {
             coverage.batch(&work.batch, reference);
         }
+        let mut doubted = BTreeMap::new();
         for (index, case) in work.cases.iter().enumerate() {
             let (Some(left), Some(right)) = (reference.get(index), target.get(index)) else {
                 return Err(Refusal::Broken("a world of the batch was not answered".to_owned()));
@@ -373,11 +423,22 @@ impl Run {
             self.sum.cases += 1;
             self.sum.packets += left.len() as u64;
             self.count_expected(right);
-            if let Some(difference) = compare(left, right, self.normal) {
+            let Some(difference) = compare(left, right, self.normal) else { continue };
+            if self.normal.has(Norm::Stalls) && !self.is_known(&difference) {
+                doubted.insert(index, difference);
+            } else {
                 self.differs(*case, difference);
             }
         }
+        if !doubted.is_empty() {
+            self.doubts.push(Doubt { work: work.clone(), differences: doubted });
+        }
         Ok(())
+    }
+
+    /// Whether this has been seen to differ each time.
+    fn is_known(&self, difference: &Difference) -> bool {
+        self.findings.get(&Cause::of(difference)).is_some_and(|finding| finding.repeats)
     }
 
     /// Counts what the target was told by helpers: a run in which it was told nothing proves nothing about them.
@@ -447,10 +508,10 @@ impl Run {
         Ok(())
     }
 
-    /// What has differed does not when asked again: the next case of this cause will be asked again too.
+    /// What has differed does not when it is asked alone: the next case of this cause will be asked again too.
     fn forget(&mut self, cause: &Cause) {
         if let Some(finding) = self.findings.remove(cause) {
-            self.sum.unsteady += finding.count;
+            self.sum.unsettled += finding.count;
             self.sum.divergent -= finding.count;
             self.sum.causes = self.findings.len();
         }

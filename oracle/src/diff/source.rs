@@ -9,6 +9,7 @@ use crate::scenario::{Lane, config};
 use crate::target::{Batch, Reading};
 
 /// A batch and the cases that are its worlds.
+#[derive(Clone)]
 pub(super) struct Work {
     pub cases: Vec<u64>,
     pub batch: Arc<Batch>,

@@ -72,8 +72,7 @@ pub fn explain_plan(
             }
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
-                let outcome = target.go_on(release)?;
-                (Walk::from(outcome), arrival, own)
+                (target.go_on(release)?, arrival, own)
             }
         };
         let engine = target.engine();

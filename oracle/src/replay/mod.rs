@@ -197,7 +197,7 @@ impl Replayer {
 /// Lets a packet through a forwarding host, by its rules where it has any.
 fn track(engine: &mut Engine, firewall: Option<&mut Firewall>, now: Time, packet: Packet<'_>) -> Outcome {
     let Some(firewall) = firewall else { return engine.forward(now, &packet) };
-    let journey = Journey { packet, route: Route::Forward, iif: "", oif: "", lost: false };
+    let journey = Journey { packet, route: Route::Forward, iif: "", oif: "", lost: false, waits: false };
     engine.walk(now, firewall, &journey).outcome
 }
 

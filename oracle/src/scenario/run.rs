@@ -298,8 +298,10 @@ impl Record {
             }
             Act::Release(release, sent) => {
                 let observation = target.release(release)?;
+                world.translated.saw_going_on(release, &observation);
                 world.saw(step, &observation);
-                let result = self.compare(world, target, step, &sent.arrival, sent.index, &observation)?;
+                let came = world.translated.came(release).unwrap_or(&sent.arrival);
+                let result = self.compare(world, target, step, came, sent.index, &observation)?;
                 self.fail(index, result);
                 seen.packet = Some(observation);
             }

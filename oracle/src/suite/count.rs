@@ -142,8 +142,15 @@ impl Suite {
     /// Has a target that takes whole worlds play all of them at once.
     fn played(plans: Vec<Plan>, target: &mut dyn Target, mut tick: impl FnMut(&Ended)) -> Suite {
         let identity = target.identity();
-        let plans: Vec<Plan> = plans.into_iter().map(|plan| plan.without_hosts(&identity)).collect();
-        let refused: Vec<Option<Verdict>> = plans.iter().map(|plan| plan.refuses(&identity)).collect();
+        let taped = |plan: Plan| {
+            let had_hosts = plan.has_hosts();
+            let plan = plan.without_hosts(&identity);
+            // Years may pass between hosts about whom nobody is asked: that need not be played.
+            let unseen = || if had_hosts { plan.unseen_by(&identity) } else { None };
+            let refused = plan.refuses(&identity).or_else(unseen);
+            (plan, refused)
+        };
+        let (plans, refused): (Vec<Plan>, Vec<Option<Verdict>>) = plans.into_iter().map(taped).unzip();
         let is_played = |(_, refused): &(&Plan, &Option<Verdict>)| refused.is_none();
         let plays: Vec<Play> =
             plans.iter().zip(&refused).filter(is_played).map(|(plan, _)| plan.play()).collect();

@@ -70,7 +70,9 @@ impl Fates {
     /// [`Refusal::Unsupported`] when they do what a target cannot be told.
     pub(super) fn tell(&mut self, arrival: &Arrival) -> Result<Told, Refusal> {
         if arrival.fate == Fate::Waits {
-            return Err(Refusal::Unsupported("no packet waits where there are rules".to_owned()));
+            return Err(Refusal::Unsupported(
+                "a target without rules of its own is not told of packets that wait among rules".to_owned(),
+            ));
         }
         let walk = self.reference.pass(arrival);
         let Treatment { seen, notrack, zone, mark, helper, dropped, answered } = walk.treatment;

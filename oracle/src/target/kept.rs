@@ -1,8 +1,9 @@
 //! The reference as a value that can be kept: engine, rules at work, and the packets that wait between the hooks.
 
-use conntruth_engine::{Engine, Firewall, FirewallState, Passage, Profile, State, StateChange, StateError};
+use conntruth_engine::{Engine, Firewall, FirewallState, Profile, State, StateChange, StateError};
 use serde::{Deserialize, Serialize};
 
+use super::reference::Waiting;
 use super::{Entry, Reference};
 
 /// All that a [`Reference`] holds at one moment. Its parts bear the versions.
@@ -29,7 +30,7 @@ use super::{Entry, Reference};
 pub struct Kept {
     engine: State,
     firewall: Option<FirewallState>,
-    waiting: Vec<Option<Passage>>,
+    waiting: Vec<Option<Waiting>>,
     known: Vec<Entry>,
 }
 

@@ -71,6 +71,7 @@ impl Play {
         for ask in &self.asks {
             let answer = match (ask, &mut translated) {
                 (Ask::Packet(story), Some(translated)) => follow(story, translated, target),
+                (Ask::Release(release), Some(translated)) => go_on(release, translated, target),
                 _ => ask.put(target),
             };
             let answer = answer.unwrap_or_else(Said::Refused);
@@ -95,6 +96,17 @@ fn follow<T: Target + ?Sized>(
     let arrival = turned.as_ref().unwrap_or(story);
     let observation = target.packet(arrival)?;
     translated.saw(story, arrival, &observation);
+    Ok(Said::Observed(Box::new(observation)))
+}
+
+/// One that has waited, and leaves only now.
+fn go_on<T: Target + ?Sized>(
+    release: &Release,
+    translated: &mut Translated,
+    target: &mut T,
+) -> Result<Said, Refusal> {
+    let observation = target.release(release)?;
+    translated.saw_going_on(release, &observation);
     Ok(Said::Observed(Box::new(observation)))
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use conntruth_engine::{
-    Class, ConnId, ConnSnapshot, Counter, Engine, Event, EventKind, Firewall, Helper, Hook, Journey, Knob,
-    Outcome, Packet, Passage, Profile, Route, Status, Time, Tuple, Verdict, Walk,
+    Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
+    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
 };
+use serde::{Deserialize, Serialize};
 
 use super::host;
 use super::whose;
@@ -23,9 +24,16 @@ pub struct Reference {
     /// Entries as they last stood, while there are no events that would tell of their end.
     pub(super) known: BTreeMap<u64, Entry>,
     /// Packets that came to wait between the hooks, in order; none in the place of those that did not get there, or went on.
-    pub(super) waiting: Vec<Option<Passage>>,
+    pub(super) waiting: Vec<Option<Waiting>>,
     /// The rules, where there are any.
     pub(super) firewall: Option<Firewall>,
+}
+
+/// A packet that waits: for its confirmation alone, or at a hook of a host with rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Waiting {
+    Passage(Passage),
+    Queued(Queued),
 }
 
 impl Reference {
@@ -71,8 +79,7 @@ impl Reference {
         (last, destroyed)
     }
 
-    /// Lets a packet pass, and answers in the engine's own words. Where there are rules it goes through all hooks; there none
-    /// can wait.
+    /// Lets a packet pass, and answers in the engine's own words. Where there are rules it goes through all hooks.
     pub fn pass(&mut self, arrival: &Arrival) -> Walk {
         self.walk(arrival).unwrap_or_else(|| {
             let outcome = self.track(arrival);
@@ -115,8 +122,24 @@ impl Reference {
             iif: arrival.iif.as_deref().unwrap_or_default(),
             oif: arrival.oif.as_deref().unwrap_or_default(),
             lost: arrival.fate == Fate::Dropped,
+            waits: arrival.fate == Fate::Waits,
         };
-        Some(self.engine.walk(arrival.at, firewall, &journey))
+        let walk = self.engine.walk(arrival.at, firewall, &journey);
+        Some(if journey.waits { self.keep_walk(walk) } else { walk })
+    }
+
+    /// Keeps a packet that has come as far as where it is to wait.
+    fn keep_walk(&mut self, mut walk: Walk) -> Walk {
+        self.waiting.push(walk.queued.take().map(Waiting::Queued));
+        let outcome = self.unconfirmed(walk.outcome);
+        Walk { outcome, ..walk }
+    }
+
+    /// An outcome that shows no connection which is in no table yet.
+    fn unconfirmed(&self, outcome: Outcome) -> Outcome {
+        let is_confirmed =
+            |id: &ConnId| self.engine.conn(*id).is_none_or(|conn| conn.status.has(Status::CONFIRMED));
+        Outcome { conn: outcome.conn.filter(is_confirmed), ..outcome }
     }
 
     /// Keeps a packet between the hooks. The entry that it may have made is in no table yet.
@@ -128,29 +151,58 @@ impl Reference {
             self.waiting.push(None);
             return self.engine.discard(passage);
         }
-        self.waiting.push(Some(passage));
-        let is_confirmed =
-            |id: &ConnId| self.engine.conn(*id).is_some_and(|conn| conn.status.has(Status::CONFIRMED));
-        Outcome { conn: outcome.conn.filter(is_confirmed), ..outcome }
+        self.waiting.push(Some(Waiting::Passage(passage)));
+        self.unconfirmed(outcome)
     }
 
     /// Lets a packet that waits go on, and answers in the engine's own words.
     ///
     /// # Errors
     /// When it does not wait.
-    pub fn go_on(&mut self, release: &Release) -> Result<Outcome, Refusal> {
-        let passage = self.waiting.get_mut(release.waiting).and_then(Option::take);
-        let passage = passage.ok_or_else(|| Refusal::Wrong("this packet does not wait".to_owned()))?;
-        match release.fate {
-            Fate::Passes => Ok(self.engine.confirm(release.at, passage)),
-            Fate::Dropped => Ok(self.engine.discard(passage)),
-            Fate::Waits => Err(Refusal::Wrong("a packet waits once".to_owned())),
+    pub fn go_on(&mut self, release: &Release) -> Result<Walk, Refusal> {
+        let wrong = |what: &str| Refusal::Wrong(what.to_owned());
+        let passes = match release.fate {
+            Fate::Passes => true,
+            Fate::Dropped => false,
+            Fate::Waits => return Err(wrong("a packet waits once")),
+        };
+        let waiting = self.waiting.get_mut(release.waiting).and_then(Option::take);
+        match (waiting, &mut self.firewall) {
+            (Some(Waiting::Passage(passage)), _) if passes => {
+                Ok(self.engine.confirm(release.at, passage).into())
+            }
+            (Some(Waiting::Passage(passage)), _) => Ok(self.engine.discard(passage).into()),
+            (Some(Waiting::Queued(queued)), Some(firewall)) => {
+                Ok(self.engine.walk_on(release.at, firewall, queued, passes))
+            }
+            (_, _) => Err(wrong("this packet does not wait")),
         }
+    }
+
+    fn told(&mut self, walk: Walk) -> Observation {
+        let sent = walk.sent.into_iter().map(|answer| Sent {
+            bytes: answer.bytes,
+            class: answer.class,
+            verdict: answer.verdict,
+        });
+        let observed = self.observed(walk.outcome);
+        Observation { verdict: walk.verdict, by: walk.by, sent: sent.collect(), left: walk.left, ..observed }
+    }
+
+    /// The entry as others can see it: of one that only answers find, that which its original tuple finds.
+    fn shown(&self, entry: Entry, class: Class) -> Option<Entry> {
+        if !entry.status.has(Status::NAT_CLASH) {
+            return Some(entry);
+        }
+        let is_answer = matches!(class, Class::Tracked(info) if info.direction() == Direction::Reply);
+        let found = self.engine.find(&entry.original, entry.zone).filter(|_| !is_answer);
+        found.map(|(conn, _)| self.entry(&conn))
     }
 
     fn observed(&mut self, outcome: Outcome) -> Observation {
         let events = self.happened();
         let (entry, destroyed) = outcome.conn.map_or((None, false), |id| self.after(id, &events));
+        let entry = entry.and_then(|entry| self.shown(entry, outcome.class));
         Observation {
             class: outcome.class,
             verdict: outcome.verdict,
@@ -212,28 +264,13 @@ impl Target for Reference {
     }
 
     fn packet(&mut self, arrival: &Arrival) -> Result<Observation, Refusal> {
-        if self.firewall.is_some() && arrival.fate == Fate::Waits {
-            return Err(Refusal::Unsupported("no packet waits where there are rules".to_owned()));
-        }
         let walk = self.pass(arrival);
-        let sent = walk.sent.into_iter().map(|answer| Sent {
-            bytes: answer.bytes,
-            class: answer.class,
-            verdict: answer.verdict,
-        });
-        let observed = self.observed(walk.outcome);
-        Ok(Observation {
-            verdict: walk.verdict,
-            by: walk.by,
-            sent: sent.collect(),
-            left: walk.left,
-            ..observed
-        })
+        Ok(self.told(walk))
     }
 
     fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
-        let outcome = self.go_on(release)?;
-        Ok(self.observed(outcome))
+        let walk = self.go_on(release)?;
+        Ok(self.told(walk))
     }
 
     fn advance(&mut self, to: Time) -> Result<Vec<Happening>, Refusal> {

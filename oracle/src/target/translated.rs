@@ -9,7 +9,7 @@ use conntruth_engine::{Class, Tuple, Verdict, protocol, readdress, readdress_quo
 
 use super::host::{self, Reached};
 use super::whose;
-use super::{Arrival, Observation, Path};
+use super::{Arrival, Fate, Observation, Path, Release};
 
 /// The ends with which packets came, as their story has them, and those with which they left.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Translated {
     ends: Vec<(Tuple, Tuple)>,
     /// Hosts that live elsewhere than their network.
     strays: Vec<(IpAddr, String)>,
+    /// Packets that were to wait, in order: as their story has them, and as they came.
+    waiting: Vec<(Arrival, Arrival)>,
 }
 
 /// What was seen of a packet.
@@ -31,7 +33,7 @@ pub(crate) struct Seen<'a> {
 impl Translated {
     /// Nothing has left yet.
     pub(crate) fn new(strays: &[(IpAddr, String)]) -> Translated {
-        Translated { ends: Vec::new(), strays: strays.to_vec() }
+        Translated { ends: Vec::new(), strays: strays.to_vec(), waiting: Vec::new() }
     }
 
     /// A packet left so.
@@ -48,8 +50,28 @@ impl Translated {
         }
     }
 
-    /// What is known of an observation.
+    /// What is known of an observation. A packet that waits has not left.
     pub(crate) fn saw(&mut self, story: &Arrival, came: &Arrival, seen: &Observation) {
+        if story.fate == Fate::Waits {
+            self.waiting.push((story.clone(), came.clone()));
+        } else {
+            self.left(story, came, seen);
+        }
+    }
+
+    /// What is known of one that has waited.
+    pub(crate) fn saw_going_on(&mut self, release: &Release, seen: &Observation) {
+        if let Some((story, came)) = self.waiting.get(release.waiting).cloned() {
+            self.left(&story, &came, seen);
+        }
+    }
+
+    /// One that has waited, as it came.
+    pub(crate) fn came(&self, release: &Release) -> Option<&Arrival> {
+        self.waiting.get(release.waiting).map(|(_, came)| came)
+    }
+
+    fn left(&mut self, story: &Arrival, came: &Arrival, seen: &Observation) {
         let Observation { class, verdict, left, .. } = seen;
         self.learn(story, came, Seen { class: *class, verdict: *verdict, left: left.as_deref() });
     }

@@ -3,15 +3,20 @@
 //! each packet - takes the tape instead. Hosts on a tape answer nothing: what is claimed about them is not seen there,
 //! and once a target lets through what the reference did not, its hosts would have gone on otherwise.
 
-use conntruth_engine::Profile;
+use conntruth_engine::{LINUX_6_18, Profile};
 
 use crate::language::ast::Action;
 use crate::language::ast::claim::Check;
 use crate::target::{Identity, Reference, Target};
 
 use super::super::plan::{Act, Move, Plan, Sent, Shown, UNCLAIMED};
-use super::super::run::Record;
+use super::super::run::{Record, Verdict};
 use super::Passed;
+
+/// Whose semantics the reference has that stands in for a target.
+fn profile_of(identity: &Identity) -> &'static Profile {
+    Profile::find(&identity.profile).unwrap_or(&LINUX_6_18)
+}
 
 impl Plan {
     /// The plan as a target takes it: a tape of it, where its hosts cannot act around that.
@@ -23,8 +28,7 @@ impl Plan {
     /// The plan as a target with this identity would take it that cannot be asked step by step.
     #[must_use]
     pub(crate) fn without_hosts(self, identity: &Identity) -> Plan {
-        let profile = Profile::find(&identity.profile).unwrap_or(&conntruth_engine::LINUX_6_18);
-        self.taped(profile)
+        self.taped(profile_of(identity))
     }
 
     /// A plan without hosts that act: where there are some, what they did around the reference.
@@ -37,6 +41,18 @@ impl Plan {
         let record = self.run(&mut reference);
         let moves = self.tape(&record);
         self.with_tape(moves)
+    }
+
+    /// The verdict on a tape of which a target with this identity shows nothing that is claimed, whatever it answers: none
+    /// where it shows something.
+    pub(crate) fn unseen_by(&self, identity: &Identity) -> Option<Verdict> {
+        let play = self.play();
+        let played = play.ask(&mut Reference::new(profile_of(identity)));
+        let record = self.judge(identity.clone(), play, played);
+        match self.verdict(&record) {
+            Verdict::Unsupported(why) if record.seeable == 0 => Some(Verdict::Unsupported(why)),
+            _ => None,
+        }
     }
 
     fn tape(&self, record: &Record) -> Vec<Move> {

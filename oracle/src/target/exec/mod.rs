@@ -4,12 +4,14 @@
 //! other side. The program is not trusted: what it does wrong is a result of the scenario in which it did so, and the
 //! next scenario gets a fresh process.
 
+mod answers;
 mod clocked;
 mod convert;
 pub mod manual;
 mod process;
 mod schema;
 mod serve;
+mod time;
 pub mod wire;
 mod worlds;
 
@@ -26,6 +28,7 @@ use super::{
     Arrival, Batch, Config, Entry, Expected, Happening, Identity, Observation, Passing, Play, Played,
     Refusal, Release, Rules, Setting, Sight, Target, batch,
 };
+use answers::{hint, kind_is_wrong};
 use convert::Known;
 use process::{Process, shown};
 use schema::{Checker, Says};
@@ -202,6 +205,11 @@ impl Exec {
         Ok(hello)
     }
 
+    /// A process, where there is none.
+    fn wake(&mut self) -> Result<(), Refusal> {
+        if self.process.is_none() { self.start().map(|_| ()) } else { Ok(()) }
+    }
+
     /// Asks for a step, where the adapter has what that needs.
     fn put(&mut self, step: &Request) -> Result<Answer, Refusal> {
         match self.cannot(step) {
@@ -280,15 +288,6 @@ impl Exec {
         Refusal::Broken(text)
     }
 
-    /// What an answer says where it is not of the kind that was asked for.
-    fn other(&mut self, answer: Answer, wanted: &str) -> Refusal {
-        match answer {
-            Answer::Unsupported(unsupported) => unsupported_of(&unsupported),
-            Answer::Error(error) => error_of(&error),
-            other => self.nonsense(&kind_is_wrong(&other, wanted)),
-        }
-    }
-
     /// What is missing for a configuration, as far as the adapter has said.
     fn lacks(&self, setting: &Setting) -> Option<Refusal> {
         let settings = self.settings.as_ref()?;
@@ -331,122 +330,6 @@ impl Exec {
                 Some(lacks("packets of its own host"))
             }
             _ => None,
-        }
-    }
-
-    /// Lets the scenario's time come, where time is real. Whether an adapter need be told.
-    fn come(&mut self, to: Time) -> Result<bool, Refusal> {
-        let passes = Time(to.as_nanos().saturating_sub(self.now.as_nanos()));
-        if passes == Time::ZERO {
-            return Ok(false);
-        }
-        match self.identity.abilities.time {
-            Passing::Virtual | Passing::Age => {}
-            Passing::None if passes.as_nanos() < 1_000_000_000 => {}
-            Passing::None => {
-                return Err(Refusal::Unsupported(format!(
-                    "{} cannot let time pass, and this needs {} s of it",
-                    self.identity.name,
-                    passes.as_secs()
-                )));
-            }
-            Passing::Real => {
-                // What was late before ends late: it is waited for.
-                let until = Duration::from_nanos(to.plus(self.late).as_nanos());
-                let wait = until.saturating_sub(self.elapsed());
-                if wait > self.patience {
-                    return Err(Refusal::Unsupported(format!(
-                        "it needs {} s of real time at once, and --patience is {} s",
-                        wait.as_secs_f64().ceil(),
-                        self.patience.as_secs_f64()
-                    )));
-                }
-                std::thread::sleep(wait);
-            }
-        }
-        self.now = to;
-        Ok(self.identity.abilities.time != Passing::None)
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
-    }
-
-    /// Notes how much later than the scenario's time it is for the adapter.
-    fn note_lag(&mut self) {
-        let elapsed = u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.known.lag = match self.identity.abilities.time {
-            Passing::Virtual | Passing::None => Time::ZERO,
-            Passing::Age => Time(elapsed),
-            Passing::Real => Time(elapsed.saturating_sub(self.now.as_nanos())),
-        };
-        self.late = self.late.max(self.known.lag);
-    }
-
-    /// A process, where there is none.
-    fn wake(&mut self) -> Result<(), Refusal> {
-        if self.process.is_none() { self.start().map(|_| ()) } else { Ok(()) }
-    }
-
-    /// A fresh world of ours.
-    fn fresh(&mut self, begun: Instant) {
-        self.known = Known::default();
-        (self.now, self.late) = (Time::ZERO, Time::ZERO);
-        let is_virtual = matches!(self.identity.abilities.time, Passing::Virtual | Passing::None);
-        self.begun = (!is_virtual).then_some(begun);
-    }
-
-    fn observed(&mut self, answer: Answer) -> Result<Observation, Refusal> {
-        self.note_lag();
-        let shows = self.identity.abilities.shows;
-        match answer {
-            Answer::Packet(seen) => convert::observation(seen, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
-            other => Err(self.other(other, "packet")),
-        }
-    }
-
-    fn happened(&mut self, answer: Answer) -> Result<Vec<Happening>, Refusal> {
-        self.note_lag();
-        let shows = self.identity.abilities.shows;
-        match answer {
-            Answer::Events(events) => convert::events(events.events, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
-            Answer::Done(_) if !shows.events => Ok(Vec::new()),
-            other => Err(self.other(other, "events")),
-        }
-    }
-
-    fn listed(&mut self, answer: Answer) -> Result<Vec<Entry>, Refusal> {
-        self.note_lag();
-        let shows = self.identity.abilities.shows;
-        match answer {
-            Answer::Table(table) => convert::table(table, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
-            other => Err(self.other(other, "table")),
-        }
-    }
-
-    fn expected(&mut self, answer: Answer) -> Result<Vec<Expected>, Refusal> {
-        self.note_lag();
-        match answer {
-            Answer::Expectations(list) => convert::expectations(list, self.known.lag)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
-            other => Err(self.other(other, "expectations")),
-        }
-    }
-
-    fn counted(&mut self, answer: Answer) -> Result<Vec<(String, Counter)>, Refusal> {
-        match answer {
-            Answer::Counters(list) => Ok(convert::counters(list)),
-            other => Err(self.other(other, "counters")),
-        }
-    }
-
-    fn done(&mut self, answer: Answer) -> Result<(), Refusal> {
-        match answer {
-            Answer::Done(_) => Ok(()),
-            other => Err(self.other(other, "done")),
         }
     }
 }
@@ -596,43 +479,4 @@ impl wire::Hello {
 /// Whether both are names of one sysctl, written out or not.
 fn is_knob(one: &str, other: &str) -> bool {
     Knob::find(one).is_some_and(|knob| Knob::find(other) == Some(knob))
-}
-
-fn unsupported_of(unsupported: &wire::Unsupported) -> Refusal {
-    let issue = unsupported.issue.as_ref().map(|issue| format!(" ({})", shown(issue.as_bytes(), 300)));
-    let reason = shown(unsupported.reason.as_bytes(), 300);
-    Refusal::Unsupported(format!("{reason}{}", issue.unwrap_or_default()))
-}
-
-fn error_of(error: &wire::Failed) -> Refusal {
-    let context = error.context.as_ref().map(|context| format!("\n| {}", shown(context.as_bytes(), 2000)));
-    let reason = shown(error.reason.as_bytes(), 300);
-    Refusal::Wrong(format!("the adapter says: {reason}{}", context.unwrap_or_default()))
-}
-
-fn kind_is_wrong(answer: &Answer, wanted: &str) -> String {
-    let kind = match answer {
-        Answer::Hello(_) => "hello",
-        Answer::Done(_) => "done",
-        Answer::Packet(_) => "packet",
-        Answer::Events(_) => "events",
-        Answer::Table(_) => "table",
-        Answer::Expectations(_) => "expectations",
-        Answer::Counters(_) => "counters",
-        Answer::World(_) => "world",
-        Answer::Unsupported(_) => "unsupported",
-        Answer::Error(_) => "error",
-    };
-    format!("it answered `{kind}` where `{wanted}` was to come")
-}
-
-/// What may help whoever wrote the adapter.
-fn hint(line: &[u8], validates: bool) -> &'static str {
-    if line.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        " (whatever is not an answer belongs on stderr)"
-    } else if !validates {
-        " (--validate points at the field)"
-    } else {
-        ""
-    }
 }

@@ -7,14 +7,16 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{Class, EventKind, Knob, Time};
+use conntruth_engine::{Class, CtInfo, EventKind, Knob, Time, Verdict};
 
 use super::kernel::Kernel;
 use super::pipe::{self, Answer, Request};
-use super::worlds::{Pace, Worlds};
+use super::worlds::{Pace, Released, Worlds};
 use crate::target::translated::{Seen, Translated};
 use crate::target::whose;
-use crate::target::{Arrival, Batch, Config, Entry, Observation, Reading, Refusal, Setting, Sight};
+use crate::target::{
+    Arrival, Batch, Config, Entry, Fate, Observation, Reading, Refusal, Release, Setting, Sight,
+};
 
 /// Serves until nobody asks any more.
 ///
@@ -46,6 +48,7 @@ fn answer(worlds: &mut Worlds, request: Request) -> Result<Answer, Refusal> {
         }
         Request::Set(setting) => set(worlds, &setting).map(|()| Answer::Done),
         Request::Packet(arrival) => packet(worlds, &arrival).map(Box::new).map(Answer::Observed),
+        Request::Release(release) => self::release(worlds, &release).map(Box::new).map(Answer::Observed),
         Request::Advance(to) => worlds.advance(to).map(Answer::Happened),
         Request::Table => worlds.table().map(Answer::Entries),
         Request::Expectations => worlds.expectations().map(Answer::Expected),
@@ -73,10 +76,33 @@ pub(super) fn set(worlds: &mut Worlds, setting: &Setting) -> Result<(), Refusal>
 
 /// A packet of the only world, and the entry that it is about.
 pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observation, Refusal> {
-    let sight = worlds.step(&[(0, arrival)], &[true])?.pop();
-    let Some(Sight { class, verdict, sent, left, why, events, entries, .. }) = sight else {
+    let Some(sight) = worlds.step(&[(0, arrival)], &[true])?.pop() else {
         return Err(Refusal::Broken("the kernel said nothing".to_owned()));
     };
+    let observation = observed(worlds, arrival, sight);
+    if arrival.fate == Fate::Waits {
+        worlds.waits_with(observation.entry.is_some());
+    }
+    Ok(observation)
+}
+
+/// A packet of the only world goes on, and the entry that it is about.
+pub(super) fn release(worlds: &mut Worlds, release: &Release) -> Result<Observation, Refusal> {
+    let Released { sight, arrival, had_entry } = worlds.release(release)?;
+    let observation = observed(worlds, &arrival, sight);
+    let is_confirmed = observation.class == Class::Tracked(CtInfo::New)
+        && observation.verdict == Verdict::Accept
+        && arrival.fate == Fate::Passes;
+    // The entry that keeps a new one out of the table is not the packet's.
+    if had_entry || is_confirmed {
+        Ok(observation)
+    } else {
+        Ok(Observation { entry: None, attached: false, destroyed: false, ..observation })
+    }
+}
+
+fn observed(worlds: &Worlds, arrival: &Arrival, sight: Sight) -> Observation {
+    let Sight { class, verdict, sent, left, why, events, entries, .. } = sight;
     let has_entry = !matches!(class, Class::Held | Class::Discarded | Class::Untracked);
     // The tracker saw a datagram put together, where it came in pieces.
     let seen = if worlds.logged().is_empty() { &arrival.bytes[..] } else { worlds.logged() };
@@ -103,7 +129,7 @@ pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observati
     };
     let destroyed = there.is_none();
     let entry = there.or_else(gone);
-    Ok(Observation {
+    Observation {
         class,
         verdict,
         by: None,
@@ -115,7 +141,7 @@ pub(super) fn packet(worlds: &mut Worlds, arrival: &Arrival) -> Result<Observati
         destroyed: destroyed && entry.is_some(),
         entry,
         events,
-    })
+    }
 }
 
 /// All worlds of a batch, step by step: the first packet of each, then the second of each, and so on.

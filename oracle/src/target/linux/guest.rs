@@ -16,7 +16,7 @@ use super::kernel::Kernel;
 use super::pipe;
 use super::worlds::{Pace, Worlds};
 use crate::target::translated::Translated;
-use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Said, Sight};
+use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Release, Said, Sight};
 
 /// By this word on the kernel's command line a process knows that it is a guest's first; its value is the directory of
 /// the job, on the host.
@@ -60,9 +60,16 @@ pub(super) fn serve(directory: &str) {
 const PLACE: &str = "/tmp/job";
 
 const AN_HOUR: Duration = Duration::from_secs(3_600);
-/// What wakes by itself, and need not.
-const QUIET: [(&str, &str); 2] =
-    [("/proc/sys/vm/dirty_writeback_centisecs", "0"), ("/proc/sys/vm/stat_interval", "86400")];
+/// What wakes by itself, and need not. Networks of the hosts' neighbours are looked through every few seconds: as rarely as
+/// every kernel takes it, in milliseconds.
+const QUIET: [(&str, &str); 6] = [
+    ("vm/dirty_writeback_centisecs", "0"),
+    ("vm/stat_interval", "86400"),
+    ("net/ipv4/neigh/default/base_reachable_time_ms", "21000000"),
+    ("net/ipv4/neigh/default/interval_probe_time_ms", "21000000"),
+    ("net/ipv6/neigh/default/base_reachable_time_ms", "21000000"),
+    ("net/ipv6/neigh/default/interval_probe_time_ms", "21000000"),
+];
 
 fn work(directory: &str) -> io::Result<()> {
     let none: Option<&str> = None;
@@ -72,9 +79,10 @@ fn work(directory: &str) -> io::Result<()> {
     mount(none, "/tmp", Some("tmpfs"), flags, none)?;
     fs::create_dir(PLACE)?;
     mount(none, PLACE, Some("hostfs"), flags, Some(directory))?;
-    // Every wait that somebody else ends is one more in each of a million seconds.
+    // To sleep costs what wakes meanwhile: each of these would be half of it.
     for (file, value) in QUIET {
-        let _ = fs::write(file, value);
+        // Not every version has each.
+        let _ = fs::write(format!("/proc/sys/{file}"), value);
     }
     // A kernel counts jiffies from five minutes below zero, and in its first minutes takes what is relative for absolute
     // (`ct expiration` of a connection that is not confirmed): it is to be one that has run for a while.
@@ -132,6 +140,7 @@ impl Guest {
         for ask in &play.asks {
             let answer = match (ask, &mut translated) {
                 (Ask::Packet(story), Some(translated)) => self.follow(story, translated),
+                (Ask::Release(release), Some(translated)) => self.go_on(release, translated),
                 _ => self.ask(ask),
             };
             let answer = answer.unwrap_or_else(Said::Refused);
@@ -150,6 +159,13 @@ impl Guest {
         let arrival = turned.as_ref().unwrap_or(story);
         let observation = child::packet(&mut self.worlds, arrival)?;
         translated.saw(story, arrival, &observation);
+        Ok(Said::Observed(Box::new(observation)))
+    }
+
+    /// One that has waited, and leaves only now.
+    fn go_on(&mut self, release: &Release, translated: &mut Translated) -> Result<Said, Refusal> {
+        let observation = child::release(&mut self.worlds, release)?;
+        translated.saw_going_on(release, &observation);
         Ok(Said::Observed(Box::new(observation)))
     }
 
@@ -173,10 +189,7 @@ impl Guest {
         Ok(match ask {
             Ask::Set(setting) => child::set(worlds, setting).map(|()| Said::Done)?,
             Ask::Packet(arrival) => Said::Observed(Box::new(child::packet(worlds, arrival)?)),
-            Ask::Release(_) => {
-                let what = "this target keeps no packet between tracking and confirmation";
-                return Err(Refusal::Unsupported(what.to_owned()));
-            }
+            Ask::Release(release) => Said::Observed(Box::new(child::release(worlds, release)?)),
             Ask::Advance(to) => Said::Happened(worlds.advance(*to)?),
             Ask::Table => Said::Entries(worlds.table()?),
             Ask::Counters => Said::Counted(worlds.kernel().counters()?),

@@ -19,6 +19,8 @@ use super::ctnetlink::{self, Told};
 use super::namespace::{self, ADDRESS, Missing, Network};
 use super::netlink::{Messages, Socket};
 use super::nflog::{self, Logged};
+use super::nfqueue::{self, Queued};
+use super::nft::Nft;
 use super::rules::{self, Tag};
 use super::sys::{self, Inbox};
 use crate::target::{Entry, Expected, Refusal, Setting};
@@ -37,10 +39,13 @@ const ROOM: usize = 64;
 /// A namespace with a tracker in it.
 pub(super) struct Kernel {
     network: Network,
+    nft: Nft,
     /// Sockets of the host itself for whole packets: IPv4, IPv6.
     own: [OwnedFd; 2],
     own_tag: Option<Tag>,
     log: Socket,
+    /// Where packets wait, in a kernel that can keep them.
+    queue: Option<Socket>,
     requests: Socket,
     events: Socket,
     out: Inbox,
@@ -90,12 +95,16 @@ impl Kernel {
         let requests = ctnetlink::requests().map_err(Missing::of("ctnetlink is not there"))?;
         let events =
             ctnetlink::events().map_err(Missing::of("the tracker's events cannot be listened to"))?;
-        rules::load()?;
+        let mut nft = Nft::new();
+        rules::load(&mut nft)?;
+        let queue = nfqueue::open().and_then(|mut queue| nfqueue::fill(&mut queue).map(|()| queue)).ok();
         let mut kernel = Kernel {
             network,
+            nft,
             own,
             own_tag: None,
             log,
+            queue,
             requests,
             events,
             out: Inbox::new(ROOM, HEAD),
@@ -211,10 +220,15 @@ impl Kernel {
         if rules.is_empty() && self.rules.is_empty() {
             return Ok(());
         }
-        rules::replace(rules).map_err(|missing| match missing.0.contains("No such file or directory") {
-            true => Refusal::Unsupported(format!("this kernel lacks what a rule needs: {}", missing.0)),
-            false => Refusal::Wrong(missing.0),
+        rules::replace(&mut self.nft, rules).map_err(|missing| {
+            match missing.0.contains("No such file or directory") {
+                true => Refusal::Unsupported(format!("this kernel lacks what a rule needs: {}", missing.0)),
+                false => Refusal::Wrong(missing.0),
+            }
         })?;
+        if let Some(queue) = &mut self.queue {
+            nfqueue::fill(queue).map_err(|error| Refusal::Broken(format!("the kernel: {error}")))?;
+        }
         self.out = match rules.translates() {
             true => Inbox::new(WHOLE_ROOM, WHOLE),
             false => Inbox::new(ROOM, HEAD),
@@ -222,6 +236,11 @@ impl Kernel {
         self.rules = rules.clone();
         self.zones.clear();
         Ok(())
+    }
+
+    /// Whether packets can be kept between tracking and confirmation.
+    pub(super) fn keeps(&self) -> bool {
+        self.queue.is_some()
     }
 
     /// Whether packets may be translated.
@@ -243,11 +262,11 @@ impl Kernel {
     ///
     /// # Errors
     /// When `nft` fails.
-    pub(super) fn counters(&self) -> Result<Vec<(String, Counter)>, Refusal> {
+    pub(super) fn counters(&mut self) -> Result<Vec<(String, Counter)>, Refusal> {
         if !self.has_rules() {
             return Ok(Vec::new());
         }
-        rules::counters().map_err(|missing| Refusal::Broken(missing.0))
+        rules::counters(&mut self.nft).map_err(|missing| Refusal::Broken(missing.0))
     }
 
     /// Lets packets be put into these zones.
@@ -259,7 +278,7 @@ impl Kernel {
         new.sort_unstable();
         new.dedup();
         if !new.is_empty() {
-            rules::allow_zones(&new).map_err(|missing| Refusal::Broken(missing.0))?;
+            rules::allow_zones(&mut self.nft, &new).map_err(|missing| Refusal::Broken(missing.0))?;
             self.zones.append(&mut new);
         }
         Ok(())
@@ -345,6 +364,31 @@ impl Kernel {
             }
         })?;
         Ok(())
+    }
+
+    /// The packets that wait since this was last asked, in order.
+    ///
+    /// # Errors
+    /// When some were lost.
+    pub(super) fn queued(&mut self, mut each: impl FnMut(&Queued<'_>)) -> io::Result<()> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        queue.drain(|reply| {
+            if let Some(queued) = nfqueue::read(reply) {
+                each(&queued);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Lets a packet that waits go on, or ends it.
+    ///
+    /// # Errors
+    /// When it does not wait.
+    pub(super) fn decide(&mut self, id: u32, passes: bool) -> io::Result<()> {
+        match &mut self.queue {
+            Some(queue) => queue.command(&nfqueue::decide(id, passes)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// Events, in order. Those of changes that we asked for are left out: ageing is no event.

@@ -19,8 +19,11 @@ mod kernel;
 mod namespace;
 mod netlink;
 mod nflog;
+mod nfqueue;
+mod nft;
 mod pipe;
 mod rules;
+mod share;
 #[allow(unsafe_code)]
 mod sys;
 mod uml;
@@ -37,7 +40,7 @@ use pipe::{Answer, Request};
 
 use super::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Expected, Happening, Identity, Observation, Passing,
-    Reasons, Refusal, Rules, Setting, Shows, Sight, Target,
+    Reasons, Refusal, Release, Rules, Setting, Shows, Sight, Target,
 };
 
 /// By this variable a process knows that it is the child; its value is the patience in milliseconds.
@@ -239,6 +242,13 @@ impl Target for Linux {
             Counted::Since(_) => {}
         }
         match self.ask(&Request::Packet(arrival.clone()))? {
+            Answer::Observed(observation) => Ok(*observation),
+            other => unexpected(other),
+        }
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Observation, Refusal> {
+        match self.ask(&Request::Release(*release))? {
             Answer::Observed(observation) => Ok(*observation),
             other => unexpected(other),
         }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::target::{
-    Arrival, Batch, Config, Entry, Expected, Happening, Observation, Refusal, Setting, Sight,
+    Arrival, Batch, Config, Entry, Expected, Happening, Observation, Refusal, Release, Setting, Sight,
 };
 use conntruth_engine::{Counter, Time};
 
@@ -16,6 +16,7 @@ pub(super) enum Request {
     Begin(Config),
     Set(Setting),
     Packet(Arrival),
+    Release(Release),
     Advance(Time),
     Table,
     Expectations,

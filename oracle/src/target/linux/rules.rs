@@ -12,12 +12,10 @@
 //! off the packet when it comes out at the other end: that costs no further message. A packet that may never come out
 //! (fragments, packets to or from the host, whatever a rule drops, anything odd) is logged right behind the tracker.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use conntruth_engine::{Class, Counter, CtInfo, RuleSet};
 
 use super::namespace::Missing;
+use super::nft::Nft;
 
 /// How a packet is to be treated: the mark that it has in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +30,8 @@ impl Tag {
     pub(super) const LOGGED: Tag = Tag(0x0200_0000);
     /// A rule drops it between tracking and confirmation.
     pub(super) const DROPPED: Tag = Tag(0x0400_0000);
+    /// A rule keeps it there, until it is said how it goes on.
+    pub(super) const WAITS: Tag = Tag(0x0800_0000);
 
     /// With the zone that a rule in raw puts it into.
     pub(super) const fn with_zone(self, zone: u16) -> Tag {
@@ -45,6 +45,9 @@ impl Tag {
 
 /// The NFLOG group in which classes are told; the kernel's own reasons come in group 0.
 pub(super) const GROUP: u16 = 7;
+
+/// The queue in which packets wait.
+pub(super) const QUEUE: u16 = 7;
 
 /// Each class: how the log calls it, and the DSCP that stands for it.
 const CLASSES: [(&str, Class); 7] = [
@@ -123,7 +126,11 @@ fn log_whole(word: &str) -> String {
     format!("log prefix \"{word}\" group {GROUP} queue-threshold 1")
 }
 
-/// What both tables of ours have: zones, and what the words of the scenario say in raw.
+/// Our table, and its chain for packets that are to wait: filled where the kernel can keep them ([`super::nfqueue`]).
+pub(super) const TABLE: &str = "conntruth";
+pub(super) const KEEP: &str = "keep";
+
+/// What both tables of ours have: zones, what the words of the scenario say in raw, and where packets wait.
 fn beginning() -> String {
     let bit = |tag: Tag| format!("meta mark & {:#x} != 0x0", tag.0);
     format!(
@@ -131,7 +138,8 @@ fn beginning() -> String {
          chain raw {{
            {} notrack
            meta mark & 0xffff != 0x0 ct zone set meta mark & 0xffff map @zones
-         }}",
+         }}
+         chain {KEEP} {{ }}",
         bit(Tag::NOTRACK)
     )
 }
@@ -141,8 +149,9 @@ fn alone() -> String {
     let dscp = |family: &'static str| move |class: usize| format!("{family} dscp set {}", class + 1);
     let bit = |tag: Tag| format!("meta mark & {:#x} != 0x0", tag.0);
     let (is_logged, dropped) = (bit(Tag::LOGGED), bit(Tag::DROPPED));
+    let waits = bit(Tag::WAITS);
     format!(
-        "table inet conntruth {{
+        "table inet {TABLE} {{
            {beginning}
            chain entering {{ type filter hook prerouting priority raw - 10;
              iifname lo return
@@ -165,9 +174,17 @@ fn alone() -> String {
            chain passing {{ type filter hook forward priority 200;
              {dropped} drop
              meta mark & {logged:#x} == 0x0 jump mark_class
+             {waits} jump {KEEP}
            }}
-           chain arriving {{ type filter hook input priority 200; {dropped} drop; }}
-           chain going {{ type filter hook output priority 200; {dropped} drop; }}
+           chain arriving {{ type filter hook input priority 200;
+             iifname lo return
+             {dropped} drop
+             {waits} jump {KEEP}
+           }}
+           chain going {{ type filter hook output priority 200;
+             {dropped} drop
+             {waits} jump {KEEP}
+           }}
          }}\n",
         beginning = beginning(),
         ours = Tag::OURS.0,
@@ -182,12 +199,14 @@ fn alone() -> String {
 /// in the priority that they get from their socket's mark.
 fn beside(zones: &[u16]) -> String {
     // The rule compares the bytes as they lie.
-    let dropped = format!("@ll,64,32 & {:#x} != 0x0", Tag::DROPPED.0.to_be());
+    let has = |tag: Tag| format!("@ll,64,32 & {:#x} != 0x0", tag.0.to_be());
+    let dropped = has(Tag::DROPPED);
+    let waits = has(Tag::WAITS);
     let zones: Vec<String> =
         zones.iter().map(|zone| format!("ct zone {zone} {}", log(&format!("{ZONE}{zone}")))).collect();
     let is_ours = |tag: Tag| format!("meta mark & {0:#x} == {0:#x}", tag.with(Tag::OURS).0);
     format!(
-        "table inet conntruth {{
+        "table inet {TABLE} {{
            {beginning}
            chain entering {{ type filter hook prerouting priority raw - 10;
              iifname lo return
@@ -206,6 +225,7 @@ fn beside(zones: &[u16]) -> String {
              meta mark & {ours:#x} == 0x0 goto sent
              meta priority set 8000:1
              {lost} meta priority set 8000:2
+             {kept} meta priority set 8000:3
              {came}
              jump raw
              meta mark set 0
@@ -221,19 +241,29 @@ fn beside(zones: &[u16]) -> String {
              {zones}
              meta priority 8000:1 goto log_class
              meta priority 8000:2 goto log_class
+             meta priority 8000:3 goto log_class
              goto log_sent
            }}
-           chain passing {{ type filter hook forward priority 200; {dropped} drop; }}
-           chain arriving {{ type filter hook input priority 200;
-             iifname != lo {dropped} drop
+           chain passing {{ type filter hook forward priority 200;
+             {dropped} drop
+             {waits} jump {KEEP}
            }}
-           chain going {{ type filter hook output priority 200; meta priority 8000:2 drop; }}
+           chain arriving {{ type filter hook input priority 200;
+             iifname lo return
+             {dropped} drop
+             {waits} jump {KEEP}
+           }}
+           chain going {{ type filter hook output priority 200;
+             meta priority 8000:2 drop
+             meta priority 8000:3 jump {KEEP}
+           }}
          }}\n",
         beginning = beginning(),
         came = log(CAME),
         ours = Tag::OURS.0,
         zones = zones.join("\n"),
         lost = is_ours(Tag::DROPPED),
+        kept = is_ours(Tag::WAITS),
         logs = say("log_class", &|class| log(CLASSES[class].0)),
         answers = say("log_sent", &|class| log(&format!("{SENT}{}", CLASSES[class].0))),
     )
@@ -251,22 +281,32 @@ const END: &str = "table inet conntruth_end {
 /// Loads the rules.
 ///
 /// # Errors
-/// When there is no `nft`, or it does not take them.
-pub(super) fn load() -> Result<(), Missing> {
-    nft(END)?;
-    nft(&alone())
+/// When there is no nftables, or it does not take them.
+pub(super) fn load(nft: &mut Nft) -> Result<(), Missing> {
+    nft.run(END)?;
+    nft.run(&(at_the_end(&told_where_kept()) + &alone())).map(drop)
+}
+
+/// At the very last hook: `told` is said there, and nothing gets any further.
+fn at_the_end(told: &str) -> String {
+    let add = "add rule inet conntruth_end end";
+    format!("flush chain inet conntruth_end end\n{add} {told}\n{add} drop\n")
+}
+
+/// Where there are no rules of a scenario only a packet that has waited may end before it is confirmed.
+fn told_where_kept() -> String {
+    format!("meta mark & {:#x} != 0x0 {}", Tag::WAITS.0, log(ARRIVED))
 }
 
 /// Puts a scenario's rules beside ours, or takes them away where there are none, in one transaction.
 ///
 /// # Errors
 /// When `nft` or the kernel does not take them.
-pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
+pub(super) fn replace(nft: &mut Nft, rules: &RuleSet) -> Result<(), Missing> {
     // What reaches the host has been confirmed: that is told behind it.
-    let told = if rules.is_empty() { String::new() } else { log_whole(ARRIVED) };
-    let mut text =
-        format!("flush chain inet conntruth_end end\nadd rule inet conntruth_end end {told} drop\n");
-    for table in ["conntruth", SCENARIO] {
+    let told = if rules.is_empty() { told_where_kept() } else { log_whole(ARRIVED) };
+    let mut text = at_the_end(&told);
+    for table in [TABLE, SCENARIO] {
         text += &format!("table inet {table} {{ }}\ndelete table inet {table}\n");
     }
     if rules.is_empty() {
@@ -275,7 +315,7 @@ pub(super) fn replace(rules: &RuleSet) -> Result<(), Missing> {
         text += &beside(&rules.zones());
         text += &rules.to_nft(SCENARIO, LOGS);
     }
-    nft(&text)
+    nft.run(&text).map(drop)
 }
 
 /// The table with the scenario's own rules, and the NFLOG group of their `log`, which nobody listens to.
@@ -286,8 +326,8 @@ const LOGS: u16 = 9;
 ///
 /// # Errors
 /// When `nft` fails.
-pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
-    let text = run(&["list", "counters", "table", "inet", SCENARIO], "")?;
+pub(super) fn counters(nft: &mut Nft) -> Result<Vec<(String, Counter)>, Missing> {
+    let text = nft.run(&format!("list counters table inet {SCENARIO}\n"))?;
     let mut counters: Vec<(String, Counter)> = Vec::new();
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
@@ -311,38 +351,7 @@ pub(super) fn counters() -> Result<Vec<(String, Counter)>, Missing> {
 ///
 /// # Errors
 /// When `nft` does not take it.
-pub(super) fn allow_zones(zones: &[u16]) -> Result<(), Missing> {
+pub(super) fn allow_zones(nft: &mut Nft, zones: &[u16]) -> Result<(), Missing> {
     let pairs: Vec<String> = zones.iter().map(|zone| format!("{zone:#x} : {zone}")).collect();
-    nft(&format!("add element inet conntruth zones {{ {} }}\n", pairs.join(", ")))
-}
-
-fn nft(text: &str) -> Result<(), Missing> {
-    // `nft` takes a rule a line.
-    let text = text.replace("; }", ";\n}");
-    run(&["-f", "-"], &text).map(drop)
-}
-
-fn run(arguments: &[&str], input: &str) -> Result<String, Missing> {
-    let start = |program: &str| {
-        Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-    };
-    let started = start("nft").or_else(|_| start("/usr/sbin/nft"));
-    let mut nft =
-        started.map_err(|error| Missing(format!("`nft` cannot be run ({error}): install nftables")))?;
-    if let Some(mut stdin) = nft.stdin.take() {
-        // When it ends early it says why itself.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let ended = nft.wait_with_output().map_err(Missing::of("`nft` did not end"))?;
-    if ended.status.success() {
-        return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&ended.stderr);
-    let line = said.lines().next().unwrap_or("it does not say why").trim();
-    Err(Missing(format!("the kernel or `nft` does not take the rules: {line}")))
+    nft.run(&format!("add element inet {TABLE} zones {{ {} }}\n", pairs.join(", "))).map(drop)
 }

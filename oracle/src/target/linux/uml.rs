@@ -7,7 +7,8 @@
 //! ```
 //!
 //! No root is needed. The guest's root is the host's file system, read-only; it starts anew for each request, and gets the
-//! whole of it in a file, because a guest that waits is idle and its clock races. The keeper, a child of this program,
+//! whole of it in a file, because a guest that waits is idle and its clock races. A large request is shared out among
+//! several guests, one for each processor. The keeper, a child of this program,
 //! ends the guest and removes the directory also where this process is killed.
 
 use std::fs;
@@ -24,7 +25,7 @@ use conntruth_engine::Time;
 use serde::{Deserialize, Serialize};
 
 use super::guest::{self, Done, Job};
-use super::{pipe, profile_of};
+use super::{pipe, profile_of, share};
 use crate::target::{
     Abilities, Arrival, Batch, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Play,
     Played, Reasons, Refusal, Rules, Said, Setting, Shows, Sight, Target, mortal,
@@ -82,8 +83,8 @@ impl Uml {
                     shows: Shows { reasons: Reasons::Invalid, windows: false, ..Shows::ALL },
                     protocols: Abilities::PROTOCOLS.map(str::to_owned).to_vec(),
                     sysctls: Vec::new(),
-                    // Those that its configuration has.
-                    helpers: ["ftp", "tftp"].map(str::to_owned).to_vec(),
+                    // One that its configuration lacks is missed when a rule asks for it.
+                    helpers: ["ftp", "irc", "tftp"].map(str::to_owned).to_vec(),
                     nat: true,
                     zones: true,
                     own_host: true,
@@ -95,39 +96,64 @@ impl Uml {
             kernel,
             left: Vec::new(),
         };
-        uml.boot(&[]).map_err(|refusal| match refusal {
+        uml.boot(&[Vec::new()]).map_err(|refusal| match refusal {
             Refusal::Broken(what) => Refusal::Unsupported(what),
             other => other,
         })?;
         Ok(uml)
     }
 
-    /// Has a guest do all this, and end.
-    fn boot(&mut self, jobs: &[Job]) -> Result<Vec<Done>, Refusal> {
-        let mut bytes = Vec::new();
-        jobs.iter().try_for_each(|job| pipe::put(&mut bytes, job)).map_err(broken)?;
-        let report = ask_keeper(&self.kernel, &bytes).map_err(broken)?;
-        let answers = match report {
-            Report::Answers(answers) => answers,
-            Report::Failed(what) => return Err(Refusal::Broken(what)),
-        };
-        let mut answers = &answers[..];
-        let mut done = Vec::with_capacity(jobs.len());
-        while let Some(answer) = pipe::read(&mut answers).map_err(broken)? {
-            match answer {
-                Done::Ready { sysctls, hz } => {
-                    (self.identity.abilities.sysctls, self.identity.hz) = (sysctls, hz);
-                }
-                Done::Broken(what) => return Err(Refusal::Broken(format!("in the guest: {what}"))),
-                answer => done.push(answer),
-            }
+    /// Has guests, one for each share of the work, do all this, and end.
+    fn boot(&mut self, shares: &[Vec<Job>]) -> Result<Vec<Vec<Done>>, Refusal> {
+        let kernel = &self.kernel;
+        let done: Vec<Result<Guested, Refusal>> = std::thread::scope(|scope| {
+            let guests: Vec<_> = shares.iter().map(|jobs| scope.spawn(|| boot(kernel, jobs))).collect();
+            let lost = |_| Err(Refusal::Broken("a guest's thread has ended".to_owned()));
+            guests.into_iter().map(|guest| guest.join().unwrap_or_else(lost)).collect()
+        });
+        let mut all = Vec::with_capacity(shares.len());
+        for guested in done {
+            let Guested { sysctls, hz, done } = guested?;
+            (self.identity.abilities.sysctls, self.identity.hz) = (sysctls, hz);
+            all.push(done);
         }
-        if self.identity.hz == 0 || done.len() < jobs.len() {
-            let what = format!("the guest has done {} of {} jobs", done.len(), jobs.len());
-            return Err(Refusal::Broken(what));
-        }
-        Ok(done)
+        Ok(all)
     }
+}
+
+/// What a guest was, and has done.
+struct Guested {
+    sysctls: Vec<String>,
+    hz: u32,
+    done: Vec<Done>,
+}
+
+/// Has a guest do all this, and end.
+fn boot(kernel: &Path, jobs: &[Job]) -> Result<Guested, Refusal> {
+    let mut bytes = Vec::new();
+    jobs.iter().try_for_each(|job| pipe::put(&mut bytes, job)).map_err(broken)?;
+    let answers = match ask_keeper(kernel, &bytes).map_err(broken)? {
+        Report::Answers(answers) => answers,
+        Report::Failed(what) => return Err(Refusal::Broken(what)),
+    };
+    let mut answers = &answers[..];
+    let mut guested = Guested { sysctls: Vec::new(), hz: 0, done: Vec::with_capacity(jobs.len()) };
+    while let Some(answer) = pipe::read(&mut answers).map_err(broken)? {
+        match answer {
+            Done::Ready { sysctls, hz } => (guested.sysctls, guested.hz) = (sysctls, hz),
+            Done::Broken(what) => return Err(Refusal::Broken(format!("in the guest: {what}"))),
+            answer => guested.done.push(answer),
+        }
+    }
+    if guested.hz == 0 || guested.done.len() < jobs.len() {
+        let what = format!("the guest has done {} of {} jobs", guested.done.len(), jobs.len());
+        return Err(Refusal::Broken(what));
+    }
+    Ok(guested)
+}
+
+fn something_else() -> Refusal {
+    Refusal::Broken("the guest answers something else".to_owned())
 }
 
 impl Target for Uml {
@@ -140,16 +166,18 @@ impl Target for Uml {
     }
 
     fn play(&mut self, plays: &[Play]) -> Result<Vec<Played>, Refusal> {
-        let jobs: Vec<Job> = plays.iter().cloned().map(Job::Play).collect();
-        let played: Result<Vec<Played>, Refusal> = self
-            .boot(&jobs)?
-            .into_iter()
-            .map(|done| match done {
-                Done::Played(played) => Ok(played),
-                _ => Err(Refusal::Broken("the guest answers something else".to_owned())),
-            })
-            .collect();
-        let played = played?;
+        let shares = share::out(&plays.iter().map(share::cost).collect::<Vec<_>>());
+        let jobs = |share: &Vec<usize>| share.iter().map(|index| Job::Play(plays[*index].clone())).collect();
+        let done = self.boot(&shares.iter().map(jobs).collect::<Vec<_>>())?;
+        let mut played: Vec<Option<Played>> = vec![None; plays.len()];
+        for (index, done) in shares.into_iter().flatten().zip(done.into_iter().flatten()) {
+            played[index] = match done {
+                Done::Played(played) => Some(played),
+                _ => None,
+            };
+        }
+        let played: Option<Vec<Played>> = played.into_iter().collect();
+        let played = played.ok_or_else(something_else)?;
         self.left = match played.last().and_then(|played| played.said.last()) {
             Some(Said::Entries(entries)) => entries.clone(),
             _ => Vec::new(),
@@ -158,10 +186,19 @@ impl Target for Uml {
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<Vec<Vec<Sight>>, Refusal> {
-        match self.boot(&[Job::Batch(batch.clone())])?.pop() {
-            Some(Done::Sights(sights)) => sights,
-            _ => Err(Refusal::Broken("the guest answers something else".to_owned())),
+        let costs: Vec<Duration> = batch.worlds.iter().map(|arrivals| share::cost_of(arrivals)).collect();
+        let worlds = share::in_order(&costs, &batch.worlds);
+        let part =
+            |worlds: &[Vec<Arrival>]| vec![Job::Batch(Batch { worlds: worlds.to_vec(), ..batch.clone() })];
+        let done = self.boot(&worlds.into_iter().map(part).collect::<Vec<_>>())?;
+        let mut sights = Vec::with_capacity(batch.worlds.len());
+        for done in done.into_iter().flatten() {
+            match done {
+                Done::Sights(part) => sights.extend(part?),
+                _ => return Err(something_else()),
+            }
         }
+        Ok(sights)
     }
 
     fn begin(&mut self, _: &Config) -> Result<(), Refusal> {

@@ -23,7 +23,7 @@ use super::kernel::{Entrance, Injection, Kernel, What};
 use super::rules::{self, Note, Tag};
 use crate::target::host::SIDES;
 use crate::target::{
-    Arrival, Entry, Expected, Fate, Happening, Left, Path, Peers, Refusal, Sent, Sight, Why,
+    Arrival, Entry, Expected, Fate, Happening, Left, Path, Peers, Refusal, Release, Sent, Sight, Why,
 };
 use crate::target::{ends, whose};
 
@@ -37,6 +37,8 @@ const SECOND: Time = Time::from_secs(1);
 const TURNS: usize = 3;
 /// How long a UDP flow must have lived to become a stream.
 const STREAM: Time = Time::from_secs(2);
+/// How long an entry lives that only answers find.
+const UNLISTED: Time = SECOND;
 /// Until then it does not matter for how long fragments have been held, unless a sysctl says otherwise.
 const HELD: Time = Time::from_secs(25);
 
@@ -89,6 +91,8 @@ struct World {
     had: Vec<(Tuple, u16)>,
     /// When, virtually and really, its first fragment was held.
     held: Option<(Time, u64)>,
+    /// The same for the last packet that went on and may have an entry which no listing shows: it cannot be aged.
+    unlisted: Option<(Time, u64)>,
     /// The packet that was logged, as the tracker saw it: put together.
     logged: Vec<u8>,
     /// Source and destination of the packet at hand.
@@ -102,6 +106,31 @@ struct World {
     sent: Vec<Sent>,
     /// The packet as it came out or reached the host, where it may be translated.
     left: Option<Vec<u8>>,
+    /// The packet at hand waits, and by this the kernel knows it.
+    kept: Option<u32>,
+    /// The packet at hand has waited.
+    has_waited: bool,
+    /// Those that were to wait, in order; none where one did not get there, or has gone on.
+    waiting: Vec<Option<Waiting>>,
+}
+
+/// A packet that waits between tracking and confirmation.
+struct Waiting {
+    /// By which the kernel knows it.
+    id: u32,
+    arrival: Arrival,
+    class: Option<Class>,
+    logged: Vec<u8>,
+    /// It has an entry in the table.
+    has_entry: bool,
+}
+
+/// A packet that has waited, and what was seen of it when it went on.
+pub(super) struct Released {
+    pub(super) sight: Sight,
+    pub(super) arrival: Arrival,
+    /// It had an entry in the table before.
+    pub(super) had_entry: bool,
 }
 
 /// What ends at a moment: entries by the requests that read them, expectations by tuple and zone.
@@ -167,6 +196,7 @@ impl Worlds {
     /// # Errors
     /// When the kernel cannot be brought to rest.
     pub(super) fn anew(&mut self, precise: bool) -> io::Result<()> {
+        self.end_waiting()?;
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
@@ -182,6 +212,7 @@ impl Worlds {
     /// When the kernel cannot be brought to rest.
     pub(super) fn together(&mut self, worlds: &[Vec<Arrival>]) -> io::Result<()> {
         self.used_up |= self.has_held();
+        self.end_waiting()?;
         self.kernel.settle()?;
         self.owners.clear();
         self.worlds.clear();
@@ -197,6 +228,17 @@ impl Worlds {
         // Deadlines matter where time passes.
         self.precise = worlds.iter().flatten().any(|arrival| arrival.at > Time::ZERO);
         (self.deaf, self.held, self.timeouts) = (false, HELD, usual_timeouts());
+        Ok(())
+    }
+
+    /// Packets of worlds that are over wait for nobody. Where rules were replaced meanwhile the kernel has ended them.
+    fn end_waiting(&mut self) -> io::Result<()> {
+        for waiting in self.worlds.iter_mut().flat_map(|world| world.waiting.drain(..)).flatten() {
+            match self.kernel.decide(waiting.id, false) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -328,20 +370,66 @@ impl Worlds {
         Ok(moves.iter().zip(read).map(sight).collect())
     }
 
+    /// Whether the packet of the only world that was last to wait has an entry.
+    pub(super) fn waits_with(&mut self, has_entry: bool) {
+        if let Some(Some(waiting)) = self.worlds[0].waiting.last_mut() {
+            waiting.has_entry = has_entry;
+        }
+    }
+
+    /// Lets a packet of the only world that waits go on, or ends it.
+    ///
+    /// # Errors
+    /// When it does not wait, or the kernel breaks.
+    pub(super) fn release(&mut self, release: &Release) -> Result<Released, Refusal> {
+        self.pass(&[(0, release.at)])?;
+        let waiting = self.worlds[0].waiting.get_mut(release.waiting).and_then(Option::take);
+        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry }) = waiting else {
+            return Err(Refusal::Wrong("this packet does not wait".to_owned()));
+        };
+        let arrival = Arrival { at: release.at, fate: release.fate, ..arrival };
+        let world = &mut self.worlds[0];
+        world.begin_packet(&arrival);
+        (world.class, world.logged, world.has_waited) = (class, logged, true);
+        let first = self.jiffies.now();
+        self.kernel.decide(id, release.fate == Fate::Passes).map_err(broken)?;
+        self.take_turns();
+        self.listen().map_err(broken)?;
+        self.look(&[0], [first, self.jiffies.now()], true).map_err(broken)?;
+        let has = (self.kernel.has_rules(), self.kernel.has_helpers());
+        let sight = self.worlds[0].sight(&arrival, true, self.jiffies, has);
+        if self.kernel.translates() && sight.verdict == Verdict::Accept {
+            self.worlds[0].unlisted = Some((release.at, self.jiffies.now()));
+        }
+        Ok(Released { sight, arrival, had_entry })
+    }
+
     fn send(&mut self, moves: &[(usize, &Arrival)]) -> Result<(), Refusal> {
         let mut injections = Vec::with_capacity(moves.len());
         for (world, arrival) in moves {
+            if arrival.fate == Fate::Waits && !self.kernel.keeps() {
+                let what = "this kernel keeps no packet between tracking and confirmation: it has no NFQUEUE";
+                return Err(Refusal::Unsupported(what.to_owned()));
+            }
             self.worlds[*world].begin_packet(arrival);
             injections.push(injection(arrival, self.owners.is_empty())?);
         }
         self.kernel.inject(&injections).map_err(broken)?;
+        self.take_turns();
+        self.listen().map_err(broken)?;
+        for (world, arrival) in moves.iter().filter(|(_, arrival)| arrival.fate == Fate::Waits) {
+            self.worlds[*world].keep(arrival);
+        }
+        Ok(())
+    }
+
+    /// A guest that has much to do leaves packets to a thread of its own: it gets its turn, and no time passes.
+    fn take_turns(&self) {
         if matches!(self.pace, Pace::Sleeping(_)) {
-            // A guest that has much to do leaves packets to a thread of its own: it gets its turn, and no time passes.
             for _ in 0..TURNS {
                 let _ = nix::sched::sched_yield();
             }
         }
-        self.listen().map_err(broken)
     }
 
     /// Takes in what the kernel has to say, and whose it is.
@@ -375,6 +463,9 @@ impl Worlds {
                     },
                 ));
             }
+        })?;
+        kernel.queued(|queued| {
+            heard.extend(owner(queued.payload).map(|world| (world, Heard::Kept(queued.id))))
         })?;
         for (world, what) in heard {
             // What is said behind a class is of a second look: of a packet from the host to itself.
@@ -573,6 +664,11 @@ impl Worlds {
             for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
                 until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
             }
+            if let Some((began, jiffy)) = world.unlisted
+                && to.since(began) >= UNLISTED
+            {
+                until = until.max(jiffy + jiffies.of(UNLISTED) + 1 + SLACK);
+            }
             if let Some((began, jiffy)) = world.held {
                 let passed = to.since(began);
                 if passed >= self.held {
@@ -607,6 +703,8 @@ enum Heard {
     Zone(u16),
     /// It reached the host.
     Arrived,
+    /// It waits; by this the kernel knows it.
+    Kept(u32),
     /// This packet, or one that a rule has sent, came out, or reached the host.
     Left(Vec<u8>, bool),
     /// A rule has sent this packet in return.
@@ -644,8 +742,16 @@ impl World {
         (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
         self.sent.clear();
-        self.left = None;
+        (self.left, self.kept, self.has_waited) = (None, None, false);
         self.addresses = whose::addresses(&arrival.bytes);
+    }
+
+    /// The packet at hand was to wait: it does, unless it did not get there.
+    fn keep(&mut self, arrival: &Arrival) {
+        let (class, logged) = (self.class, self.logged.clone());
+        let waiting =
+            self.kept.map(|id| Waiting { id, arrival: arrival.clone(), class, logged, has_entry: false });
+        self.waiting.push(waiting);
     }
 
     fn hear(&mut self, what: Heard) {
@@ -662,6 +768,7 @@ impl World {
             Heard::Came => self.came = true,
             Heard::Zone(zone) => self.zone = Some(zone),
             Heard::Arrived => self.arrived = true,
+            Heard::Kept(id) => self.kept = Some(id),
             // What is answered by a rule is dropped by it: then it is the answer that leaves.
             Heard::Left(bytes, _) if !self.sent.is_empty() => {
                 let next = self.sent.iter_mut().find(|sent| sent.verdict == Verdict::Drop);
@@ -687,6 +794,9 @@ impl World {
     fn hear_event(&mut self, told: Told, jiffies: Jiffies) {
         if let Some(expected) = told.expected {
             return self.hear_expected(told.kind, told.entry, *expected, jiffies);
+        }
+        if told.entry.status.has(Status::NAT_CLASH) {
+            return self.hear_unlisted(told);
         }
         let same = |known: &Known| {
             known.entry.original == told.entry.original && known.entry.zone == told.entry.zone
@@ -718,6 +828,17 @@ impl World {
         changes.extend((told.protoinfo && told.kind != EventKind::Destroy).then_some("protoinfo"));
         let changes = changes.into_iter().map(std::borrow::Cow::Borrowed).collect();
         self.told.push(Happening { at, kind: told.kind, changes, entry, expected: None });
+    }
+
+    /// An event tells of an entry that no listing shows: its original tuple is another's.
+    fn hear_unlisted(&mut self, told: Told) {
+        let (kind, entry) = (told.kind, told.entry);
+        let change = match kind {
+            EventKind::Destroy => Some("destroy"),
+            _ => entry.status.has(Status::SEEN_REPLY).then_some("reply"),
+        };
+        let changes = change.into_iter().map(std::borrow::Cow::Borrowed).collect();
+        self.told.push(Happening { at: self.now, kind, changes, entry, expected: None });
     }
 
     /// An event tells of an expectation.
@@ -807,9 +928,11 @@ impl World {
             self.held = Some((self.now, jiffies.now()));
         }
         let comes_out = matches!(arrival.path, Path::Forward | Path::Output);
+        let went_on = self.out || self.arrived || self.kept.is_some();
         let passed = match has_rules {
-            true => self.out || self.arrived,
-            false => self.out || !comes_out || arrival.fate != Fate::Passes,
+            true => went_on,
+            // That one is dropped which waited, and then joins nothing, is told by its not arriving.
+            false => went_on || !(comes_out || self.has_waited) || arrival.fate != Fate::Passes,
         };
         let verdict = match class {
             Class::Held => Verdict::Accept,
@@ -939,10 +1062,6 @@ fn owner(
 }
 
 fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
-    if arrival.fate == Fate::Waits {
-        let what = "no packet is kept between tracking and confirmation here";
-        return Err(Refusal::Unsupported(what.to_owned()));
-    }
     let entrance = match (arrival.path, arrival.iif.as_deref()) {
         (Path::Output | Path::Loopback, _) => Entrance::Own,
         (_, other) => match SIDES.iter().position(|side| Some(side.name) == other) {
@@ -957,12 +1076,14 @@ fn injection(arrival: &Arrival, alone: bool) -> Result<Injection<'_>, Refusal> {
     if arrival.notrack {
         tag = tag.with(Tag::NOTRACK);
     }
-    if arrival.fate == Fate::Dropped {
-        tag = tag.with(Tag::DROPPED);
+    match arrival.fate {
+        Fate::Passes => {}
+        Fate::Dropped => tag = tag.with(Tag::DROPPED),
+        Fate::Waits => tag = tag.with(Tag::WAITS),
     }
     if alone
         || arrival.path != Path::Forward
-        || arrival.fate == Fate::Dropped
+        || arrival.fate != Fate::Passes
         || !whose::is_plain(&arrival.bytes)
     {
         tag = tag.with(Tag::LOGGED);

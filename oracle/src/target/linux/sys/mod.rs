@@ -1,8 +1,12 @@
 //! The system calls that no safe crate offers: binding a packet socket to an interface, and sending and receiving many
-//! messages in one call. All that is `unsafe` of the running kernel as a target is here.
+//! messages in one call. All that is `unsafe` of the running kernel as a target is here, and in the library below.
 //!
 //! Every pointer that is handed to the kernel is made from a slice that outlives the call, right before it, and none is
 //! kept.
+
+mod nftables;
+
+pub(super) use nftables::Nftables;
 
 use std::io;
 use std::mem::{size_of, zeroed};
