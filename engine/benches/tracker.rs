@@ -6,7 +6,8 @@
 use std::hint::black_box;
 
 use conntruth_engine::{
-    Addr, Engine, Family, Firewall, Interface, Journey, Knob, LINUX_6_18, Packet, Route, RuleSet, Time, Tuple,
+    Addr, Engine, Family, Firewall, Helper, Hook, Interface, Journey, Knob, LINUX_6_18, Packet, Route,
+    RuleSet, Time, Tuple,
 };
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -78,6 +79,30 @@ fn tcp_one_flow(bencher: Bencher<'_, '_>) {
             let outcome = black_box(engine.forward(Time(now), &Packet::new(packet)));
             debug_assert_eq!(outcome.reason.slug(), "tcp-in-window");
         }
+    });
+}
+
+/// Lines of FTP's control connection, each with its acknowledgement: through the helper, where they announce nothing or a
+/// data connection, which takes the place of the last; and the same lines without a helper.
+#[divan::bench(args = ["NOOP", "PORT", "without a helper"])]
+fn ftp_lines(bencher: Bencher<'_, '_>, kind: &str) {
+    let line = if kind == "PORT" { "PORT 10,0,0,1,16,146\r\n" } else { "NOOP please, if you can\r\n" };
+    let Tcp { opening, transfer } = Tcp::lines(line);
+    let mut engine = Engine::new(&LINUX_6_18);
+    let mut now = 0;
+    for packet in &opening {
+        let mut passage = engine.handle(Time(now), Hook::Prerouting, &Packet::new(packet));
+        if kind != "without a helper" {
+            engine.assist(&mut passage, &Packet::new(packet), Helper::Ftp);
+        }
+        engine.confirm(Time(now), passage);
+    }
+    bencher.counter(ItemsCount::new(transfer.len() / 2)).bench_local(|| {
+        for packet in &transfer {
+            now += 1000;
+            black_box(engine.forward(Time(now), &Packet::new(packet)));
+        }
+        assert_eq!(engine.expectations().count(), usize::from(kind == "PORT"));
     });
 }
 

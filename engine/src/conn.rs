@@ -47,6 +47,9 @@ pub(crate) struct Extra {
     pub counters: Option<[Counter; 2]>,
     pub timestamps: Option<Stamps>,
     pub master: Option<Master>,
+    /// Connections that it has announced, and that are there: they hold it.
+    #[serde(default)]
+    pub children: u32,
     pub help: Option<Help>,
     /// The interface whose address a masqueraded connection has.
     pub masquerade: Option<Box<str>>,

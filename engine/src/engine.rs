@@ -9,6 +9,7 @@
 
 mod announcing;
 mod expecting;
+mod kinship;
 mod saved;
 mod tracking;
 mod translate;
@@ -24,7 +25,7 @@ use crate::defrag::Defrag;
 use crate::event::Event;
 use crate::expect::ExpectTable;
 use crate::helper::Helper;
-use crate::nat::Draws;
+use crate::nat::{Draws, Wanted};
 use crate::outcome::{ConnId, Hook, Outcome};
 use crate::packet::Packet;
 use crate::profile::Profile;
@@ -36,6 +37,7 @@ use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks, Time};
 use crate::tuple::{Direction, Tuple};
 use crate::wire::ip;
+pub(crate) use kinship::Held;
 use tracking::Way;
 use translate::Ended;
 pub use travel::{Queued, Route};
@@ -73,6 +75,8 @@ pub struct Engine {
     defrag: Defrag,
     /// What helpers have announced.
     expected: ExpectTable,
+    /// Dead connections that their children hold.
+    held: Held,
     /// The datagram that a fragment has just completed, for [`Engine::handle`].
     whole: Option<Box<[u8]>>,
     listening: bool,
@@ -122,6 +126,7 @@ impl Engine {
             table: ConnTable::new(seed),
             defrag: Defrag::new(ticks),
             expected: ExpectTable::default(),
+            held: Held::default(),
             whole: None,
             listening: false,
             events: VecDeque::new(),
@@ -163,10 +168,10 @@ impl Engine {
         self.listening = true;
     }
 
-    /// Where translation chooses at random from now on, it chooses what makes this the tuple of answers, if that is one of
-    /// those that it may choose. So another tracker's choices can be followed, and judged.
-    pub fn prefer(&mut self, reply: Option<Tuple>) {
-        self.draws.want(reply);
+    /// Where translation chooses at random from now on, it chooses what leads to this, as far as it is something that may
+    /// be chosen. So another tracker's choices can be followed, and judged.
+    pub fn prefer(&mut self, wanted: Wanted) {
+        self.draws.want(wanted);
     }
 
     /// The latest moment it was told of.

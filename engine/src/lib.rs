@@ -42,7 +42,7 @@ pub use engine::{Answer, Engine, Journey, Passage, Queued, Route, Treatment, Wal
 pub use event::{Changes, Event, EventKind};
 pub use expect::{ExpectFlags, ExpectProcLine, ExpectSnapshot};
 pub use helper::{ExpectClass, Helper, HelperInfo};
-pub use nat::{readdress, readdress_quoted};
+pub use nat::{Wanted, readdress, readdress_quoted};
 pub use outcome::{Class, ConnId, CtInfo, Hook, Outcome, Verdict};
 pub use packet::{Checksum, Packet};
 pub use profile::{LINUX_6_18, Next, Profile, SctpTable, TcpTable};

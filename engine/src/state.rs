@@ -17,6 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::defrag::SavedDefrag;
+use crate::engine::Held;
 use crate::event::Event;
 use crate::expect::{ExpectSnapshot, ExpectTable};
 use crate::nat::Draws;
@@ -65,6 +66,8 @@ pub struct State {
     pub(crate) defrag: SavedDefrag,
     #[serde(default)]
     pub(crate) expected: ExpectTable,
+    #[serde(default)]
+    pub(crate) held: Held,
     pub(crate) events: VecDeque<Event>,
     pub(crate) draws: Draws,
 }

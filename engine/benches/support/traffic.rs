@@ -13,13 +13,31 @@ const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40_000);
 const SERVER: ([u8; 4], u16) = ([10, 0, 1, 1], 80);
 
 impl Tcp {
-    pub fn session() -> Tcp {
-        const DATA: u32 = 24;
-        let opening = vec![
+    /// A client that says the same line over and over, each acknowledged.
+    pub fn lines(line: &str) -> Tcp {
+        let length = line.len() as u32;
+        let transfer = (0..500).flat_map(|turn| {
+            let seq = 1001 + turn * length;
+            let mut said = tcp(CLIENT, SERVER, (seq, 5001), PSH | ACK, line.len());
+            said[40..].copy_from_slice(line.as_bytes());
+            said[36..38].fill(0);
+            seal(&mut said, 36);
+            [said, tcp(SERVER, CLIENT, (5001, seq + length), ACK, 0)]
+        });
+        Tcp { opening: Tcp::opening(), transfer: transfer.collect() }
+    }
+
+    fn opening() -> Vec<Vec<u8>> {
+        vec![
             tcp(CLIENT, SERVER, (1000, 0), SYN, 0),
             tcp(SERVER, CLIENT, (5000, 1001), SYN | ACK, 0),
             tcp(CLIENT, SERVER, (1001, 5001), ACK, 0),
-        ];
+        ]
+    }
+
+    pub fn session() -> Tcp {
+        const DATA: u32 = 24;
+        let opening = Tcp::opening();
         let transfer = (0..500).flat_map(|turn| {
             let seq = 1001 + turn * DATA;
             let data = tcp(CLIENT, SERVER, (seq, 5001), PSH | ACK, DATA as usize);

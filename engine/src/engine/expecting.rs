@@ -50,6 +50,7 @@ impl Engine {
             self.expected.remove(expected.number);
             self.tell_expected(EventKind::ExpectDestroy, &expected, self.now);
         }
+        self.adopt(master);
         let child = self.table.conn_mut(slot);
         child.status.insert(Status::EXPECTED);
         child.mark = mark;
@@ -195,6 +196,7 @@ impl Engine {
         if self.table.conn(slot).help().is_some() {
             self.forsake(slot, self.now);
         }
+        self.let_go(slot);
         self.table.forget(slot);
     }
 

@@ -19,6 +19,7 @@ impl Engine {
             table,
             defrag,
             expected,
+            held,
             whole: _,
             listening,
             events,
@@ -36,6 +37,7 @@ impl Engine {
             table: SavedTable::of(table),
             defrag: SavedDefrag::of(defrag),
             expected: expected.clone(),
+            held: held.clone(),
             events: events.clone(),
             draws: draws.clone(),
         }
@@ -69,6 +71,7 @@ impl Engine {
             table,
             defrag: state.defrag.restore(ticks, tick).map_err(StateError::Broken)?,
             expected,
+            held: state.held.clone(),
             whole: None,
             listening: state.listening,
             events: state.events.clone(),

@@ -273,7 +273,7 @@ impl Engine {
     ) -> Result<u32, (Verdict, Reason)> {
         let (kind, code) = (tuple.icmp_type(), tuple.icmp_code());
         let reply = tuple.invert().ok_or((Verdict::Accept, Reason::TupleNoInverse { kind, code }))?;
-        let (count, max) = (self.table.len() as u64 + 1, self.rules.sysctls.get(Knob::Max) as u64);
+        let (count, max) = (self.counted() as u64 + 1, self.rules.sysctls.get(Knob::Max) as u64);
         if max != 0 && count > max && !self.early_drop(hash) {
             return Err((Verdict::Drop, Reason::TableFull { count: count - 1, max }));
         }
@@ -349,6 +349,7 @@ impl Engine {
         if has_help {
             self.forsake(slot, at);
         }
+        self.let_go(slot);
         self.table.remove(slot);
     }
 

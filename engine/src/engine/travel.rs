@@ -156,10 +156,14 @@ impl<'a> Travel<'a> {
 
     /// Its way from here on, now that it is for somebody else. False where there is none.
     pub(super) fn go_to(&mut self, firewall: &Firewall, family: Family, dst: Addr) -> bool {
-        let is_loopback = family == Family::Ipv4 && dst.lo >> 24 == 127;
+        let is_loopback = match family {
+            Family::Ipv4 => dst.lo >> 24 == 127,
+            Family::Ipv6 => dst == LOOPBACK_V6,
+        };
         let is_home = firewall.is_own(family, dst);
         match self.hook {
             // From outside nobody reaches the loopback.
+            // Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`, net/ipv6/route.c `ip6_route_input_lookup`.
             Hook::Prerouting if is_loopback && self.route != Route::Loopback => return false,
             // Nor does the loopback's own address get any further than home.
             // Source: linux 6.18 net/ipv4/route.c `ip_route_input_slow`.
@@ -168,9 +172,7 @@ impl<'a> Travel<'a> {
                 return family != Family::Ipv4 || src.lo >> 24 != 127;
             }
             Hook::Prerouting => self.route = if is_home { Route::Input } else { Route::Forward },
-            _ if is_home || is_loopback || (family == Family::Ipv6 && dst == LOOPBACK_V6) => {
-                self.route = Route::Loopback;
-            }
+            _ if is_home || is_loopback => self.route = Route::Loopback,
             _ => self.route = Route::Output,
         }
         if matches!(self.route, Route::Forward | Route::Output) {

@@ -31,18 +31,37 @@ const FEW_ATTEMPTS: u32 = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Draws {
     state: u64,
-    /// The answers' tuple that a choice is to lead to, if it may.
-    wanted: Option<Tuple>,
+    /// What choices are to lead to, if they may.
+    wanted: Wanted,
+}
+
+/// What somebody else's choices have led to. They are followed where they are ones that may be made; what may not be
+/// made is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The tuple of answers of the connection that the next packet makes.
+    pub reply: Option<Tuple>,
+    /// Its status bits: of a key that is drawn twice they say all that can be known of the first time.
+    pub status: Status,
+    /// The port at which a helper comes to expect a connection.
+    pub announced: Option<u16>,
 }
 
 impl Draws {
     pub fn new(seed: u64) -> Draws {
-        Draws { state: seed ^ 0x6a09_e667_f3bc_c908, wanted: None }
+        Draws { state: seed ^ 0x6a09_e667_f3bc_c908, wanted: Wanted::default() }
     }
 
-    /// The next choices are to lead to this tuple of answers, as far as they may.
-    pub fn want(&mut self, reply: Option<Tuple>) {
-        self.wanted = reply;
+    /// The next choices are to lead to this, as far as they may.
+    pub fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+    }
+
+    /// A port for an announcement: any of so many from the first on, or the one that is wanted.
+    pub fn announce(&mut self, first: u16, size: u32) -> u16 {
+        let drawn = first.wrapping_add(self.below(size.max(1)) as u16);
+        let is_one = |port: &u16| (first..).contains(port) && u32::from(port - first) < size;
+        self.wanted.announced.filter(is_one).unwrap_or(drawn)
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -306,23 +325,44 @@ impl Search<'_> {
     /// Where a search starts: anywhere, or where it finds what is wanted.
     fn draw(&self, tuple: Tuple, manip: Manip, round: &Round, draws: &mut Draws) -> u16 {
         let offset = draws.next_port();
-        let Some(wanted) = draws.wanted.filter(|wanted| wanted.protocol == tuple.protocol) else {
+        let Some(wanted) = draws.wanted.reply.filter(|wanted| wanted.protocol == tuple.protocol) else {
             return offset;
         };
+        let found_at = |offset: u16| {
+            let mut tuple = tuple;
+            self.look(&mut tuple, manip, round, offset).map(|_| key(&tuple, manip))
+        };
+        let start_of = |port: u16| {
+            let distance = (u32::from(port) + round.size - u32::from(round.first) % round.size) % round.size;
+            // The port itself, or so many before it: the later it is looked at, the more may be done for it.
+            let mut starts =
+                (0..round.attempts).map(|before| ((distance + round.size - before) % round.size) as u16);
+            starts.find(|start| found_at(*start) == Some(port))
+        };
+        if tuple.is_icmp() && manip == Manip::Destination {
+            let fits = |key: u16| self.may_be_first(key, &tuple, &wanted, draws.wanted.status);
+            let likely =
+                [wanted.src_id, tuple.src_id].into_iter().filter(|key| fits(*key)).find_map(start_of);
+            let any = || {
+                (0..4).map(|more| offset.wrapping_add(more)).find(|start| found_at(*start).is_some_and(fits))
+            };
+            return likely.or_else(any).unwrap_or(offset);
+        }
         let port = match manip {
             _ if tuple.is_icmp() => wanted.src_id,
             Manip::Source => wanted.dst_id,
             Manip::Destination => wanted.src_id,
         };
-        let leads_there = |offset: &u16| {
-            let mut tuple = tuple;
-            let found = self.look(&mut tuple, manip, round, *offset);
-            found.is_some() && key(&tuple, manip) == port
-        };
-        let distance = (u32::from(port) + round.size - u32::from(round.first) % round.size) % round.size;
-        // The port itself, or so many before it: the later it is looked at, the more may be done for it.
-        let starts = (0..round.attempts).map(|before| ((distance + round.size - before) % round.size) as u16);
-        starts.into_iter().find(leads_there).unwrap_or(offset)
+        start_of(port).unwrap_or(offset)
+    }
+
+    /// An echo has one identifier for both ends, so it may be drawn twice, and what is seen in the end is the second. Whether
+    /// the first can have been this one, by the status bits: each end counts as translated when something of it has changed.
+    fn may_be_first(&self, key: u16, tuple: &Tuple, wanted: &Tuple, status: Status) -> bool {
+        let before = self.conn.tuples[1];
+        let first = before.src != tuple.dst || before.src_id != key;
+        let second = before.dst != wanted.dst || wanted.src_id != key;
+        first == status.has(Status::DST_NAT) && second == status.has(Status::SRC_NAT)
     }
 
     /// Looks at one port after the other.

@@ -29,6 +29,7 @@ use crate::status::Status;
 use crate::tuple::{Addr, Direction, Tuple};
 use crate::wire::ip::Datagram;
 
+pub use choose::Wanted;
 pub(crate) use choose::{Draws, choose};
 
 /// Gives a packet the ends of a tuple of its own protocol, its checksums kept as right or wrong as they are: as if it had

@@ -95,7 +95,7 @@ pub(crate) fn expect_at(
             Err(Refused::Otherwise) => return None,
             Err(Refused::Busy) => {}
         }
-        port = wished.wrapping_add(draws.below(size.max(1)) as u16);
+        port = draws.announce(wished, size);
     }
     None
 }

@@ -1,7 +1,7 @@
 //! Translation from the outside: packets go through a host with rules, and what leaves is looked at.
 
 use super::adjust::Adjust;
-use super::{Draws, payload};
+use super::{Draws, Wanted, payload};
 use crate::rules::{Firewall, Interface, RuleSet};
 use crate::wire::{checksum, ip};
 use crate::{
@@ -168,9 +168,37 @@ fn a_choice_of_another_is_followed_where_it_may_be() {
             protocol: protocol::UDP,
             family: Family::Ipv4,
         };
-        host.engine.prefer(Some(reply));
+        host.engine.prefer(Wanted { reply: Some(reply), ..Wanted::default() });
         let left = host.leaves("inside", &udp(ANN, sport, SERVER, 53));
         assert_eq!(left == format!("10.0.1.254:{port} > 10.0.1.1:53"), follows, "{left}");
+    }
+}
+
+#[test]
+fn an_identifier_that_is_drawn_twice_is_followed_by_what_has_changed() {
+    let lines = [
+        "nat prerouting meta l4proto icmp dnat to 10.0.1.1:7-8 random",
+        "nat postrouting meta l4proto icmp snat to 10.0.0.1:7-21 random",
+    ];
+    let bits =
+        [Status::default(), Status::SRC_NAT, Status::DST_NAT, Status(Status::SRC_NAT.0 | Status::DST_NAT.0)];
+    // What is seen in the end, and by which bits: neither changed it, one of them, or both.
+    for (id, status) in [(7, bits[0]), (20, bits[1]), (8, bits[2]), (7, bits[3]), (20, bits[3])] {
+        let mut host = Host::new(&lines);
+        let echo = sealed(ipv4(protocol::ICMP, ANN, SERVER, &[8, 0, 0, 0, 0, 7, 0, 0]), 22);
+        let reply = Tuple {
+            src: Addr::v4(SERVER),
+            dst: Addr::v4(ANN),
+            src_id: id,
+            dst_id: 0,
+            protocol: protocol::ICMP,
+            family: Family::Ipv4,
+        };
+        host.engine.prefer(Wanted { reply: Some(reply), status, announced: None });
+        host.pass("inside", &echo);
+        let conn = host.engine.conns().next().unwrap();
+        let translated = Status(conn.status.0 & bits[3].0);
+        assert_eq!((conn.reply.src_id, translated), (id, status));
     }
 }
 
@@ -225,4 +253,14 @@ fn an_expected_connection_goes_the_way_of_its_master() {
         if tried.len() < 3 { Err(payload::Refused::Busy) } else { Ok(()) }
     });
     assert_eq!((tried[0], port), (1024, tried.last().copied()));
+    // Where another has found one, and it is one that may be found.
+    for (announced, follows) in [(2000, true), (1023, false), (u16::MAX, false)] {
+        draws.want(Wanted { announced: Some(announced), ..Wanted::default() });
+        let mut busy = 1;
+        let port = payload::expect_at(1024, &mut draws, |_| {
+            busy -= 1;
+            if busy < 0 { Ok(()) } else { Err(payload::Refused::Busy) }
+        });
+        assert_eq!(port == Some(announced), follows, "{port:?}");
+    }
 }

@@ -148,6 +148,7 @@ fn rest(before: &State, later: &State, found: &mut Vec<StateChange>) {
     if before.defrag.waiting() == later.defrag.waiting() && before.defrag != later.defrag {
         value("what is held of them", "some fragments", "others", found);
     }
+    value("dead connections that others hold", before.held.len(), later.held.len(), found);
     expected(before, later, found);
     value("events that nobody has fetched", before.events.len(), later.events.len(), found);
 }

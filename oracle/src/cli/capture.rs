@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use conntruth_engine::{Profile, State};
+use conntruth_engine::{Helper, Profile, State, protocol};
 use conntruth_sim::capture::{Capture, CaptureError};
 
 use super::{Error, Tone};
@@ -16,8 +16,8 @@ pub(super) struct TrackerArgs {
     /// Set a sysctl; `net.netfilter.nf_conntrack_` may be left out.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Setting>,
-    /// Assign a helper to a port, as a rule does: ftp, irc or tftp.
-    #[arg(long, value_name = "NAME=PROTO/PORT")]
+    /// Assign a helper to a port, as a rule does: ftp, irc or tftp. Without a port to its usual one.
+    #[arg(long, value_name = "NAME[=PROTO/PORT]")]
     helper: Vec<HelperPort>,
     /// Whose semantics; `conntruth profiles` lists them.
     #[arg(long, value_name = "NAME", default_value = "linux-6.18", value_parser = find_profile)]
@@ -116,6 +116,12 @@ impl FromStr for HelperPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<HelperPort, String> {
+        if !text.contains('=')
+            && let Some(info) = Helper::find(text).map(Helper::info)
+        {
+            let protocol = if info.protocols.contains(&protocol::TCP) { "tcp" } else { "udp" };
+            return Ok(HelperPort { name: text.to_owned(), protocol: protocol.to_owned(), port: info.port });
+        }
         let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.split_once('/')?)));
         let (name, (protocol, port)) = parts.ok_or("write NAME=PROTO/PORT, as in ftp=tcp/21")?;
         if name.is_empty() || !matches!(protocol, "tcp" | "udp") {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Error, Exit, Tone};
 use crate::diff::{self, Alphabet, Ended, Finding, NORMALISATIONS, Options, Progress, Shard};
-use crate::generate::{Features, Protocols, Speaks};
+use crate::generate::{Feature, Features, Protocols, Speaks};
 use crate::suite;
 use crate::target::{Passing, Target};
 
@@ -165,7 +165,7 @@ fn options(args: &Args) -> Result<Options, Error> {
         cases: args.cases.or((!bounded).then_some(10_000)),
         duration: args.duration,
         protocols: if args.protocol.is_empty() { Protocols::USUAL } else { protocols },
-        features: Features::PACKETS,
+        features: Features::PACKETS.with(Feature::Translation),
         rules: args.rules,
         depth: args.depth,
         shard: args.shard.unwrap_or(Shard { index: 0, of: 1 }),
@@ -271,6 +271,13 @@ fn report(args: &Args, ended: &Ended) -> String {
         let _ = writeln!(
             text,
             "{announced} packets made the target expect a connection, {related} connections were expected ones"
+        );
+    }
+    if ended.sum.translated > 0 {
+        let (translated, rewritten) = (grouped(ended.sum.translated), grouped(ended.sum.rewritten));
+        let _ = writeln!(
+            text,
+            "the target translated {translated} packets, and wrote the payload of {rewritten} anew"
         );
     }
     if let Some((packets, took)) = ended.baseline {

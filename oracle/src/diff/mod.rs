@@ -20,13 +20,15 @@ mod run;
 mod shrink;
 mod simpler;
 mod source;
+mod tally;
 
 pub use cause::{Cause, Finding};
 pub use compare::{Difference, Field, Mismatch, compare};
 pub use depth::{ALPHABETS, Alphabet};
 pub use normal::{NORMALISATIONS, Norm, Normal, Normalisation};
-pub use run::{Ended, Options, Progress, Shard, run};
+pub use run::{Ended, Options, Shard, run};
 pub(crate) use shrink::simpler_stories;
+pub use tally::Progress;
 
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conntruth_engine::{EventKind, Family, Knob, LINUX_6_18, Profile, Status, Table};
+use conntruth_engine::{Family, Knob, LINUX_6_18, Profile, Table};
 
 use super::depth::{ALPHABETS, Alphabet, Every};
 use super::judge::{Judge, Sights};
 use super::shrink::shrink;
 use super::source::{Seeded, Source, Work};
+use super::tally::Progress;
 use super::{Cause, Difference, Finding, Norm, Normal, compare, example};
 use crate::coverage::Coverage;
 use crate::generate::{Allowed, Clock, Feature, Features, Protocols, Speaks, Stream};
@@ -68,7 +69,7 @@ impl Default for Options {
             cases: Some(10_000),
             duration: None,
             protocols: Protocols::USUAL,
-            features: Features::PACKETS,
+            features: Features::PACKETS.with(Feature::Translation),
             rules: false,
             depth: None,
             shard: Shard { index: 0, of: 1 },
@@ -81,29 +82,6 @@ impl Options {
     pub fn alphabets(&self) -> Vec<Alphabet> {
         ALPHABETS.iter().copied().filter(|alphabet| self.protocols.has(alphabet.speaks)).collect()
     }
-}
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Cases compared.
-    pub cases: u64,
-    /// Packets compared.
-    pub packets: u64,
-    /// Cases that differ.
-    pub divergent: u64,
-    /// Causes.
-    pub causes: usize,
-    /// Cases that differed once, and not when their batch was asked again: see [`Norm::Stalls`].
-    pub unsteady: u64,
-    /// Cases that differed whenever their batch was asked, and not alone: nothing is known of them.
-    pub unsettled: u64,
-    /// Packets of which the target came to expect a connection.
-    pub announced: u64,
-    /// Connections of the target that were expected.
-    pub related: u64,
-    /// Cases with something that the target cannot do.
-    pub unsupported: u64,
 }
 
 /// What a run has come to.
@@ -176,7 +154,8 @@ fn allowed(options: &Options, clock: Clock, both: [&Identity; 2]) -> Allowed {
         })
     };
     let protocols = options.protocols.iter().filter(spoken);
-    let needs: [(Feature, bool); 4] = [
+    let needs: [(Feature, bool); 5] = [
+        (Feature::Translation, both_are(&|abilities| abilities.nat)),
         (Feature::Zones, both_are(&|abilities| abilities.zones)),
         (Feature::Rules, both_are(&|abilities| abilities.rules == Rules::Own)),
         (Feature::Errors, both_are(&|abilities| abilities.has("icmp") && abilities.has("icmpv6"))),
@@ -242,11 +221,7 @@ impl Ended {
         let mut findings: BTreeMap<Cause, Finding> =
             whole.findings.drain(..).map(|finding| (finding.cause.clone(), finding)).collect();
         for part in parts {
-            whole.sum.cases += part.sum.cases;
-            whole.sum.packets += part.sum.packets;
-            whole.sum.divergent += part.sum.divergent;
-            whole.sum.unsteady += part.sum.unsteady;
-            whole.sum.unsettled += part.sum.unsettled;
+            whole.sum.add(part.sum);
             whole.took += part.took;
             whole.coverage = None;
             whole.baseline =
@@ -422,7 +397,7 @@ impl Run {
             }
             self.sum.cases += 1;
             self.sum.packets += left.len() as u64;
-            self.count_expected(right);
+            self.sum.count(work.batch.worlds.get(index).map_or(&[], |world| world), right);
             let Some(difference) = compare(left, right, self.normal) else { continue };
             if self.normal.has(Norm::Stalls) && !self.is_known(&difference) {
                 doubted.insert(index, difference);
@@ -439,19 +414,6 @@ impl Run {
     /// Whether this has been seen to differ each time.
     fn is_known(&self, difference: &Difference) -> bool {
         self.findings.get(&Cause::of(difference)).is_some_and(|finding| finding.repeats)
-    }
-
-    /// Counts what the target was told by helpers: a run in which it was told nothing proves nothing about them.
-    fn count_expected(&mut self, sights: &[Sight]) {
-        for sight in sights {
-            let has = |kind: EventKind| sight.events.iter().any(|event| event.kind == kind);
-            self.sum.announced += u64::from(has(EventKind::ExpectNew));
-            let child = sight
-                .events
-                .iter()
-                .any(|event| event.kind == EventKind::New && event.entry.status.has(Status::EXPECTED));
-            self.sum.related += u64::from(child);
-        }
     }
 
     fn differs(&mut self, case: u64, difference: Difference) {

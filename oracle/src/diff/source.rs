@@ -39,6 +39,9 @@ pub(super) struct Seeded {
 /// So many worlds in which time passes are there at once: what all of them take together must be short against their
 /// seconds, and each of their steps waits for a jiffy, which is cheap only if many share it.
 const TIMED_AT_ONCE: u64 = 1024;
+/// The same of worlds with helpers: after each step all that is expected is listed, and a datagram's entry is another one
+/// when two seconds have passed.
+const READ_AT_ONCE: u64 = 128;
 
 impl Seeded {
     pub fn new(stream: Stream, shard: Shard, cases: Option<u64>) -> Seeded {
@@ -50,7 +53,11 @@ impl Source for Seeded {
     fn next(&mut self, lanes: &mut u64) -> Option<Work> {
         let begin = self.batch.checked_mul(CASES_IN_A_BATCH).filter(|begin| begin + self.had < self.end)?;
         let setup = self.stream.setup(self.batch);
-        let most = if setup.timed { TIMED_AT_ONCE } else { CASES_IN_A_BATCH };
+        let most = match (setup.timed, setup.read) {
+            (true, _) => TIMED_AT_ONCE,
+            (false, true) => READ_AT_ONCE,
+            (false, false) => CASES_IN_A_BATCH,
+        };
         let end = (begin + CASES_IN_A_BATCH).min(self.end);
         let cases: Vec<u64> = (begin + self.had..end).take(most as usize).collect();
         self.had += cases.len() as u64;

@@ -1,12 +1,14 @@
 //! Why, for the packets of a scenario: the same sentences as for those of a capture, each under the line it comes from.
 
+use std::borrow::Cow;
 use std::io;
 
 use anstyle::Style;
 use conntruth_engine::{Event, Profile, Walk};
 
-use crate::replay::{Connection, Record, connection};
+use crate::replay::{Connection, Record, Summary, connection};
 use crate::scenario::{Happens, Plan, sent_in_words};
+use crate::target::translated::{Seen, Translated};
 use crate::target::{Fate, Reference, Refusal, Target};
 
 use super::{Explainer, line};
@@ -49,6 +51,7 @@ pub fn explain_plan(
     let mut target = Reference::new(profile);
     target.begin(plan.config())?;
     let mut explainer = Explainer::default();
+    let mut translated = Translated::new(&plan.config().routes);
     let mut events: Vec<Event> = Vec::new();
     let (mut number, mut written) = (0, 0);
     // The numbers of those that were to wait.
@@ -68,16 +71,22 @@ pub fn explain_plan(
                 if arrival.fate == Fate::Waits {
                     waiting.push(number);
                 }
-                (target.pass(arrival), arrival, number)
+                // Who answers a translated packet answers what has come to him.
+                let came = translated.turned(arrival).map_or(Cow::Borrowed(arrival), Cow::Owned);
+                let walk = target.pass(&came);
+                let Walk { verdict, ref left, .. } = walk;
+                let seen = Seen { class: walk.outcome.class, verdict, left: left.as_deref() };
+                translated.learn(arrival, &came, seen);
+                (walk, came, number)
             }
             Happens::Release(release, arrival) => {
                 let own = waiting.get(release.waiting).copied().unwrap_or(number);
-                (target.go_on(release)?, arrival, own)
+                (target.go_on(release)?, Cow::Borrowed(arrival), own)
             }
         };
         let engine = target.engine();
         events.extend(std::iter::from_fn(|| engine.poll_event()));
-        let Walk { outcome, by, sent, .. } = walk;
+        let Walk { outcome, by, sent, left, .. } = walk;
         let connection: Option<Connection> = connection(engine, &outcome, &events);
         let record = Record {
             number: own,
@@ -95,6 +104,9 @@ pub fn explain_plan(
             written += 1;
             writeln!(out, "{DIM}{}:{}: {}{DIM:#}", plan.script().name, happens.line, happens.text)?;
             explainer.explain(out, &record)?;
+            if let Some(left) = left {
+                line(out, "leaves", &format!("as {}", Summary(&left)))?;
+            }
             if let Some(by) = by {
                 line(out, "ended", &format!("by the rule `{by}`"))?;
             }

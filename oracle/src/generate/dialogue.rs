@@ -4,7 +4,7 @@
 use conntruth_engine::{Family, Rule, TcpState};
 
 use super::writer::{HOSTS, Known, Writer, name, other};
-use super::{Choices, Protocols, Scope, Speaks, rules};
+use super::{Choices, Protocols, Scope, Speaks, nat, rules};
 use crate::language::ast::packet::{
     AddressStyle, Body, Endpoint, HostRef, Packet, Payload, Piece, Protocol, Tcp, Udp, Way,
 };
@@ -15,6 +15,7 @@ use crate::packet::flag::{ACK, FIN, PSH, RST, SYN};
 pub(super) const READ: [Speaks; 3] = [Speaks::Ftp, Speaks::Tftp, Speaks::Irc];
 /// What is announced, and where data connections go.
 const PORTS: [u16; 6] = [4242, 4242, 5001, 20, 1, 65_535];
+const INSIDE: [&str; 2] = ["client", "ann"];
 const CONTROLS: [&str; 3] = ["ctl", "ctl2", "ctl3"];
 const DATA: [&str; 4] = ["data", "data2", "data3", "data4"];
 
@@ -55,9 +56,70 @@ pub(super) fn assigning(choices: &mut Choices<'_, '_>, protocols: Protocols) -> 
     all
 }
 
+/// Rules that translate what dialogues are about, so that addresses in them are written anew: hosts inside go out under
+/// another name, or are known outside under one.
+#[rustfmt::skip]
+const TRANSLATING: &[(u8, &str)] = &[
+    (6, "nat postrouting oifname outside masquerade"),
+    (2, "nat postrouting oifname outside masquerade random"),
+    (1, "nat postrouting oifname outside masquerade fully-random"),
+    (2, "nat postrouting oifname outside masquerade to :40000-40002"),
+    (1, "nat postrouting oifname outside meta l4proto { tcp, udp } masquerade to :30000-60000 random"),
+    (2, "nat postrouting oifname outside snat ip to 10.0.1.250"),
+    (2, "nat postrouting oifname outside snat ip to 1.1.1.1"),
+    (1, "nat postrouting oifname outside snat ip to 10.0.1.250-10.0.1.251 persistent"),
+    (1, "nat postrouting tcp dport { 21, 6667 } snat ip to 10.0.1.250:7000-7003 random"),
+    (2, "nat postrouting oifname outside snat ip6 to fd00:b::250"),
+    (1, "nat postrouting oifname inside masquerade"),
+    (4, "nat prerouting iifname outside dnat ip to 10.0.0.1"),
+    (2, "nat prerouting ip daddr 10.0.1.254 dnat ip to 10.0.0.1"),
+    (2, "nat prerouting tcp dport { 21, 6667 } dnat ip to 10.0.0.1"),
+    (2, "nat prerouting udp dport 69 dnat ip to 10.0.0.1"),
+    (2, "nat prerouting iifname outside dnat ip6 to fd00:a::1"),
+    (1, "nat prerouting tcp dport 2121 dnat ip to 10.0.0.1:21"),
+    (1, "nat prerouting tcp dport 21 dnat ip to 10.0.0.1-10.0.0.2"),
+    (1, "nat prerouting tcp dport 21 redirect to :2121"),
+    (1, "nat prerouting iifname outside tcp dport 4242 drop"),
+];
+
+/// Some of them.
+pub(super) fn translating(choices: &mut Choices<'_, '_>) -> Vec<Rule> {
+    let mut all = Vec::new();
+    for _ in 0..choices.pick(&[1, 1, 2, 2, 3]) {
+        all.extend(Rule::read(choices.weighed(TRANSLATING)));
+    }
+    if choices.one_in(5) {
+        all.extend(nat::rules(choices));
+    }
+    all
+}
+
+/// Where control connections go in worlds that translate. Who calls at the tracker's host is let through to one inside.
+const CALLS: &[(u8, (&str, &str))] = &[
+    (5, ("client", "server")),
+    (3, ("ann", "server")),
+    (1, ("client", "ben")),
+    (4, ("server", BOX)),
+    (2, ("ben", BOX)),
+    (1, ("client", BOX)),
+    (1, ("server", "client")),
+];
+/// The tracker's own host, and who is meant by it.
+const BOX: &str = "box";
+const MEANT: &str = "client";
+
+/// Names that hosts inside have outside, in either family.
+const OUTSIDE_NAMES: [&[&str]; 2] = [&["10.0.1.250", "1.1.1.1", "10.0.1.251"], &["fd00:b::250"]];
+
+/// Who really answers to a name.
+fn meant(host: String) -> String {
+    if host == BOX { MEANT.to_owned() } else { host }
+}
+
 /// The flows of a story of dialogues: those that are read, and those that may be announced.
 pub(super) fn flows(choices: &mut Choices<'_, '_>, scope: &Scope, story: &mut Story) -> Vec<Known> {
     let among: Vec<Speaks> = scope.protocols.iter().collect();
+    let family = story.families.first().copied().unwrap_or(Family::Ipv4);
     let controls = choices.pick(&[1, 1, 1, 2, 3]);
     let mut known = Vec::new();
     for word in &CONTROLS[..controls] {
@@ -71,7 +133,11 @@ pub(super) fn flows(choices: &mut Choices<'_, '_>, scope: &Scope, story: &mut St
         let port = if choices.one_in(24) { 2121 } else { port };
         let (inside, outside) =
             (choices.pick(&["client", "client", "ann"]), choices.pick(&["server", "server", "ben"]));
-        let (opener, opened) = if choices.one_in(8) { (outside, inside) } else { (inside, outside) };
+        let (opener, opened) = match choices.one_in(8) {
+            _ if scope.translates => choices.weighed(CALLS),
+            true => (outside, inside),
+            false => (inside, outside),
+        };
         story.flows.push(flow(word, protocol, (opener, from), (opened, port)));
         known.push(Known::new(speaks));
     }
@@ -80,6 +146,8 @@ pub(super) fn flows(choices: &mut Choices<'_, '_>, scope: &Scope, story: &mut St
         let of = choices.below(controls);
         let control = story.flows[of].clone();
         let (client, server) = (host_of(&control.from), host_of(&control.to));
+        let called = server.clone();
+        let server = meant(server);
         let client_port = control.from.port.unwrap_or(0);
         let stranger = choices.pick(&["ann", "ben", "client", "server"]);
         let port = choices.pick(&PORTS);
@@ -89,12 +157,14 @@ pub(super) fn flows(choices: &mut Choices<'_, '_>, scope: &Scope, story: &mut St
             (Speaks::Tftp, _) => ((server, choices.pick(&[40_001, 40_002, 69])), (client, client_port)),
             (Speaks::Irc, 0..=5) => ((stranger.to_owned(), source), (client, port)),
             (_, 7) => ((stranger.to_owned(), source), (client, port)),
-            (_, 3..=5) => ((client, source), (server, port)),
+            (_, 3..=5) => ((client, source), (called, port)),
             _ => ((server, source), (client, port)),
         };
         if from.0 == to.0 {
             continue;
         }
+        let name = (to.0 == INSIDE[0] || to.0 == INSIDE[1]) && scope.translates;
+        let to = if name { (outside_name(choices, family, to.0), to.1) } else { to };
         let speaks = if known[of].speaks == Speaks::Tftp { Speaks::Udp } else { Speaks::Tcp };
         let protocol = if speaks == Speaks::Udp { Protocol::Udp } else { Protocol::Tcp };
         story.flows.push(flow(word, protocol, (&from.0, from.1), (&to.0, to.1)));
@@ -103,8 +173,20 @@ pub(super) fn flows(choices: &mut Choices<'_, '_>, scope: &Scope, story: &mut St
     known
 }
 
+/// A name under which others may know a host inside: mostly that of the tracker's host.
+fn outside_name(choices: &mut Choices<'_, '_>, family: Family, host: String) -> String {
+    match choices.below(6) {
+        0 => host,
+        1 | 2 => choices.pick(OUTSIDE_NAMES[usize::from(family == Family::Ipv6)]).to_owned(),
+        _ => BOX.to_owned(),
+    }
+}
+
 fn flow(word: &str, protocol: Protocol, from: (&str, u16), to: (&str, u16)) -> Flow {
-    let end = |(host, port): (&str, u16)| Endpoint { host: HostRef::Name(name(host)), port: Some(port) };
+    let end = |(host, port): (&str, u16)| {
+        let named = |_| HostRef::Name(name(host));
+        Endpoint { host: host.parse().map_or_else(named, HostRef::Address), port: Some(port) }
+    };
     let (from, to) = (end(from), end(to));
     Flow { name: Some(name(word)), protocol, from, to, id: None, implied: false, span: Span::default() }
 }
@@ -125,6 +207,22 @@ pub(super) struct Rest {
 }
 
 impl Writer<'_, '_, '_> {
+    /// Whose turn it is, where this flow was drawn: who is announced comes soon, and others mostly wait until they are.
+    pub(super) fn who_comes(&mut self, drawn: usize) -> usize {
+        let is_fresh = |known: &Known| known.sent == 0 && !READ.contains(&known.speaks);
+        if let Some(port) = self.announced
+            && self.choices.below(2) == 0
+        {
+            let comes =
+                |index: &usize| is_fresh(&self.flows[*index]) && self.flow(*index).to.port == Some(port);
+            if let Some(flow) = (0..self.flows.len()).find(comes) {
+                self.announced = None;
+                return flow;
+            }
+        }
+        if is_fresh(&self.flows[drawn]) && !self.choices.one_in(6) { 0 } else { drawn }
+    }
+
     /// The next packet of a control connection over TCP: it opens, and then both sides say lines.
     pub(super) fn lines(&mut self, flow: usize) -> Packet {
         let state = self.entry(flow).and_then(|entry| entry.state().map(str::to_owned));
@@ -189,7 +287,11 @@ impl Writer<'_, '_, '_> {
         let address = |style| Piece::Address { host: host.clone(), style };
         let is_right = !self.choices.one_in(10);
         let family = if (self.family == Family::Ipv4) == is_right { 1 } else { 2 };
-        match (way, self.choices.below(8)) {
+        let kind = self.choices.below(8);
+        if kind < 5 {
+            self.announced = Some(port);
+        }
+        match (way, kind) {
             (Way::Forth, 0..=2) => {
                 vec![text("PORT "), address(AddressStyle::WithPort(port)), text("\r\n")]
             }
@@ -244,6 +346,7 @@ impl Writer<'_, '_, '_> {
         let verb = self.choices.pick(&["PRIVMSG", "PRIVMSG", "privmsg", "NOTICE"]);
         let start = format!("{before}{verb} bob :\x01DCC {command} {what} ");
         let port = self.port();
+        self.announced = Some(port);
         let gap = self.choices.pick(&[" ", " ", "    "]);
         let end = self.choices.pick(&[" 1000\x01\r\n", "\x01\r\n", "\x01\n", "\x01"]);
         let mut pieces = vec![
@@ -266,7 +369,7 @@ impl Writer<'_, '_, '_> {
         }
         let flow = self.flow(flow);
         let end = if way == Way::Forth { &flow.from } else { &flow.to };
-        name(&host_of(end))
+        name(&meant(host_of(end)))
     }
 
     fn port(&mut self) -> u16 {
@@ -351,6 +454,7 @@ impl Writer<'_, '_, '_> {
             bytes.insert(0, self.choices.byte());
         }
         let way = self.way(Way::Forth, 5);
+        self.announced = if way == Way::Forth { self.flow(flow).from.port } else { self.flow(flow).to.port };
         let udp = Udp { payload: Some(Payload::Bytes(bytes)), ..Udp::default() };
         self.along(flow, way, Body::Udp(udp))
     }

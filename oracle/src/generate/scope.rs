@@ -137,12 +137,15 @@ set_of! {
         Sets "sets",
         /// Packets that wait between tracking and confirmation, and go on or are lost in any order.
         Waits "waits",
+        /// Dialogues that helpers read, and write anew since addresses are translated.
+        Translation "translation",
     }
 }
 
 impl Features {
     /// Those that are packets and nothing between them: what worlds that share a tracker may have.
-    pub const PACKETS: Features = Features::ALL.without(Feature::Sets).without(Feature::Waits);
+    pub const PACKETS: Features =
+        Features::ALL.without(Feature::Sets).without(Feature::Waits).without(Feature::Translation);
 }
 
 /// How time may pass in a story.
@@ -197,8 +200,15 @@ impl Allowed {
     /// Whole packets of these protocols and time between them, for a tracker that knows no settings, no rules and nothing of
     /// how a packet fared after it was tracked.
     pub fn packets_alone(protocols: Protocols) -> Allowed {
-        const OTHERS: [Feature; 6] =
-            [Feature::Rules, Feature::Sets, Feature::Waits, Feature::Notrack, Feature::Zones, Feature::Lost];
+        const OTHERS: [Feature; 7] = [
+            Feature::Rules,
+            Feature::Sets,
+            Feature::Waits,
+            Feature::Notrack,
+            Feature::Zones,
+            Feature::Lost,
+            Feature::Translation,
+        ];
         let features = OTHERS.into_iter().fold(Features::ALL, Features::without);
         // Translation and helpers are what rules make.
         let protocols = READ.iter().fold(protocols.without(Speaks::Nat), |all, speaks| all.without(*speaks));
@@ -233,6 +243,11 @@ impl Setup {
         let mut settings =
             if allowed.settings && choices.below(4) > 0 { settings(choices) } else { Vec::new() };
         settings.retain(|setting| allowed.knobs.as_ref().is_none_or(|all| all.contains(&setting.knob.value)));
+        if read && allowed.features.has(Feature::Translation) && choices.below(2) == 1 {
+            let mut rules = dialogue::assigning(choices, allowed.protocols);
+            rules.extend(dialogue::translating(choices));
+            return Setup { settings, rules, read, translates: true, timed: false };
+        }
         let translates = allowed.protocols.has(Speaks::Nat)
             && (allowed.protocols == nat::PROTOCOLS || choices.below(2) == 1);
         if translates {
@@ -274,9 +289,12 @@ impl Scope {
         let whole = choices.one_in(6);
         // Rules are a batch's own.
         let mut features =
-            allowed.features.without(Feature::Rules).iter().fold(Features::NONE, |features, feature| {
-                if whole || choices.below(4) > 0 { features.with(feature) } else { features }
-            });
+            allowed.features.without(Feature::Rules).without(Feature::Translation).iter().fold(
+                Features::NONE,
+                |features, feature| {
+                    if whole || choices.below(4) > 0 { features.with(feature) } else { features }
+                },
+            );
         if !setup.timed {
             features = features.without(Feature::Time);
         }

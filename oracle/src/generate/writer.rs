@@ -67,6 +67,8 @@ pub(super) struct Writer<'c, 'b, 's> {
     seen: usize,
     /// What is still to be said of a line.
     pub rest: Option<Rest>,
+    /// The port that was announced last, while nobody has come to it.
+    pub announced: Option<u16>,
 }
 
 impl<'c, 'b, 's> Writer<'c, 'b, 's> {
@@ -100,6 +102,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             calm,
             seen: 0,
             rest: None,
+            announced: None,
         };
         let more = if scope.translates { 6 } else { 0 };
         let steps = match writer.choices.below(4) {
@@ -188,6 +191,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             (None, packet(Path::Same, Body::Again(label)))
         } else {
             let flow = self.choices.below(self.flows.len());
+            let flow = if self.scope.read { self.who_comes(flow) } else { flow };
             (Some(flow), self.of_flow(flow))
         };
         self.fate(&mut packet, flow);

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io;
 
 use anstyle::{AnsiColor, Style};
-use conntruth_engine::{Class, CtInfo, Event, EventKind, ProcLine, Status, Time, Tuple, Verdict};
+use conntruth_engine::{
+    Class, CtInfo, Event, EventKind, ExpectProcLine, ProcLine, Status, Time, Tuple, Verdict,
+};
 
 use super::{Record, Summary};
 
@@ -89,12 +91,18 @@ impl Lines {
     }
 }
 
-/// Writes the table left at the end in the words of `/proc/net/nf_conntrack`.
+/// Writes the table left at the end in the words of `/proc/net/nf_conntrack`, and behind it what is expected in those of
+/// `/proc/net/nf_conntrack_expect`.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write_table(out: &mut impl io::Write, engine: &conntruth_engine::Engine) -> io::Result<()> {
-    engine.conns().try_for_each(|conn| writeln!(out, "{}", ProcLine(&conn)))
+    engine.conns().try_for_each(|conn| writeln!(out, "{}", ProcLine(&conn)))?;
+    let mut expected = engine.expectations().peekable();
+    if expected.peek().is_some() {
+        writeln!(out)?;
+    }
+    expected.try_for_each(|expected| writeln!(out, "{}", ExpectProcLine(&expected)))
 }
 
 /// `10.0.0.1:40000 > 10.0.1.1:80`, as far as the protocol has such keys.
@@ -160,6 +168,11 @@ fn cells(record: &Record<'_>, started: Time) -> [String; COLUMNS] {
             outcome.reason.slug().to_owned()
         }
         _ => format!("{}: {}", outcome.reason.slug(), outcome.reason),
+    };
+    // What a helper found is rare, and why one looks.
+    let why = match &outcome.help {
+        Some(help) => format!("{why}, {}: {help}", help.slug()),
+        None => why,
     };
     let [conn, state, timeout, flags] = match &record.connection {
         None => Default::default(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use conntruth_engine::{
     Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
-    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Tuple, Verdict, Walk,
+    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Verdict, Walk, Wanted,
 };
 use serde::{Deserialize, Serialize};
 
@@ -311,7 +311,9 @@ impl Target for Reference {
             self.known.clear();
             self.waiting.clear();
             let mut prepare = |target: &mut Reference, index: usize, arrival: &Arrival| {
-                target.engine.prefer(sights.get(index).and_then(|sight| chosen(sight, arrival)));
+                target
+                    .engine
+                    .prefer(sights.get(index).map_or(Wanted::default(), |sight| chosen(sight, arrival)));
             };
             all.push(batch.reading.world_prepared(self, batch, arrivals, &mut prepare)?);
         }
@@ -323,11 +325,18 @@ impl Target for Reference {
     }
 }
 
-/// The tuple of answers that a packet has led to: that of the entry which it has made.
-fn chosen(sight: &Sight, arrival: &Arrival) -> Option<Tuple> {
-    let tuple = whose::tuple(&arrival.bytes)?;
-    let made = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
-    made.filter(|entry| entry.original == tuple).map(|entry| entry.reply).next_back()
+/// What a packet has led to: in the entry that it has made, and in what is expected since.
+fn chosen(sight: &Sight, arrival: &Arrival) -> Wanted {
+    let tuple = whose::tuple(&arrival.bytes);
+    let mut new = sight.events.iter().filter(|event| event.kind == EventKind::New).map(|event| &event.entry);
+    let made = new.rfind(|entry| Some(entry.original) == tuple);
+    let announced = sight.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
+    let announced = announced.filter_map(|event| event.expected.as_ref()).next_back();
+    Wanted {
+        reply: made.map(|entry| entry.reply),
+        status: made.map_or(Status::default(), |entry| entry.status),
+        announced: announced.map(|expected| expected.tuple.dst_id),
+    }
 }
 
 fn happening(event: &Event, hz: u32) -> Happening {

@@ -89,6 +89,38 @@ pub(crate) fn seal_header(packet: &mut [u8]) {
     header[10..12].copy_from_slice(&(!sum as u16).to_be_bytes());
 }
 
+/// Completes the checksum of a segment or datagram that is left to the device: then there stands the sum of the pseudo header
+/// alone.
+#[cfg(target_os = "linux")]
+pub(crate) fn complete(packet: &mut [u8]) {
+    let Some(head) = head(packet).filter(|head| !head.fragment) else { return };
+    let (protocol, length) = (head.protocol, head.payload.len());
+    let place = match protocol {
+        protocol::TCP => 16,
+        protocol::UDP => 6,
+        _ => return,
+    };
+    let addresses = if head.family == Family::Ipv4 { 12..20 } else { 8..40 };
+    let start = head.payload.as_ptr() as usize - packet.as_ptr() as usize;
+    let words = |bytes: &[u8]| -> u32 {
+        let pairs = bytes.chunks(2);
+        pairs.map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0))).sum()
+    };
+    let folded = |sum: u32| {
+        let sum = (sum & 0xffff) + (sum >> 16);
+        ((sum & 0xffff) + (sum >> 16)) as u16
+    };
+    let pseudo = folded(words(&packet[addresses]) + u32::from(protocol) + length as u32);
+    let at = start + place;
+    if packet.get(at..at + 2) != Some(&pseudo.to_be_bytes()[..]) {
+        return;
+    }
+    // What is summed up has the pseudo header's sum in the checksum's place.
+    let sum = !folded(words(&packet[start..start + length]));
+    let sum = if sum == 0 && protocol == protocol::UDP { 0xffff } else { sum };
+    packet[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
 /// Whether it is a fragment.
 pub(crate) fn is_fragment(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.fragment)
@@ -97,6 +129,17 @@ pub(crate) fn is_fragment(packet: &[u8]) -> bool {
 /// Whether nothing but a rule keeps it from being forwarded.
 pub(crate) fn is_plain(packet: &[u8]) -> bool {
     head(packet).is_some_and(|head| head.plain)
+}
+
+/// What a segment of TCP or a datagram of UDP carries.
+pub(crate) fn said(packet: &[u8]) -> Option<&[u8]> {
+    let head = head(packet).filter(|head| !head.fragment)?;
+    let header = match head.protocol {
+        protocol::TCP => usize::from(head.payload.get(12)? >> 4) * 4,
+        protocol::UDP => 8,
+        _ => return None,
+    };
+    head.payload.get(header..)
 }
 
 /// The six bits of the differentiated services field.

@@ -217,8 +217,8 @@ fn mistakes_are_one_error_each_and_the_code_is_2() {
             "error: --set tcp_loose=2: `tcp_loose` takes 0 to 1, not 2",
         ),
         (
-            &["replay", "-", "--helper", "ftp"],
-            "error: invalid value 'ftp' for '--helper <NAME=PROTO/PORT>': write NAME=PROTO",
+            &["replay", "-", "--helper", "fpt"],
+            "error: invalid value 'fpt' for '--helper <NAME[=PROTO/PORT]>': write NAME=PROTO",
         ),
         (&["replay"], "error: the following required arguments were not provided"),
         (&["explain", "-", "--packet", "4"], "error: there is no packet 4, the last is 3"),

@@ -1,5 +1,6 @@
 //! Helpers: control connections whose words are nearly right, and what they announce.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use conntruth::generate::Traffic;
@@ -107,9 +108,13 @@ fn check(speech: &Speech, bytes: &[u8]) {
             assert!(master.is_some(), "{expected} has outlived its master\n{text}");
             assert!(expected.deadline > engine.now(), "{expected} is over\n{text}");
         }
+        let mut dead = BTreeSet::new();
         for conn in engine.conns() {
             assert_eq!(conn.original.invert(), Some(conn.reply), "{text}");
+            dead.extend(conn.master.filter(|master| engine.conn(*master).is_none()).map(|id| id.number()));
         }
+        // Those that are gone and held by their children still take a place, and nothing else does.
+        assert_eq!(engine.counted(), engine.len() + dead.len(), "{text}");
         most = most.max(count);
         assert!(count <= 16, "{count} expectations\n{text}");
     });

@@ -44,9 +44,16 @@ impl Awaiting {
     pub(super) fn end(&mut self, expected: Expected, now: Time) -> (Expected, Time) {
         let place = self.list.iter().position(|awaited| is_same(&awaited.expected, &expected));
         let Some(place) = place else { return (expected, now) };
-        let Awaited { deadline, .. } = self.list.remove(place);
+        let Awaited { deadline, expected: known } = self.list.remove(place);
         let ended = deadline[1].min(now);
-        (at(expected, deadline, ended), ended)
+        (at(Expected { zone: known.zone, ..expected }, deadline, ended), ended)
+    }
+
+    /// It turns out in which zone it is.
+    pub(super) fn settle(&mut self, expected: &Expected, zone: u16) {
+        if let Some(awaited) = self.list.iter_mut().find(|awaited| is_same(&awaited.expected, expected)) {
+            awaited.expected.zone = zone;
+        }
     }
 
     /// The kernel has listed what there is.
@@ -59,7 +66,10 @@ impl Awaiting {
         let left = |expected: &Expected| {
             let known = self.list.iter().find(|awaited| is_same(&awaited.expected, expected));
             match known {
-                Some(awaited) => at(expected.clone(), awaited.deadline, now),
+                Some(awaited) => {
+                    let zone = awaited.expected.zone;
+                    at(Expected { zone, ..expected.clone() }, awaited.deadline, now)
+                }
                 None => expected.clone(),
             }
         };
@@ -73,7 +83,7 @@ impl Awaiting {
     }
 }
 
-/// The kernel does not say in which zones: those are the masters'.
+/// The kernel does not say in which zones.
 fn is_same(one: &Expected, other: &Expected) -> bool {
     (one.tuple, one.mask, one.master) == (other.tuple, other.mask, other.master)
 }

@@ -100,8 +100,13 @@ struct World {
     /// It came as far as the first rule; it reached the host. Where a scenario's rules are loaded.
     came: bool,
     arrived: bool,
-    /// The zone that a rule of the scenario has put it into.
+    /// The zone that a rule of the scenario has put it into, and the one that the story says.
     zone: Option<u16>,
+    said_zone: Option<u16>,
+    /// The connection whose end was told last, and when it ended: what it expected ends with it.
+    ended: Option<(Tuple, Time)>,
+    /// Which of what was told are expectations that were told before their masters, and so without a zone.
+    zoneless: Vec<usize>,
     /// What rules have sent in return.
     sent: Vec<Sent>,
     /// The packet as it came out or reached the host, where it may be translated.
@@ -445,7 +450,12 @@ impl Worlds {
                 rules::logged(logged.prefix)
                     .and_then(|note| heard_of(note, logged.payload, is_it, translates))
             } else {
-                is_it.then(|| Heard::Why(String::from_utf8_lossy(logged.prefix).trim().to_owned()))
+                let why = String::from_utf8_lossy(logged.prefix).trim().to_owned();
+                match is_helpers(&why) {
+                    // By then the packet may be translated.
+                    true => (is_it || translates).then_some(Heard::Helper(why)),
+                    false => is_it.then_some(Heard::Why(why)),
+                }
             };
             heard.extend(what.map(|what| (world, what)));
         })?;
@@ -695,6 +705,8 @@ enum Heard {
     Class(Class, Vec<u8>),
     /// The kernel says why it is INVALID.
     Why(String),
+    /// A helper says why it drops it.
+    Helper(String),
     /// It came out at the other end, with its class written on it or not.
     Out(Option<Class>),
     /// It came as far as the first rule.
@@ -711,6 +723,11 @@ enum Heard {
     Sent(Class, Vec<u8>),
     /// What a rule has sent came out, or reached the host.
     SentOut,
+}
+
+/// Whether these are a helper's words: "nf_ct_ftp: dropping packet: ...".
+fn is_helpers(why: &str) -> bool {
+    why.contains(": dropping packet: ")
 }
 
 /// What a log line says of the packet at hand, or of one that a rule has sent for it.
@@ -744,6 +761,7 @@ impl World {
         self.sent.clear();
         (self.left, self.kept, self.has_waited) = (None, None, false);
         self.addresses = whose::addresses(&arrival.bytes);
+        self.said_zone = (arrival.zone != 0).then_some(arrival.zone);
     }
 
     /// The packet at hand was to wait: it does, unless it did not get there.
@@ -758,7 +776,7 @@ impl World {
         match what {
             Heard::Class(class, packet) => (self.class, self.logged) = (Some(class), packet),
             // What follows on the first says what came of it.
-            Heard::Why(why) => {
+            Heard::Why(why) | Heard::Helper(why) => {
                 self.said.get_or_insert(Why::Said(why));
             }
             Heard::Out(class) => {
@@ -818,7 +836,9 @@ impl World {
             (EventKind::Destroy, Some(index)) => {
                 changes.push("destroy");
                 let mut known = self.known.remove(index);
-                (known.deadline[1].min(self.now), known.hear(told.entry))
+                let at = known.deadline[1].min(self.now);
+                self.ended = Some((told.entry.original, at));
+                (at, known.hear(told.entry))
             }
             // Of an entry of another time.
             (_, None) | (EventKind::ExpectNew | EventKind::ExpectDestroy, _) => return,
@@ -845,38 +865,57 @@ impl World {
     fn hear_expected(&mut self, kind: EventKind, master: Entry, expected: Expected, jiffies: Jiffies) {
         let known = self.known.iter().rfind(|known| known.entry.original == expected.master);
         let entry = known.map_or(master, |known| known.entry.clone());
-        let now = jiffies.floor(self.now);
         let (expected, at) = match kind {
-            EventKind::ExpectNew => (self.awaiting.begin(expected, now), self.now),
-            _ => self.awaiting.end(expected, self.now),
+            EventKind::ExpectNew => {
+                let zone = self.zone_of(&expected);
+                if zone.is_none() {
+                    self.zoneless.push(self.told.len());
+                }
+                let expected = Expected { zone: zone.unwrap_or_default(), ..expected };
+                (self.awaiting.begin(expected, jiffies.floor(self.now)), self.now)
+            }
+            _ => {
+                let with_master = self.ended.filter(|(master, _)| *master == expected.master);
+                self.awaiting.end(expected, with_master.map_or(self.now, |(_, at)| at))
+            }
         };
         let expected = Some(Box::new(expected));
         self.told.push(Happening { at, kind, changes: Vec::new(), entry, expected });
     }
 
     fn expectations(&self, jiffies: Jiffies) -> Vec<Expected> {
-        let listed = self.awaiting.listed(jiffies.floor(self.now)).into_iter();
-        listed.map(|expected| self.in_its_zone(expected)).collect()
+        self.awaiting.listed(jiffies.floor(self.now))
     }
 
-    /// An expectation with its zone, which the kernel does not say: its master's.
-    fn in_its_zone(&self, expected: Expected) -> Expected {
-        let master = self.had.iter().rfind(|(had, _)| *had == expected.master);
-        Expected { zone: master.map_or(0, |(_, zone)| *zone), ..expected }
+    /// The zone of an expectation, which the kernel does not say: its master's. Of several masters with this tuple it is the
+    /// one that has the packet at hand.
+    fn zone_of(&self, expected: &Expected) -> Option<u16> {
+        let of_master = |(had, zone): &(Tuple, u16)| (*had == expected.master).then_some(*zone);
+        let mut zones = self.had.iter().rev().filter_map(of_master);
+        let at_hand = self.said_zone.or(self.zone).unwrap_or_default();
+        let first = zones.next()?;
+        Some(if zones.any(|zone| zone == at_hand) { at_hand } else { first })
     }
 
-    /// What was told since this was last taken. An expectation can be told before its master is, and so without its zone.
+    /// What was told since this was last taken.
     fn take_told(&mut self) -> Vec<Happening> {
         let mut told = std::mem::take(&mut self.told);
-        for expected in told.iter_mut().filter_map(|event| event.expected.as_mut()) {
-            **expected = self.in_its_zone((**expected).clone());
+        for index in std::mem::take(&mut self.zoneless) {
+            let Some(expected) = told.get_mut(index).and_then(|event| event.expected.as_mut()) else {
+                continue;
+            };
+            if let Some(zone) = self.zone_of(expected) {
+                self.awaiting.settle(expected, zone);
+                expected.zone = zone;
+            }
         }
+        self.ended = None;
         told
     }
 
     /// Those that end up to a moment, and when.
-    fn due(&self, to: Time) -> impl Iterator<Item = (Time, Expected)> {
-        self.awaiting.due(to).map(|(at, expected)| (at, self.in_its_zone(expected.clone())))
+    fn due(&self, to: Time) -> impl Iterator<Item = (Time, &Expected)> {
+        self.awaiting.due(to)
     }
 
     /// Takes up a new entry.
@@ -978,6 +1017,8 @@ fn as_it_came(mut left: Vec<u8>, arrival: &Arrival, comes_out: bool) -> Option<V
             whose::seal_header(&mut left);
         }
     }
+    // What a helper has written anew is sealed by the device, behind those who listen.
+    whose::complete(&mut left);
     (left[..] != arrival.bytes[..left.len().min(arrival.bytes.len())]).then_some(left)
 }
 
