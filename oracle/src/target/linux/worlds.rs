@@ -113,8 +113,8 @@ struct World {
     left: Option<Vec<u8>>,
     /// The packet at hand waits, and by this the kernel knows it.
     kept: Option<u32>,
-    /// The packet at hand has waited.
-    has_waited: bool,
+    /// The packet at hand has waited since this moment and this jiffy.
+    has_waited: Option<(Time, u64)>,
     /// Those that were to wait, in order; none where one did not get there, or has gone on.
     waiting: Vec<Option<Waiting>>,
 }
@@ -128,6 +128,16 @@ struct Waiting {
     logged: Vec<u8>,
     /// It has an entry in the table.
     has_entry: bool,
+    /// When, virtually and really, it came.
+    came: (Time, u64),
+}
+
+impl Waiting {
+    /// It is the first of a flow of UDP, whose two seconds run while it waits.
+    fn may_become_a_stream(&self) -> bool {
+        let is_udp = whose::tuple(&self.arrival.bytes).is_some_and(|tuple| tuple.protocol == protocol::UDP);
+        is_udp && !self.has_entry
+    }
 }
 
 /// A packet that has waited, and what was seen of it when it went on.
@@ -389,13 +399,13 @@ impl Worlds {
     pub(super) fn release(&mut self, release: &Release) -> Result<Released, Refusal> {
         self.pass(&[(0, release.at)])?;
         let waiting = self.worlds[0].waiting.get_mut(release.waiting).and_then(Option::take);
-        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry }) = waiting else {
+        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry, came }) = waiting else {
             return Err(Refusal::Wrong("this packet does not wait".to_owned()));
         };
         let arrival = Arrival { at: release.at, fate: release.fate, ..arrival };
         let world = &mut self.worlds[0];
         world.begin_packet(&arrival);
-        (world.class, world.logged, world.has_waited) = (class, logged, true);
+        (world.class, world.logged, world.has_waited) = (class, logged, Some(came));
         let first = self.jiffies.now();
         self.kernel.decide(id, release.fate == Fate::Passes).map_err(broken)?;
         self.take_turns();
@@ -423,7 +433,7 @@ impl Worlds {
         self.take_turns();
         self.listen().map_err(broken)?;
         for (world, arrival) in moves.iter().filter(|(_, arrival)| arrival.fate == Fate::Waits) {
-            self.worlds[*world].keep(arrival);
+            self.worlds[*world].keep(arrival, self.jiffies);
         }
         Ok(())
     }
@@ -671,8 +681,10 @@ impl Worlds {
         for (world, to) in later {
             let world = &self.worlds[*world];
             let streams = world.known.iter().filter(|known| known.entry.original.protocol == protocol::UDP);
-            for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
-                until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
+            let waiting = world.waiting.iter().flatten().filter(|waiting| waiting.may_become_a_stream());
+            let began = streams.map(|known| known.began).chain(waiting.map(|waiting| waiting.came));
+            for (_, jiffy) in began.filter(|(moment, _)| to.since(*moment) > STREAM) {
+                until = until.max(jiffy + jiffies.of(STREAM) + 1 + SLACK);
             }
             if let Some((began, jiffy)) = world.unlisted
                 && to.since(began) >= UNLISTED
@@ -759,16 +771,16 @@ impl World {
         (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
         self.sent.clear();
-        (self.left, self.kept, self.has_waited) = (None, None, false);
+        (self.left, self.kept, self.has_waited) = (None, None, None);
         self.addresses = whose::addresses(&arrival.bytes);
         self.said_zone = (arrival.zone != 0).then_some(arrival.zone);
     }
 
     /// The packet at hand was to wait: it does, unless it did not get there.
-    fn keep(&mut self, arrival: &Arrival) {
-        let (class, logged) = (self.class, self.logged.clone());
-        let waiting =
-            self.kept.map(|id| Waiting { id, arrival: arrival.clone(), class, logged, has_entry: false });
+    fn keep(&mut self, arrival: &Arrival, jiffies: Jiffies) {
+        let (class, logged, came) = (self.class, self.logged.clone(), (self.now, jiffies.now()));
+        let arrival = arrival.clone();
+        let waiting = self.kept.map(|id| Waiting { id, arrival, class, logged, has_entry: false, came });
         self.waiting.push(waiting);
     }
 
@@ -934,7 +946,8 @@ impl World {
             request: ctnetlink::get(&entry.original, entry.zone),
             deadline,
             set: None,
-            began: (self.now, jiffies.now()),
+            // The two seconds of a stream begin when its first packet is tracked.
+            began: self.has_waited.unwrap_or((self.now, jiffies.now())),
             told: entry.status,
             entry: entry.clone(),
         });
@@ -971,7 +984,7 @@ impl World {
         let passed = match has_rules {
             true => went_on,
             // That one is dropped which waited, and then joins nothing, is told by its not arriving.
-            false => went_on || !(comes_out || self.has_waited) || arrival.fate != Fate::Passes,
+            false => went_on || !(comes_out || self.has_waited.is_some()) || arrival.fate != Fate::Passes,
         };
         let verdict = match class {
             Class::Held => Verdict::Accept,
