@@ -42,7 +42,7 @@ pub(super) fn assigning(choices: &mut Choices<'_, '_>, protocols: Protocols) -> 
         let at = choices.below(all.len() + 1);
         // What is dropped before has no helper; mostly it is not.
         let at = if choices.one_in(3) { at } else { 0 };
-        all.extend(Rule::read(&line));
+        all.extend(rules::read(line));
         all[at..].rotate_right(1);
     }
     if choices.one_in(6) {

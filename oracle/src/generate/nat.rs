@@ -77,10 +77,10 @@ pub(super) fn rules(choices: &mut Choices<'_, '_>) -> Vec<Rule> {
     let count = 1 + choices.below(5);
     let mut rules = Vec::new();
     while rules.len() < count {
-        match Rule::read(&line(choices)) {
-            Ok(rule) => rules.push(rule),
-            Err(_) if choices.byte() == 0 => break,
-            Err(_) => {}
+        match super::rules::read(line(choices)) {
+            Some(rule) => rules.push(rule),
+            None if choices.byte() == 0 => break,
+            None => {}
         }
     }
     if rules.is_empty() {

@@ -1,6 +1,9 @@
 //! Rule sets: lines of every kind of statement that there is, at every hook, about what generated traffic has. Addresses
 //! are compared by the bits that say which host it is, since every world has addresses of its own.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use conntruth_engine::Rule;
 
 use super::Choices;
@@ -89,14 +92,34 @@ pub(super) fn rules(choices: &mut Choices<'_, '_>) -> Vec<Rule> {
     let mut rules = Vec::new();
     // What cannot be said is left out: two matches that no packet fits, a reject in POSTROUTING.
     while rules.len() < count {
-        let line = line(choices);
-        match Rule::read(&line) {
-            Ok(rule) => rules.push(rule),
-            Err(_) if choices.byte() == 0 => break,
-            Err(_) => {}
+        match read(line(choices)) {
+            Some(rule) => rules.push(rule),
+            None if choices.byte() == 0 => break,
+            None => {}
         }
     }
     rules
+}
+
+/// So many lines are known at a time.
+const KNOWN: usize = 4096;
+
+/// Reads a line. A fuzzer's inputs have most lines in common, and reading one takes as long as a packet.
+pub(super) fn read(line: String) -> Option<Rule> {
+    thread_local! {
+        static READ: RefCell<BTreeMap<String, Option<Rule>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    READ.with_borrow_mut(|read| {
+        if let Some(rule) = read.get(&line) {
+            return rule.clone();
+        }
+        if read.len() >= KNOWN {
+            read.clear();
+        }
+        let rule = Rule::read(&line).ok();
+        read.insert(line, rule.clone());
+        rule
+    })
 }
 
 fn line(choices: &mut Choices<'_, '_>) -> String {

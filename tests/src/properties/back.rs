@@ -117,7 +117,7 @@ fn complained_of(
     compared: &mut Compared,
 ) {
     let Some(left) = &walk.left else { return };
-    let (Some(error), Some(wanted)) = (complaint(left), complaint(&arrival.bytes)) else { return };
+    let (Some(error), Some(wanted)) = (complaint(left), complaint(&sealed(&arrival.bytes))) else { return };
     let mut later = reference.clone();
     let back = later.pass(&arriving(&error, arrival));
     if !back.outcome.attached || back.verdict != Verdict::Accept {
@@ -221,11 +221,7 @@ fn turned(bytes: &[u8], honest: bool) -> Option<Vec<u8>> {
     }
     match (parts.protocol, part[0]) {
         (protocol::TCP, _) if honest && part.len() >= 20 => answer_segment(part),
-        (protocol::SCTP, _) if part.len() >= 12 => {
-            part[8..12].fill(0);
-            let sum = crc32c::crc32c(part).to_le_bytes();
-            part[8..12].copy_from_slice(&sum);
-        }
+        (protocol::SCTP, _) if part.len() >= 12 => seal_sctp(part),
         (protocol::ICMP, 8) => retype(part, 0),
         (protocol::ICMP, 0) => retype(part, 8),
         (protocol::ICMPV6, 128) => retype(part, 129),
@@ -234,6 +230,24 @@ fn turned(bytes: &[u8], honest: bool) -> Option<Vec<u8>> {
         _ => {}
     }
     Some(packet)
+}
+
+/// A packet as translation leaves it to be quoted: SCTP's checksum is made anew, others are kept as right or wrong as they
+/// were.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let mut packet = bytes.to_vec();
+    if let Some(parts) = Parts::of(bytes).filter(|parts| parts.protocol == protocol::SCTP)
+        && packet.len() >= parts.transport + 12
+    {
+        seal_sctp(&mut packet[parts.transport..]);
+    }
+    packet
+}
+
+fn seal_sctp(part: &mut [u8]) {
+    part[8..12].fill(0);
+    let sum = crc32c::crc32c(part).to_le_bytes();
+    part[8..12].copy_from_slice(&sum);
 }
 
 /// What a peer that has all that was sent says to it.

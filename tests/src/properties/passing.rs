@@ -81,7 +81,7 @@ pub fn is_survived(bytes: &[u8]) {
         let answers = match event {
             Event::Packet(arrival) => reference.pass(arrival).sent.len(),
             // One that never came to wait does not go on.
-            Event::Release(release) => reference.go_on(release).map_or(0, |_| 0),
+            Event::Release(release) => reference.go_on(release).map_or(0, |walk| walk.sent.len()),
             Event::Set { setting, .. } => {
                 reference.set(setting).map_or_else(|refusal| panic!("{refusal}\n{traffic}"), |()| 0)
             }

@@ -96,9 +96,16 @@ pub fn strange_states(bytes: &[u8]) {
         serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}")).into_bytes();
     for edit in edits.chunks_exact(3) {
         let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % text.len();
-        // A digit becomes another, most of the time more than one.
-        if text[at].is_ascii_digit() {
-            text[at] = b'0' + edit[2] % 10;
+        if !text[at].is_ascii_digit() {
+            continue;
+        }
+        // A digit becomes another, or as many more as make a number that no counter holds.
+        match edit[2] >> 4 {
+            0..12 => text[at] = b'0' + edit[2] % 10,
+            times => {
+                let more = std::iter::repeat_n(b'1' + edit[2] % 9, 3 * (usize::from(times) - 11));
+                text.splice(at..at, more);
+            }
         }
     }
     let Ok(state) = serde_json::from_slice::<State>(&text) else { return };
