@@ -59,7 +59,7 @@ pub struct Ovs {
     /// Fragments were sent in this world.
     has_fragments: bool,
     /// The tuples of datagrams of which first fragments were.
-    begun: Vec<(Datagram, Tuple)>,
+    begun: Vec<(whose::Datagram, Tuple)>,
     /// What rules do to the packets of this world.
     fates: Option<Fates>,
 }

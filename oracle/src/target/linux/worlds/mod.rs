@@ -311,13 +311,13 @@ impl Worlds {
     pub(super) fn release(&mut self, release: &Release) -> Result<Released, Refusal> {
         self.pass(&[(0, release.at)])?;
         let waiting = self.worlds[0].waiting.get_mut(release.waiting).and_then(Option::take);
-        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry }) = waiting else {
+        let Some(Waiting { id, arrival, class, logged, has_entry: had_entry, came }) = waiting else {
             return Err(Refusal::Wrong("this packet does not wait".to_owned()));
         };
         let arrival = Arrival { at: release.at, fate: release.fate, ..arrival };
         let world = &mut self.worlds[0];
         world.begin_packet(&arrival);
-        (world.class, world.logged, world.has_waited) = (class, logged, true);
+        (world.class, world.logged, world.has_waited) = (class, logged, Some(came));
         let first = self.jiffies.now();
         self.kernel.decide(id, release.fate == Fate::Passes).map_err(broken)?;
         self.take_turns();
@@ -345,7 +345,7 @@ impl Worlds {
         self.take_turns();
         self.listen().map_err(broken)?;
         for (world, arrival) in moves.iter().filter(|(_, arrival)| arrival.fate == Fate::Waits) {
-            self.worlds[*world].keep(arrival);
+            self.worlds[*world].keep(arrival, self.jiffies);
         }
         Ok(())
     }

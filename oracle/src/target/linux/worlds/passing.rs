@@ -103,8 +103,10 @@ impl Worlds {
         for (world, to) in later {
             let world = &self.worlds[*world];
             let streams = world.known.iter().filter(|known| known.entry.original.protocol == protocol::UDP);
-            for known in streams.filter(|known| to.since(known.began.0) > STREAM) {
-                until = until.max(known.began.1 + jiffies.of(STREAM) + 1 + SLACK);
+            let waiting = world.waiting.iter().flatten().filter(|waiting| waiting.may_become_a_stream());
+            let began = streams.map(|known| known.began).chain(waiting.map(|waiting| waiting.came));
+            for (_, jiffy) in began.filter(|(moment, _)| to.since(*moment) > STREAM) {
+                until = until.max(jiffy + jiffies.of(STREAM) + 1 + SLACK);
             }
             if let Some((began, jiffy)) = world.unlisted
                 && to.since(began) >= UNLISTED

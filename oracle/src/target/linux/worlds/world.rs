@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use conntruth_engine::{Addr, Class, EventKind, Family, Status, Time, Tuple, Verdict};
+use conntruth_engine::{Addr, Class, EventKind, Family, Status, Time, Tuple, Verdict, protocol};
 
 use super::super::ctnetlink::{self, Told};
 use super::super::expected::Awaiting;
@@ -51,8 +51,8 @@ pub(super) struct World {
     pub(super) left: Option<Vec<u8>>,
     /// The packet at hand waits, and by this the kernel knows it.
     pub(super) kept: Option<u32>,
-    /// The packet at hand has waited.
-    pub(super) has_waited: bool,
+    /// The packet at hand has waited since this moment and this jiffy.
+    pub(super) has_waited: Option<(Time, u64)>,
     /// Those that were to wait, in order; none where one did not get there, or has gone on.
     pub(super) waiting: Vec<Option<Waiting>>,
 }
@@ -66,6 +66,16 @@ pub(super) struct Waiting {
     pub(super) logged: Vec<u8>,
     /// It has an entry in the table.
     pub(super) has_entry: bool,
+    /// When, virtually and really, it came.
+    pub(super) came: (Time, u64),
+}
+
+impl Waiting {
+    /// It is the first of a flow of UDP, whose two seconds run while it waits.
+    pub(super) fn may_become_a_stream(&self) -> bool {
+        let is_udp = whose::tuple(&self.arrival.bytes).is_some_and(|tuple| tuple.protocol == protocol::UDP);
+        is_udp && !self.has_entry
+    }
 }
 
 /// What was heard of a packet.
@@ -118,16 +128,16 @@ impl World {
         (self.came, self.arrived, self.zone) = (false, false, None);
         self.logged.clear();
         self.sent.clear();
-        (self.left, self.kept, self.has_waited) = (None, None, false);
+        (self.left, self.kept, self.has_waited) = (None, None, None);
         self.addresses = whose::addresses(&arrival.bytes);
         self.said_zone = (arrival.zone != 0).then_some(arrival.zone);
     }
 
     /// The packet at hand was to wait: it does, unless it did not get there.
-    pub(super) fn keep(&mut self, arrival: &Arrival) {
-        let (class, logged) = (self.class, self.logged.clone());
-        let waiting =
-            self.kept.map(|id| Waiting { id, arrival: arrival.clone(), class, logged, has_entry: false });
+    pub(super) fn keep(&mut self, arrival: &Arrival, jiffies: Jiffies) {
+        let (class, logged, came) = (self.class, self.logged.clone(), (self.now, jiffies.now()));
+        let arrival = arrival.clone();
+        let waiting = self.kept.map(|id| Waiting { id, arrival, class, logged, has_entry: false, came });
         self.waiting.push(waiting);
     }
 
@@ -299,7 +309,8 @@ impl World {
             request: ctnetlink::get(&entry.original, entry.zone),
             deadline,
             set: None,
-            began: (self.now, jiffies.now()),
+            // The two seconds of a stream begin when its first packet is tracked.
+            began: self.has_waited.unwrap_or((self.now, jiffies.now())),
             told: entry.status,
             entry: entry.clone(),
         });
@@ -336,7 +347,7 @@ impl World {
         let passed = match has_rules {
             true => went_on,
             // That one is dropped which waited, and then joins nothing, is told by its not arriving.
-            false => went_on || !(comes_out || self.has_waited) || arrival.fate != Fate::Passes,
+            false => went_on || !(comes_out || self.has_waited.is_some()) || arrival.fate != Fate::Passes,
         };
         let verdict = match class {
             Class::Held => Verdict::Accept,
