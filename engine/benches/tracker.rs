@@ -86,7 +86,7 @@ fn tcp_one_flow(bencher: Bencher<'_, '_>) {
 /// data connection, which takes the place of the last; and the same lines without a helper.
 #[divan::bench(args = ["NOOP", "PORT", "without a helper"])]
 fn ftp_lines(bencher: Bencher<'_, '_>, kind: &str) {
-    let line = if kind == "PORT" { "PORT 10,0,0,1,16,146\r\n" } else { "NOOP please, if you can\r\n" };
+    let line = if kind == "PORT" { "PORT 10,0,0,1,16,146\r\n" } else { "NOOP please, if you can.\r\n" };
     let Tcp { opening, transfer } = Tcp::lines(line);
     let mut engine = Engine::new(&LINUX_6_18);
     let mut now = 0;

@@ -109,6 +109,8 @@ pub(super) fn ipv6(bytes: &[u8], end: u8) -> Option<([u8; 16], usize)> {
     match gap {
         None if filled == 16 => {}
         None => return None,
+        // `::` stands for a group at least.
+        Some(_) if filled == 16 => return None,
         Some(gap) => {
             let tail = filled - gap;
             address.copy_within(gap..filled, 16 - tail);
@@ -185,6 +187,10 @@ mod tests {
     fn ipv6_addresses() {
         check("fd00:a::1|4242|", Some(("fd00:a::1", 9)));
         check("::|", Some(("::", 2)));
+        check("1:2:3:4:5:6:7::|", Some(("1:2:3:4:5:6:7:0", 15)));
+        check("1:2:3:4::6:7:8:9|", None);
+        check("1:2:3:4:5:6:7:8::|", None);
+        check("::1:2:3:4:5:6:10.0.0.1|", None);
         check("::1|", Some(("::1", 3)));
         check("1::|", Some(("1::", 3)));
         check("1:2:3:4:5:6:7:8|", Some(("1:2:3:4:5:6:7:8", 15)));
