@@ -63,7 +63,7 @@ const TRANSLATING: &[(u8, &str)] = &[
     (6, "nat postrouting oifname outside masquerade"),
     (2, "nat postrouting oifname outside masquerade random"),
     (1, "nat postrouting oifname outside masquerade fully-random"),
-    (2, "nat postrouting oifname outside masquerade to :40000-40002"),
+    (2, "nat postrouting oifname outside meta l4proto { tcp, udp } masquerade to :40000-40002"),
     (1, "nat postrouting oifname outside meta l4proto { tcp, udp } masquerade to :30000-60000 random"),
     (2, "nat postrouting oifname outside snat ip to 10.0.1.250"),
     (2, "nat postrouting oifname outside snat ip to 1.1.1.1"),
@@ -88,7 +88,8 @@ pub(super) fn translating(choices: &mut Choices<'_, '_>) -> Vec<Rule> {
     for _ in 0..choices.pick(&[1, 1, 2, 2, 3]) {
         all.extend(Rule::read(choices.weighed(TRANSLATING)));
     }
-    if choices.one_in(5) {
+    // Without any the worlds of a batch would not be kept apart.
+    if all.is_empty() || choices.one_in(5) {
         all.extend(nat::rules(choices));
     }
     all
