@@ -162,12 +162,25 @@ pub fn any_bytes_are_survived(bytes: &[u8]) {
     assert!(engine.table_bytes() <= 24 << 10, "{} bytes", engine.table_bytes());
 }
 
+/// An empty datagram from a port of its own.
+fn query(port: u8) -> Step {
+    let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, protocol::UDP, 0, 0, 10, 0, 0, 1, 10, 0, 1, 1];
+    let sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+    bytes.extend_from_slice(&[0x40, port, 0, 53, 0, 8, 0, 0]);
+    Step { wait: Time::ZERO, bytes, checksum: Checksum::Trusted }
+}
+
 /// The table is never over its maximum, also while packets wait between the hooks.
 pub fn the_table_keeps_its_maximum(bytes: &[u8]) {
     let mut engine = engine();
     let mut now = Time::ZERO;
     let mut kept = Vec::new();
-    for (index, step) in decode(bytes).iter().enumerate() {
+    // Each byte is a new flow, so that there are always more than fit.
+    let flows = bytes.iter().take(64).map(|byte| query(*byte));
+    let steps = decode(bytes).into_iter().chain(flows);
+    for (index, step) in steps.enumerate() {
         now = now.plus(step.wait);
         let passage = engine.handle(now, conntruth_engine::Hook::Prerouting, &step.packet());
         match bytes.get(index).copied().unwrap_or_default() % 4 {
