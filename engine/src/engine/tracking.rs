@@ -383,21 +383,30 @@ impl Engine {
             if let Some(rival) = self.rival(slot, hash) {
                 return self.clash(slot, rival, hash, outcome);
             }
-            let (now, tick) = (self.now, self.rules.now);
             let conn = self.table.conn_mut(slot);
-            conn.status.insert(Status::CONFIRMED);
-            conn.expires = Jiffies(tick.0 + conn.expires.0);
-            if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
-                stamps.start = Some(now);
-            }
             if conn.status.has(Status::HELPER) {
                 conn.note(Changes::HELPER);
             }
             conn.note(if conn.status.has(Status::EXPECTED) { Changes::RELATED } else { Changes::NEW });
-            self.table.enter(slot, hash);
+            self.insert(slot, hash);
         }
         self.deliver(slot);
         self.bury(slot);
+    }
+
+    /// A connection comes into the table: what it was given to live counts from now on.
+    ///
+    /// Source: linux 6.18 net/netfilter/nf_conntrack_core.c `__nf_conntrack_insert_prepare`.
+    #[inline]
+    fn insert(&mut self, slot: u32, hash: u32) {
+        let (now, tick) = (self.now, self.rules.now);
+        let conn = self.table.conn_mut(slot);
+        conn.status.insert(Status::CONFIRMED);
+        conn.expires = Jiffies(tick.0 + conn.expires.0);
+        if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
+            stamps.start = Some(now);
+        }
+        self.table.enter(slot, hash);
     }
 
     /// A timeout of nothing is over at once: the packet keeps its class, the next one finds no entry.
@@ -454,16 +463,11 @@ impl Engine {
 
     /// What hides it from all but answers is that it is not entered under its original tuple.
     fn keep_for_answers(&mut self, loser: u32, hash: u32, outcome: &mut Outcome) {
-        let (now, tick) = (self.now, self.rules.now);
         let conn = self.table.conn_mut(loser);
-        conn.status.insert(Status::CONFIRMED);
         conn.status.insert(Status::FIXED_TIMEOUT);
         conn.status.insert(Status::NAT_CLASH);
-        conn.expires = Jiffies(tick.0 + self.rules.ticks.of_secs(1));
-        if let Some(stamps) = conn.extra.as_deref_mut().and_then(|extra| extra.timestamps.as_mut()) {
-            stamps.start = Some(now);
-        }
-        self.table.enter(loser, hash);
+        conn.expires = Jiffies(self.rules.ticks.of_secs(1));
+        self.insert(loser, hash);
         outcome.reason = Reason::ClashKept {};
         self.deliver(loser);
     }

@@ -361,9 +361,7 @@ impl Run {
             if differences.is_empty() {
                 return Ok(());
             }
-            self.judges[0].ask(Arc::clone(&work.batch));
-            let target = self.judges[0].sights()?;
-            let reference = self.reference.batch_like(&work.batch, &target)?;
+            let [reference, target] = self.answers(&work.batch)?;
             let before = differences.len();
             differences.retain(|index, difference| {
                 let (Some(left), Some(right)) = (reference.get(*index), target.get(*index)) else {
@@ -479,6 +477,13 @@ impl Run {
         }
     }
 
+    /// What the reference and the target say to a batch, with nothing else under way.
+    fn answers(&mut self, batch: &Arc<Batch>) -> Result<[Vec<Vec<Sight>>; 2], Refusal> {
+        self.judges[0].ask(Arc::clone(batch));
+        let target = self.judges[0].sights()?;
+        Ok([self.reference.batch_like(batch, &target)?, target])
+    }
+
     fn both(&mut self, stories: &[Story]) -> Result<Vec<Option<Difference>>, Refusal> {
         self.asked(stories, false)
     }
@@ -505,11 +510,8 @@ impl Run {
             }
         }
         for (batch, indexes) in batches {
-            let batch = Arc::new(batch);
-            self.judges[0].ask(Arc::clone(&batch));
-            let target = self.judges[0].sights()?;
-            let reference = self.reference.batch_like(&batch, &target);
-            for ((index, left), right) in indexes.into_iter().zip(&reference?).zip(&target) {
+            let [reference, target] = self.answers(&Arc::new(batch))?;
+            for ((index, left), right) in indexes.into_iter().zip(&reference).zip(&target) {
                 // Of a world that it cannot do nothing is seen: that is no difference.
                 let is_seen = !right.is_empty() || left.is_empty();
                 differences[index] = if is_seen { compare(left, right, self.normal) } else { None };

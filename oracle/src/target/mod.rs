@@ -293,6 +293,19 @@ impl Shows {
         windows: true,
     };
 
+    /// The class, and nothing else.
+    pub const CLASS: Shows = Shows {
+        verdict: false,
+        class: true,
+        state: false,
+        timeout: false,
+        status: false,
+        table: false,
+        events: false,
+        reasons: Reasons::None,
+        windows: false,
+    };
+
     /// Whether anything of entries.
     pub const fn entries(&self) -> bool {
         self.state || self.timeout || self.status || self.table

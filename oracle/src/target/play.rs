@@ -66,13 +66,19 @@ impl Play {
         if let Err(refusal) = target.begin(&self.config) {
             return Played { refused: Some(refusal), said: Vec::new() };
         }
+        let said = self.asked(|ask| ask.put(target));
+        target.end();
+        Played { refused: None, said }
+    }
+
+    /// Asks in order, each packet as its sender sends it where others were translated, up to the first refusal.
+    pub(crate) fn asked(&self, mut answer: impl FnMut(&Ask) -> Result<Said, Refusal>) -> Vec<Said> {
         let mut said = Vec::with_capacity(self.asks.len());
         let mut translated = self.config.rules.translates().then(|| Translated::new(&self.config.routes));
         for ask in &self.asks {
-            let answer = match (ask, &mut translated) {
-                (Ask::Packet(story), Some(translated)) => follow(story, translated, target),
-                (Ask::Release(release), Some(translated)) => go_on(release, translated, target),
-                _ => ask.put(target),
+            let answer = match &mut translated {
+                Some(translated) => follow(ask, translated, &mut answer),
+                None => answer(ask),
             };
             let answer = answer.unwrap_or_else(Said::Refused);
             let is_over = matches!(answer, Said::Refused(_));
@@ -81,33 +87,27 @@ impl Play {
                 break;
             }
         }
-        target.end();
-        Played { refused: None, said }
+        said
     }
 }
 
-/// A packet, as its sender sends it where others were translated.
-fn follow<T: Target + ?Sized>(
-    story: &Arrival,
+fn follow(
+    ask: &Ask,
     translated: &mut Translated,
-    target: &mut T,
+    answer: &mut impl FnMut(&Ask) -> Result<Said, Refusal>,
 ) -> Result<Said, Refusal> {
-    let turned = translated.turned(story);
-    let arrival = turned.as_ref().unwrap_or(story);
-    let observation = target.packet(arrival)?;
-    translated.saw(story, arrival, &observation);
-    Ok(Said::Observed(Box::new(observation)))
-}
-
-/// One that has waited, and leaves only now.
-fn go_on<T: Target + ?Sized>(
-    release: &Release,
-    translated: &mut Translated,
-    target: &mut T,
-) -> Result<Said, Refusal> {
-    let observation = target.release(release)?;
-    translated.saw_going_on(release, &observation);
-    Ok(Said::Observed(Box::new(observation)))
+    let turned = match ask {
+        Ask::Packet(story) => translated.turned(story).map(Ask::Packet),
+        _ => None,
+    };
+    let asked = turned.as_ref().unwrap_or(ask);
+    let said = answer(asked)?;
+    match (ask, asked, &said) {
+        (Ask::Packet(story), Ask::Packet(came), Said::Observed(seen)) => translated.saw(story, came, seen),
+        (Ask::Release(release), _, Said::Observed(seen)) => translated.saw_going_on(release, seen),
+        _ => {}
+    }
+    Ok(said)
 }
 
 /// A world that is over.

@@ -2,25 +2,13 @@
 
 use conntruth::engine::{Class, CtInfo, LINUX_6_18, Time, Verdict};
 use conntruth::target::{
-    Abilities, Arrival, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Reasons, Refusal,
-    Rules, Setting, Shows, Target,
+    Abilities, Arrival, Config, Confirms, Entry, Happening, Identity, Observation, Passing, Refusal, Rules,
+    Setting, Shows, Target,
 };
 use conntruth_stranger::{Relation, Tracker};
 
 #[derive(Default)]
 struct Mine(Tracker);
-
-const NOTHING: Shows = Shows {
-    verdict: false,
-    class: true,
-    state: false,
-    timeout: false,
-    status: false,
-    table: false,
-    events: false,
-    reasons: Reasons::None,
-    windows: false,
-};
 
 impl Target for Mine {
     fn identity(&self) -> Identity {
@@ -32,7 +20,7 @@ impl Target for Mine {
             abilities: Abilities {
                 time: Passing::None,
                 confirms: Confirms::Immediate,
-                shows: NOTHING,
+                shows: Shows::CLASS,
                 protocols: vec!["udp".to_owned()],
                 sysctls: Vec::new(),
                 helpers: Vec::new(),

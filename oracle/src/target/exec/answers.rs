@@ -8,12 +8,19 @@ use super::{Exec, convert};
 use crate::target::{Entry, Expected, Happening, Observation, Refusal};
 
 impl Exec {
+    /// What was read of an answer, unless it makes no sense.
+    fn sensible<T, E: std::fmt::Display>(&mut self, read: Result<T, E>) -> Result<T, Refusal> {
+        read.map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}")))
+    }
+
     pub(super) fn observed(&mut self, answer: Answer) -> Result<Observation, Refusal> {
         self.note_lag();
         let shows = self.identity.abilities.shows;
         match answer {
-            Answer::Packet(seen) => convert::observation(seen, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            Answer::Packet(seen) => {
+                let read = convert::observation(seen, &shows, &mut self.known);
+                self.sensible(read)
+            }
             other => Err(self.other(other, "packet")),
         }
     }
@@ -22,8 +29,10 @@ impl Exec {
         self.note_lag();
         let shows = self.identity.abilities.shows;
         match answer {
-            Answer::Events(events) => convert::events(events.events, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            Answer::Events(events) => {
+                let read = convert::events(events.events, &shows, &mut self.known);
+                self.sensible(read)
+            }
             Answer::Done(_) if !shows.events => Ok(Vec::new()),
             other => Err(self.other(other, "events")),
         }
@@ -33,8 +42,10 @@ impl Exec {
         self.note_lag();
         let shows = self.identity.abilities.shows;
         match answer {
-            Answer::Table(table) => convert::table(table, &shows, &mut self.known)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            Answer::Table(table) => {
+                let read = convert::table(table, &shows, &mut self.known);
+                self.sensible(read)
+            }
             other => Err(self.other(other, "table")),
         }
     }
@@ -42,8 +53,10 @@ impl Exec {
     pub(super) fn expected(&mut self, answer: Answer) -> Result<Vec<Expected>, Refusal> {
         self.note_lag();
         match answer {
-            Answer::Expectations(list) => convert::expectations(list, self.known.lag)
-                .map_err(|what| self.nonsense(&format!("its answer makes no sense: {what}"))),
+            Answer::Expectations(list) => {
+                let read = convert::expectations(list, self.known.lag);
+                self.sensible(read)
+            }
             other => Err(self.other(other, "expectations")),
         }
     }

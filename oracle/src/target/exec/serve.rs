@@ -173,17 +173,7 @@ impl Target for Null {
     fn identity(&self) -> Identity {
         let mut identity = self.0.clone();
         identity.name = "null".to_owned();
-        identity.abilities.shows = Shows {
-            verdict: false,
-            class: true,
-            state: false,
-            timeout: false,
-            status: false,
-            table: false,
-            events: false,
-            reasons: Reasons::None,
-            windows: false,
-        };
+        identity.abilities.shows = Shows::CLASS;
         identity
     }
 

@@ -16,8 +16,7 @@ use super::globals::Globals;
 use super::kernel::Kernel;
 use super::pipe;
 use super::worlds::{Pace, Worlds};
-use crate::target::translated::Translated;
-use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Release, Said, Sight};
+use crate::target::{Arrival, Ask, Batch, Play, Played, Reading, Refusal, Said, Sight};
 
 /// By this word on the kernel's command line a process knows that it is a guest's first; its value is the directory of
 /// the job, on the host.
@@ -139,38 +138,7 @@ impl Guest {
         if let Err(refusal) = self.begin(play) {
             return Played { refused: Some(refusal), said: Vec::new() };
         }
-        let mut said = Vec::with_capacity(play.asks.len());
-        let mut translated = play.config.rules.translates().then(|| Translated::new(&play.config.routes));
-        for ask in &play.asks {
-            let answer = match (ask, &mut translated) {
-                (Ask::Packet(story), Some(translated)) => self.follow(story, translated),
-                (Ask::Release(release), Some(translated)) => self.go_on(release, translated),
-                _ => self.ask(ask),
-            };
-            let answer = answer.unwrap_or_else(Said::Refused);
-            let is_over = matches!(answer, Said::Refused(_));
-            said.push(answer);
-            if is_over {
-                break;
-            }
-        }
-        Played { refused: None, said }
-    }
-
-    /// A packet, as its sender sends it where others were translated.
-    fn follow(&mut self, story: &Arrival, translated: &mut Translated) -> Result<Said, Refusal> {
-        let turned = translated.turned(story);
-        let arrival = turned.as_ref().unwrap_or(story);
-        let observation = child::packet(&mut self.worlds, arrival)?;
-        translated.saw(story, arrival, &observation);
-        Ok(Said::Observed(Box::new(observation)))
-    }
-
-    /// One that has waited, and leaves only now.
-    fn go_on(&mut self, release: &Release, translated: &mut Translated) -> Result<Said, Refusal> {
-        let observation = child::release(&mut self.worlds, release)?;
-        translated.saw_going_on(release, &observation);
-        Ok(Said::Observed(Box::new(observation)))
+        Played { refused: None, said: play.asked(|ask| self.ask(ask)) }
     }
 
     /// A fresh world: fragments that the last one has left behind are slept away, or end with its network.

@@ -144,6 +144,17 @@ fn beginning() -> String {
     )
 }
 
+/// Where packets reach the host: what is to be dropped there, and what is to wait.
+fn arriving(dropped: &str, waits: &str) -> String {
+    format!(
+        "chain arriving {{ type filter hook input priority 200;
+           iifname lo return
+           {dropped} drop
+           {waits} jump {KEEP}
+         }}"
+    )
+}
+
 /// Our table where the scenario has no rules.
 fn alone() -> String {
     let dscp = |family: &'static str| move |class: usize| format!("{family} dscp set {}", class + 1);
@@ -176,17 +187,14 @@ fn alone() -> String {
              meta mark & {logged:#x} == 0x0 jump mark_class
              {waits} jump {KEEP}
            }}
-           chain arriving {{ type filter hook input priority 200;
-             iifname lo return
-             {dropped} drop
-             {waits} jump {KEEP}
-           }}
+           {arriving}
            chain going {{ type filter hook output priority 200;
              {dropped} drop
              {waits} jump {KEEP}
            }}
          }}\n",
         beginning = beginning(),
+        arriving = arriving(&dropped, &waits),
         ours = Tag::OURS.0,
         logged = Tag::LOGGED.0,
         logs = say("log_class", &|class| log(CLASSES[class].0)),
@@ -248,17 +256,14 @@ fn beside(zones: &[u16]) -> String {
              {dropped} drop
              {waits} jump {KEEP}
            }}
-           chain arriving {{ type filter hook input priority 200;
-             iifname lo return
-             {dropped} drop
-             {waits} jump {KEEP}
-           }}
+           {arriving}
            chain going {{ type filter hook output priority 200;
              meta priority 8000:2 drop
              meta priority 8000:3 jump {KEEP}
            }}
          }}\n",
         beginning = beginning(),
+        arriving = arriving(&dropped, &waits),
         came = log(CAME),
         ours = Tag::OURS.0,
         zones = zones.join("\n"),
