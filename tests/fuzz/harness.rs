@@ -7,6 +7,10 @@ use std::process::ExitCode;
 use conntruth_tests::seeded::Seeded;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[cfg(fuzzing_libfuzzer)]
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A target of a fuzzer.
 pub struct Target {
     pub name: &'static str,

@@ -15,7 +15,7 @@ impl<'c, 'b> Choices<'c, 'b> {
 
     /// A byte, 0 when there is none left.
     pub fn byte(&mut self) -> u8 {
-        self.0.arbitrary().unwrap_or(0)
+        self.0.bytes(1).map_or(0, |bytes| bytes[0])
     }
 
     /// Any number of 16 bits.
@@ -66,8 +66,10 @@ impl<'c, 'b> Choices<'c, 'b> {
         among[0].1
     }
 
-    /// So many bytes.
+    /// So many bytes, zeroes when there are none left.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.byte()).collect()
+        let mut bytes = self.0.bytes(count.min(self.0.len())).unwrap_or_default().to_vec();
+        bytes.resize(count, 0);
+        bytes
     }
 }

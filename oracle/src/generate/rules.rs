@@ -2,9 +2,10 @@
 //! are compared by the bits that say which host it is, since every world has addresses of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use conntruth_engine::Rule;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::Choices;
 
@@ -107,7 +108,8 @@ const KNOWN: usize = 4096;
 /// Reads a line. A fuzzer's inputs have most lines in common, and reading one takes as long as a packet.
 pub(super) fn read(line: String) -> Option<Rule> {
     thread_local! {
-        static READ: RefCell<BTreeMap<String, Option<Rule>>> = const { RefCell::new(BTreeMap::new()) };
+        static READ: RefCell<HashMap<String, Option<Rule>, FixedState>> =
+            const { RefCell::new(HashMap::with_hasher(FixedState::with_seed(0))) };
     }
     READ.with_borrow_mut(|read| {
         if let Some(rule) = read.get(&line) {
