@@ -11,8 +11,8 @@ use crate::conn::Conn;
 use crate::event::Changes;
 use crate::outcome::ConnId;
 use crate::proto::ProtoState;
-use crate::status::Status;
 use crate::state::MOST;
+use crate::status::Status;
 use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Addr, Family, Tuple};
 

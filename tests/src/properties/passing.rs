@@ -330,7 +330,8 @@ pub fn counters_add_up(bytes: &[u8]) {
             // What went on later was counted when it was tracked, or when it lost to another. Of a datagram that came in
             // pieces the whole is counted; one that is its only piece loses that header.
             Event::Release(_) => {
-                let is_its = bytes == 0 || waited.contains(&bytes) || waited.contains(&(bytes + 8)) || gathered;
+                let is_its =
+                    bytes == 0 || waited.contains(&bytes) || waited.contains(&(bytes + 8)) || gathered;
                 assert!(packets <= 1 && is_its, "{}", says());
             }
             _ if !seen.attached || UNCOUNTED.contains(&step.slug()) => assert_eq!(packets, 0, "{}", says()),

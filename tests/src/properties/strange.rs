@@ -70,7 +70,11 @@ fn goes_on_and_ends(engine: &mut Engine) {
 }
 
 /// What is read from the text of a value with edits in it, if anything.
-fn edited<T: serde::Serialize + serde::de::DeserializeOwned>(saved: &T, count: u8, edits: &[u8]) -> Option<T> {
+fn edited<T: serde::Serialize + serde::de::DeserializeOwned>(
+    saved: &T,
+    count: u8,
+    edits: &[u8],
+) -> Option<T> {
     let mut value = serde_json::to_value(saved).unwrap_or_else(|error| panic!("{error}"));
     for edit in edits.chunks_exact(3).take(1 + usize::from(count) % MOST) {
         let mut places = Vec::new();
