@@ -65,6 +65,8 @@ pub(super) struct Writer<'c, 'b, 's> {
     calm: usize,
     /// Moves of the plan that the engine has seen.
     seen: usize,
+    /// Steps that it has not: where their moves end, and of which flow they are. It looks when it is asked for an entry.
+    unseen: Vec<(usize, Option<usize>)>,
     /// What is still to be said of a line.
     pub rest: Option<Rest>,
     /// The port that was announced last, while nobody has come to it.
@@ -101,6 +103,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             timed,
             calm,
             seen: 0,
+            unseen: Vec::new(),
             rest: None,
             announced: None,
         };
@@ -148,12 +151,15 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
     }
 
     /// The entry of a flow, as the engine knows it.
-    pub fn entry(&self, flow: usize) -> Option<ConnSnapshot> {
+    pub fn entry(&mut self, flow: usize) -> Option<ConnSnapshot> {
+        for (end, flow) in std::mem::take(&mut self.unseen) {
+            self.look(end, flow);
+        }
         self.engine.conn(self.flows[flow].conn?)
     }
 
     /// What the engine knows of a TCP sender and of its peer.
-    pub fn sides(&self, flow: usize, way: Way) -> Option<[TcpSide; 2]> {
+    pub fn sides(&mut self, flow: usize, way: Way) -> Option<[TcpSide; 2]> {
         let ProtoInfo::Tcp { sides, .. } = self.entry(flow)?.info else { return None };
         let [original, reply] = sides;
         Some(if way == self.flows[flow].original { [original, reply] } else { [reply, original] })
@@ -209,7 +215,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         self.add(label, after, Action::Send { times: 1, packet: Box::new(packet) }, flow)
     }
 
-    /// Adds a step, and lets the engine see what it does. Not where it cannot be built.
+    /// Adds a step. Not where it cannot be built.
     fn add(
         &mut self,
         label: Option<Name>,
@@ -226,12 +232,17 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             span: Span::default(),
             action_span: Span::default(),
         };
+        let before = self.planner.moves.len();
         if self.planner.step(self.story.steps.len(), &step).is_err() {
             return false;
         }
         self.story.steps.push(step);
         self.labels.extend(label);
-        self.pass(flow);
+        if let Some(known) = flow.map(|flow| &mut self.flows[flow]) {
+            let made = self.planner.moves[before..].iter();
+            known.sent += made.filter(|made| matches!(made.act, Act::Packet(_))).count();
+        }
+        self.unseen.push((self.planner.moves.len(), flow));
         true
     }
 
@@ -307,9 +318,9 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         }
     }
 
-    /// Lets the engine see what the last step has sent.
-    fn pass(&mut self, flow: Option<usize>) {
-        for index in self.seen..self.planner.moves.len() {
+    /// Lets the engine see what a step has sent, of which the moves end here.
+    fn look(&mut self, end: usize, flow: Option<usize>) {
+        for index in self.seen..end {
             let sent = match &self.planner.moves[index].act {
                 Act::Packet(sent) => sent,
                 Act::Set(setting) => {
@@ -322,7 +333,6 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             let arrival = &sent.arrival;
             let outcome = pass(&mut self.engine, arrival);
             let Some(known) = flow.map(|flow| &mut self.flows[flow]) else { continue };
-            known.sent += 1;
             let Some(conn) = outcome.and_then(|id| self.engine.conn(id)) else { continue };
             let forth = sent.shown.way == Way::Forth;
             let is_original = self.planner.talks.talks.get(flow.unwrap_or(0)).is_some_and(|talk| {
@@ -334,7 +344,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
             known.conn = Some(conn.id);
             known.original = if is_original == forth { Way::Forth } else { Way::Back };
         }
-        self.seen = self.planner.moves.len();
+        self.seen = end;
     }
 }
 
