@@ -67,6 +67,7 @@ tests! {
     kept_references_go_on_the_same
     clones_agree
     strange_states_are_refused_or_work
+    strange_references_are_refused_or_work
     printed_stories_read_back
     formatting_twice_is_formatting_once
     blessed_scenarios_pass

@@ -58,6 +58,7 @@ pub struct State {
     #[serde(deserialize_with = "this_version")]
     pub(crate) version: u32,
     pub(crate) profile: String,
+    #[serde(deserialize_with = "ticks_a_second")]
     pub(crate) hz: u32,
     pub(crate) now: Time,
     pub(crate) sysctls: Sysctls,
@@ -114,6 +115,20 @@ fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
     }
 }
 
+/// No number is counted further.
+pub(crate) const MOST: u64 = 1 << 62;
+/// No clock has run further, 146 years: what lives longest still ends before time does.
+pub(crate) const LATEST: Time = Time(1 << 62);
+/// No kernel's clock is faster.
+const FASTEST: u32 = 10_000;
+
+fn ticks_a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        hz @ 1..=FASTEST => Ok(hz),
+        other => Err(serde::de::Error::custom(format_args!("no clock has {other} ticks a second"))),
+    }
+}
+
 impl State {
     /// The version that this library writes, and the only one that it reads.
     pub const VERSION: u32 = 1;
@@ -135,7 +150,7 @@ impl State {
 
     /// The confirmed connections, in the order of their creation.
     pub fn conns(&self) -> Vec<ConnSnapshot> {
-        let ticks = Ticks::new(self.hz.max(1));
+        let ticks = Ticks::new(self.hz);
         let conns = self.table.conns().iter().filter(|(_, conn)| conn.is_confirmed());
         let mut conns: Vec<ConnSnapshot> =
             conns.map(|(slot, conn)| conn.snapshot(*slot, ticks.at(self.now), ticks)).collect();
@@ -145,7 +160,7 @@ impl State {
 
     /// What helpers have announced and has not come, oldest first.
     pub fn expectations(&self) -> Vec<ExpectSnapshot> {
-        let ticks = Ticks::new(self.hz.max(1));
+        let ticks = Ticks::new(self.hz);
         self.expected.iter().map(|expected| expected.snapshot(ticks.at(self.now), ticks)).collect()
     }
 

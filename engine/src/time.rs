@@ -104,6 +104,11 @@ impl Ticks {
         if seconds > 0 { self.of_secs(seconds as u32) } else { 0 }
     }
 
+    /// No timeout is longer, in ticks: the most seconds that a sysctl or a message has room for.
+    pub const fn longest(self) -> u64 {
+        self.of_secs(u32::MAX)
+    }
+
     /// Whole seconds left at `now` until `deadline`: what listings show.
     pub const fn seconds_left(self, deadline: Jiffies, now: Jiffies) -> u64 {
         deadline.0.saturating_sub(now.0) / self.hz as u64

@@ -120,6 +120,23 @@ fn try_answers_and_saves() {
 }
 
 #[test]
+fn any_bytes_are_a_scenario_that_passes() {
+    let bytes = Folder::new("bytes");
+    let (input, story) = (bytes.0.join("input"), bytes.0.join("story.ct"));
+    std::fs::write(&input, *b"\xbb\x2c\0\x83\xfexntcp_timeout_last_a\0\0\0\0").unwrap();
+    conntruth(&["import", "--bytes", text(&input), "--output", text(&story)]).ends(0);
+    let written = std::fs::read_to_string(&story).unwrap();
+    assert!(written.starts_with("# What the 29 bytes of input are.\n"), "{written}");
+    assert!(written.contains("\n        = "), "{written}");
+    conntruth(&["run", text(&story)]).ends(0).says("1 passed");
+    conntruth(&["fmt", "--check", text(&story)]).ends(0);
+    conntruth(&["import", "--bytes", "nowhere"]).ends(2).complains("nowhere: No such file");
+    conntruth(&["import", "--bytes", text(&input), "--set", "checksum=0"])
+        .ends(2)
+        .complains("cannot be used");
+}
+
+#[test]
 fn scenarios_are_explained() {
     conntruth(&["explain", "tcp/opening/handshake", "--packet", "1"])
         .ends(0)

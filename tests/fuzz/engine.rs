@@ -11,7 +11,7 @@ mod packets;
 
 use std::process::ExitCode;
 
-use conntruth_tests::properties::{back, entries, helpers, language, nat, passing, raw, state};
+use conntruth_tests::properties::{back, entries, helpers, language, nat, passing, raw, state, strange};
 
 harness::targets! {
     /// Whole stories through the engine, with the invariants that are cheap: what a packet may do.
@@ -27,7 +27,7 @@ harness::targets! {
     /// Rules in nftables' words.
     rules: packets::rules, 300;
     /// States that nobody has saved.
-    states: state::strange_states, 100;
+    states: strange, 100;
     /// Stories through translation: mappings, and the packets that are rewritten on their way.
     nat: translation, 100;
     /// What FTP's helper reads.
@@ -51,6 +51,11 @@ fn stories(bytes: &[u8]) {
     language::read_back(bytes);
     language::blessed(bytes);
     language::formatting(bytes);
+}
+
+fn strange(bytes: &[u8]) {
+    strange::engines(bytes);
+    strange::references(bytes);
 }
 
 fn translation(bytes: &[u8]) {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use conntruth_tests::seeded::Seeded;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-#[cfg(fuzzing_libfuzzer)]
+#[cfg(fuzzing_mimalloc)]
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Defrag, Key, Queue, Source, ipv4, ipv6};
+use crate::state::MOST;
 use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Addr, Family};
 
@@ -18,8 +19,7 @@ pub(crate) struct SavedDefrag {
     made: u64,
 }
 
-/// The longest that a datagram may wait, in ticks, and the most memory that it may count for.
-const LONGEST: u64 = 1 << 42;
+/// The most memory that a datagram may count for.
 const MOST_MEMORY: u64 = 1 << 32;
 
 impl SavedDefrag {
@@ -41,7 +41,7 @@ impl SavedDefrag {
     pub fn restore(&self, ticks: Ticks, now: Jiffies) -> Result<Defrag, String> {
         let mut defrag = Defrag { made: self.made, ..Defrag::new(ticks) };
         let counts: BTreeMap<Addr, u32> = self.sources.iter().copied().collect();
-        if self.made > 1 << 62 {
+        if self.made > MOST {
             return Err("it has counted further than can be".to_owned());
         }
         for (key, queue) in &self.queues {
@@ -50,7 +50,7 @@ impl SavedDefrag {
             if !is_sound(key, queue) {
                 return Err(wrong("holds what no fragments make"));
             }
-            if queue.deadline.1 > self.made || queue.deadline.0.0 > now.0 + LONGEST {
+            if queue.deadline.1 > self.made || queue.deadline.0.0 > now.0 + ticks.longest() {
                 return Err(wrong("waits for longer than it may"));
             }
             if queue.count.is_some() {

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::defrag::SavedDefrag;
 use crate::profile::Profile;
 use crate::proto::Rules;
-use crate::state::{State, StateError};
+use crate::state::{LATEST, State, StateError};
 use crate::table::SavedTable;
 use crate::time::{Jiffies, Ticks};
 
@@ -62,8 +62,12 @@ impl Engine {
         }
         let ticks = Ticks::new(profile.hz);
         let tick = ticks.at(state.now);
-        let table = state.table.restore(tick).map_err(StateError::Broken)?;
-        let expected = state.expected.restore(&table).map_err(StateError::Broken)?;
+        if state.now > LATEST {
+            return Err(StateError::Broken("its clock has run further than can be".to_owned()));
+        }
+        let table = state.table.restore(ticks, tick).map_err(StateError::Broken)?;
+        let latest = Jiffies(tick.0 + ticks.longest());
+        let expected = state.expected.restore(&table, latest).map_err(StateError::Broken)?;
         Ok(Engine {
             rules: Rules { profile, sysctls: state.sysctls.clone(), ticks, now: tick },
             now: state.now,

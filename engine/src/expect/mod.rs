@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::helper::{ExpectClass, Helper};
 use crate::outcome::ConnId;
+use crate::state::MOST;
 use crate::table::ConnTable;
 use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Addr, Direction, Family, Tuple};
@@ -301,7 +302,7 @@ impl ExpectTable {
     }
 
     /// The same one beside a table that was restored: masters are found again where they now lie; or what is wrong.
-    pub fn restore(&self, table: &ConnTable) -> Result<ExpectTable, String> {
+    pub fn restore(&self, table: &ConnTable, latest: Jiffies) -> Result<ExpectTable, String> {
         let mut restored = self.clone();
         if self.last_number > MOST {
             return Err("it has counted further than can be".to_owned());
@@ -311,6 +312,9 @@ impl ExpectTable {
                 return Err(format!("the master of expectation {} is not there", expected.number));
             };
             expected.master = table.conn(slot).id(slot);
+            if expected.expires > latest {
+                return Err(format!("expectation {} waits for longer than it may", expected.number));
+            }
         }
         Ok(restored)
     }
@@ -320,9 +324,6 @@ impl ExpectTable {
         self.all.get(&self.last_number)
     }
 }
-
-/// No number is counted further.
-const MOST: u64 = 1 << 62;
 
 /// Takes a number out of a list, and the list away when it was the last.
 fn forget<K: Ord>(lists: &mut BTreeMap<K, Vec<u64>>, key: K, number: u64) {

@@ -24,9 +24,8 @@ pub(crate) struct Gre {
 
 impl Gre {
     /// Whether its timeouts are such as a sysctl can have.
-    pub(super) fn is_sound(self) -> bool {
-        const LONGEST: u64 = 1 << 42;
-        self.timeout <= LONGEST && self.stream_timeout <= LONGEST
+    pub(super) fn is_sound(self, ticks: Ticks) -> bool {
+        self.timeout <= ticks.longest() && self.stream_timeout <= ticks.longest()
     }
 
     pub(super) fn info(self, ticks: Ticks) -> ProtoInfo {

@@ -44,10 +44,10 @@ impl ProtoState {
     }
 
     /// Whether it can be what this protocol remembers.
-    pub fn fits(&self, protocol: u8) -> bool {
+    pub fn fits(&self, protocol: u8, ticks: Ticks) -> bool {
         let is_sound = match self {
             ProtoState::Tcp(tcp) => tcp.is_sound(),
-            ProtoState::Gre(gre) => gre.is_sound(),
+            ProtoState::Gre(gre) => gre.is_sound(ticks),
             ProtoState::Udp(_) | ProtoState::Sctp(_) | ProtoState::Stateless => true,
         };
         is_sound && std::mem::discriminant(self) == std::mem::discriminant(&ProtoState::new(protocol))

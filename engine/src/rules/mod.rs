@@ -154,7 +154,7 @@ impl RuleSet {
 
     /// Whether there is a chain of `nat`.
     pub fn translates(&self) -> bool {
-        self.rules.iter().any(|rule| rule.table == Table::Nat)
+        self.rules.iter().any(Rule::translates)
     }
 
     /// The named counters, in order, each once.

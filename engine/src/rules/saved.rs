@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::limit::{Bucket, Limit};
 use super::{Firewall, Interface, Rule, RuleSet};
 use crate::snapshot::Counter;
-use crate::state::{StateChange, StateError};
+use crate::state::{MOST, StateChange, StateError};
 use crate::time::Time;
 
 /// All that a [`Firewall`] holds at one moment.
@@ -92,9 +92,6 @@ impl Firewall {
         }
     }
 }
-
-/// No number is counted further.
-const MOST: u64 = 1 << 62;
 
 impl FirewallState {
     /// The version that this library writes, and the only one that it reads.

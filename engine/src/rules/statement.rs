@@ -229,6 +229,11 @@ pub(crate) enum Test {
 }
 
 impl Rule {
+    /// Whether it stands in a chain of `nat`.
+    pub fn translates(&self) -> bool {
+        self.table == Table::Nat
+    }
+
     /// Whether it is a chain's policy.
     pub fn is_policy(&self) -> bool {
         self.policy().is_some()

@@ -55,6 +55,16 @@ fn another_version_is_refused_before_the_rest_is_looked_at() {
     assert!(error.starts_with("a state of version 2; this program reads version 1"), "{error}");
 }
 
+#[test]
+fn no_clock_is_without_ticks() {
+    for hz in [0, 10_001, u32::MAX] {
+        let mut state = saved(&engine());
+        state["hz"] = json!(hz);
+        let error = serde_json::from_value::<State>(state).unwrap_err().to_string();
+        assert_eq!(error, format!("no clock has {hz} ticks a second"));
+    }
+}
+
 /// A state with one value at a JSON pointer made another, and why it is refused.
 #[track_caller]
 fn refused(pointer: &str, value: Value, why: &str) {
@@ -68,7 +78,8 @@ fn refused(pointer: &str, value: Value, why: &str) {
 #[test]
 fn what_does_not_fit_together_is_refused() {
     refused("/profile", json!("bsd"), "the profile `bsd`, which is not known");
-    refused("/hz", json!(0), "counts 0 ticks a second, its profile 250");
+    refused("/hz", json!(100), "counts 100 ticks a second, its profile 250");
+    refused("/now", json!(1_u64 << 63), "further than can be");
     refused("/table/conns/0/0", json!(4_000_000_000_u32), "slot 4000000000 is not there");
     refused("/table/conns/0/1/number", json!(0), "its number was never given");
     refused("/table/conns/0/1/number", json!(9), "its number was never given");

@@ -11,8 +11,9 @@ use crate::conn::Conn;
 use crate::event::Changes;
 use crate::outcome::ConnId;
 use crate::proto::ProtoState;
+use crate::state::MOST;
 use crate::status::Status;
-use crate::time::Jiffies;
+use crate::time::{Jiffies, Ticks};
 use crate::tuple::{Addr, Family, Tuple};
 
 /// See the module. Slots are kept as they are: which is used next, and the order within a bucket, follow from them.
@@ -30,11 +31,6 @@ pub(crate) struct SavedTable {
     next: u64,
     soonest: u64,
 }
-
-/// No timeout is longer: the largest sysctl, of a clock of 1024 ticks a second.
-const LONGEST: u64 = 1 << 42;
-/// No number is counted further.
-const MOST: u64 = 1 << 62;
 
 impl SavedTable {
     /// All that a table holds.
@@ -60,7 +56,7 @@ impl SavedTable {
     }
 
     /// The table, or what is wrong with it.
-    pub fn restore(&self, now: Jiffies) -> Result<ConnTable, String> {
+    pub fn restore(&self, ticks: Ticks, now: Jiffies) -> Result<ConnTable, String> {
         let slots: BTreeMap<u64, u32> = self.conns.iter().map(|(slot, conn)| (conn.number, *slot)).collect();
         if slots.len() != self.conns.len() {
             return Err("two connections have one number".to_owned());
@@ -69,7 +65,7 @@ impl SavedTable {
             return Err("it has counted further than can be".to_owned());
         }
         for (_, conn) in &self.conns {
-            self.check(conn, now).map_err(|wrong| format!("connection {}: {wrong}", conn.number))?;
+            self.check(conn, ticks, now).map_err(|wrong| format!("connection {}: {wrong}", conn.number))?;
         }
         let mut table = ConnTable { seed: self.seed, slab: self.slab(&slots)?, ..ConnTable::default() };
         self.enter(&mut table)?;
@@ -80,18 +76,18 @@ impl SavedTable {
         Ok(table)
     }
 
-    fn check(&self, conn: &Conn, now: Jiffies) -> Result<(), &'static str> {
+    fn check(&self, conn: &Conn, ticks: Ticks, now: Jiffies) -> Result<(), &'static str> {
         if conn.number == 0 || conn.number > self.last_number {
             return Err("its number was never given");
         }
-        let latest = if conn.is_confirmed() { now.0 + LONGEST } else { LONGEST };
+        let latest = if conn.is_confirmed() { now.0 + ticks.longest() } else { ticks.longest() };
         if conn.expires.0 > latest {
             return Err("it lives longer than any timeout lets it");
         }
         if conn.is_confirmed() == conn.link.is_out() {
             return Err("only what is confirmed has a timer, and all of that");
         }
-        if !conn.proto.fits(conn.tuples[0].protocol) {
+        if !conn.proto.fits(conn.tuples[0].protocol, ticks) {
             return Err("what its protocol remembers is not that protocol's");
         }
         let counters = conn.extra.as_deref().and_then(|extra| extra.counters);

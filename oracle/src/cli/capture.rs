@@ -8,7 +8,7 @@ use conntruth_engine::{Helper, Profile, State, protocol};
 use conntruth_sim::capture::{Capture, CaptureError};
 
 use super::{Error, Tone};
-use crate::replay::{Replayer, Tally};
+use crate::replay::{Replayer, Tally, no_helper};
 
 /// The tracker's configuration, as arguments.
 #[derive(Debug, clap::Args)]
@@ -116,9 +116,8 @@ impl FromStr for HelperPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<HelperPort, String> {
-        if !text.contains('=')
-            && let Some(info) = Helper::find(text).map(Helper::info)
-        {
+        if !text.contains('=') {
+            let info = Helper::find(text).ok_or_else(|| no_helper(text))?.info();
             let protocol = if info.protocols.contains(&protocol::TCP) { "tcp" } else { "udp" };
             return Ok(HelperPort { name: text.to_owned(), protocol: protocol.to_owned(), port: info.port });
         }

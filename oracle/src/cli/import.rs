@@ -1,10 +1,12 @@
-//! `conntruth import`: a capture becomes a scenario.
+//! `conntruth import`: a capture becomes a scenario, and so do bytes that a fuzzer has found.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 use super::capture::{Source, TrackerArgs};
 use super::{Error, Exit, Tone};
+use crate::generate::Traffic;
 use crate::import::{Trouble, import};
 use crate::suite;
 
@@ -14,17 +16,25 @@ Examples:
   conntruth import strange.pcap --output strange.ct
   tcpdump -r all.pcap -w - port 80 | conntruth import -
   conntruth import offloaded.pcap --set checksum=0
+  conntruth import --bytes crash-3fbd3f92              what a fuzzer has found, as a story
 
 Packets stand there in the language's words, with numbers relative to the first ones, wherever the words mean exactly \
 what was captured; fragments, odd headers and protocols without words stand there as raw bytes. Payloads are replaced \
-by their lengths.";
+by their lengths.
 
-/// Make a scenario of a capture, with a claim under each packet.
+With --bytes the file is an input of a fuzzer or of a property: any bytes are a story, the same one in `conntruth diff`, in \
+every corpus, and here.";
+
+/// Make a scenario of a capture or of a fuzzer's input, with a claim under each packet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A pcap or pcapng file; `-` is standard input.
+    #[arg(value_name = "FILE")]
     capture: PathBuf,
+    /// The file is no capture: its bytes are choices, which make a story.
+    #[arg(long, conflicts_with_all = ["set", "helper", "profile"])]
+    bytes: bool,
     /// The file to write; stdout where none is given.
     #[arg(long, short, value_name = "FILE.ct")]
     output: Option<PathBuf>,
@@ -33,6 +43,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
+    if args.bytes {
+        return args.write(&story(&args.capture)?).map(|()| Exit::Fine);
+    }
     let mut replayer = args.tracker.replayer()?;
     let settings: Vec<_> = replayer
         .engine()
@@ -51,12 +64,7 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         Err(Trouble::Capture(error)) => return Err(source.error(&error)),
         Err(trouble) => return Err(format!("{}: {trouble}", args.capture.display()).into()),
     };
-    match &args.output {
-        Some(path) => {
-            suite::replace(path, &imported.text).map_err(|error| format!("{}: {error}", path.display()))?
-        }
-        None => std::io::stdout().lock().write_all(imported.text.as_bytes())?,
-    }
+    args.write(&imported.text)?;
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     tone.note(format_args!(
         "{} in {}, {} as raw bytes",
@@ -73,4 +81,29 @@ pub(super) fn run(args: &Args, tone: &Tone) -> Result<Exit, Error> {
         ));
     }
     Ok(Exit::Fine)
+}
+
+impl Args {
+    fn write(&self, text: &str) -> Result<(), Error> {
+        match &self.output {
+            Some(path) => {
+                suite::replace(path, text).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            None => std::io::stdout().lock().write_all(text.as_bytes())?,
+        }
+        Ok(())
+    }
+}
+
+/// The story that bytes are, with the claims that hold for the reference.
+fn story(path: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes),
+        false => File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| format!("{}: {error}", path.display()))?;
+    let name = path.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
+    let story = Traffic::decode(&bytes).scenario();
+    Ok(format!("# What the {} bytes of {name} are.\n{story}", bytes.len()))
 }

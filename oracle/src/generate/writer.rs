@@ -203,7 +203,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         let label = (wants_label && self.labels.len() < LABELS.len() && self.choices.below(3) == 0)
             .then(|| name(LABELS[self.labels.len()]));
         if let Some(label) = label.as_ref().filter(|_| self.may_wait(&packet)) {
-            packet.stop = Some(Stop::Waits(Some(Hook::Forward)));
+            packet.stop = Some(Stop::Waits(None));
             self.waiting.push(label.clone());
         }
         self.add(label, after, Action::Send { times: 1, packet: Box::new(packet) }, flow)
@@ -303,7 +303,7 @@ impl<'c, 'b, 's> Writer<'c, 'b, 's> {
         let zone = flow.and_then(|flow| self.flows[flow].zone).filter(|_| !packet.notrack);
         packet.zone = zone.filter(|_| !self.choices.one_in(12));
         if self.odd(Feature::Lost, 16) {
-            packet.stop = Some(Stop::Lost(Some(Hook::Forward)));
+            packet.stop = Some(Stop::Lost(None));
         }
     }
 

@@ -201,7 +201,8 @@ fn track(engine: &mut Engine, firewall: Option<&mut Firewall>, now: Time, packet
     engine.walk(now, firewall, &journey).outcome
 }
 
-fn no_helper(name: &str) -> String {
+/// What is wrong with the name of a helper that is not there.
+pub(crate) fn no_helper(name: &str) -> String {
     let known: Vec<&str> = Helper::ALL.iter().map(|info| info.name).collect();
     let later = if Helper::LATER.contains(&name) { " in this version" } else { "" };
     format!("there is no helper `{name}`{later}; there are {}", known.join(", "))

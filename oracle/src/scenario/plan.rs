@@ -11,7 +11,7 @@ use crate::language::ast::claim::Check;
 use crate::language::ast::packet::{Body, Packet, Path, Quoted, Stop, Way};
 use crate::language::ast::{Action, HelperPort, NotYet, Script, Setting as SaidSetting, Span, Step, Story};
 use crate::language::{Message, Messages};
-use crate::target::{Arrival, Config, Fate, Release, Setting};
+use crate::target::{self, Arrival, Config, Fate, Release, Setting};
 
 use super::build::Built;
 use super::cut;
@@ -303,6 +303,8 @@ pub(crate) struct Planner {
     waiting: Vec<(String, Sent)>,
     /// Whether packets are put into words, for people.
     worded: bool,
+    /// Whether a packet can leave for another host than it was sent to.
+    translates: bool,
 }
 
 impl Planner {
@@ -322,6 +324,7 @@ impl Planner {
             bytes: 0,
             waiting: Vec::new(),
             worded,
+            translates: story.rules.iter().any(|rule| rule.value.translates()),
         })
     }
 
@@ -436,6 +439,9 @@ impl Planner {
         let mut all = Vec::with_capacity(times);
         for _ in 0..times {
             let built = self.talks.packet(packet, self.now, arrives, span)?;
+            if !self.translates {
+                stops_on_its_way(packet, built.route.path(), span)?;
+            }
             let pieces = cut::pieces(&built, &packet.cut, &packet.pokes, span)?;
             self.bytes += pieces.iter().map(Vec::len).sum::<usize>();
             if self.bytes > MOST_BYTES {
@@ -508,6 +514,22 @@ fn follows(action: &Action) -> bool {
         _ => false,
     };
     matches!(packet.path, Path::Flow { .. } | Path::Same) || quotes(&packet.body)
+}
+
+/// A packet is lost, or waits, at a hook that it comes to. Where addresses are translated its way is not known before.
+fn stops_on_its_way(packet: &Packet, path: target::Path, span: Span) -> Result<(), Box<Message>> {
+    let (verb, hook) = match packet.stop {
+        Some(Stop::Lost(Some(hook))) => ("be lost", hook),
+        Some(Stop::Waits(Some(hook))) => ("wait", hook),
+        _ => return Ok(()),
+    };
+    if path.hooks().contains(&hook) {
+        return Ok(());
+    }
+    let way: Vec<&str> = path.hooks().iter().map(|hook| hook.word()).collect();
+    Err(Message::new(format!("the packet cannot {verb} in {}: it does not come there", hook.word()), span)
+        .help(format!("its way is {}", way.join(", ")))
+        .into())
 }
 
 fn fate(packet: &Packet) -> Fate {

@@ -30,7 +30,7 @@ pub(crate) mod words;
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Class, Counter, EventKind, RuleSet, Time, Verdict};
+use conntruth_engine::{Class, Counter, EventKind, Hook, RuleSet, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
@@ -385,6 +385,18 @@ pub enum Path {
     Output,
     /// OUTPUT, POSTROUTING, PREROUTING, INPUT: from the host to itself.
     Loopback,
+}
+
+impl Path {
+    /// The hooks that it is, in order.
+    pub const fn hooks(self) -> &'static [Hook] {
+        match self {
+            Path::Forward => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Path::Input => &[Hook::Prerouting, Hook::Input],
+            Path::Output => &[Hook::Output, Hook::Postrouting],
+            Path::Loopback => &[Hook::Output, Hook::Postrouting, Hook::Prerouting, Hook::Input],
+        }
+    }
 }
 
 /// What happens to a packet between tracking and confirmation.

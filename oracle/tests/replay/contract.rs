@@ -218,7 +218,7 @@ fn mistakes_are_one_error_each_and_the_code_is_2() {
         ),
         (
             &["replay", "-", "--helper", "fpt"],
-            "error: invalid value 'fpt' for '--helper <NAME[=PROTO/PORT]>': write NAME=PROTO",
+            "error: invalid value 'fpt' for '--helper <NAME[=PROTO/PORT]>': there is no helper `fpt`; there are ftp, irc, tftp",
         ),
         (&["replay"], "error: the following required arguments were not provided"),
         (&["explain", "-", "--packet", "4"], "error: there is no packet 4, the last is 3"),

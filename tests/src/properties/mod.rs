@@ -17,6 +17,7 @@ pub mod nat;
 pub mod passing;
 pub mod raw;
 pub mod state;
+pub mod strange;
 
 /// A property.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,9 @@ properties! {
     /// Two clones that are given the same events agree.
     clones_agree: state::clones_agree, 128;
     /// No state that can be read, however it was made, leads to a panic: it is refused, or the engine works.
-    strange_states_are_refused_or_work: state::strange_states, 128;
+    strange_states_are_refused_or_work: strange::engines, 256;
+    /// The same of a state with its rules, and with packets that wait.
+    strange_references_are_refused_or_work: strange::references, 256;
     /// What is printed is read back as it was.
     printed_stories_read_back: language::read_back, 128;
     /// What is formatted is not formatted otherwise again.

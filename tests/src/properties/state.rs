@@ -1,8 +1,8 @@
-//! Engines that are saved, restored and cloned in the middle of a story.
+//! Engines that are saved, restored and cloned in the middle of a story. States that nobody has saved are in `strange`.
 
 use conntruth::generate::{Event, Traffic};
 use conntruth::target::{Kept, Observation, Reference, Refusal, Target};
-use conntruth_engine::{Engine, Hook, LINUX_6_18, Packet, State, Time};
+use conntruth_engine::{Engine, LINUX_6_18, State, Time};
 
 use super::raw;
 
@@ -48,7 +48,7 @@ pub fn kept_goes_on(bytes: &[u8]) {
     assert_eq!(reference.save(), restored.save(), "{traffic}");
 }
 
-fn see(reference: &mut Reference, event: &Event) -> Result<Option<Observation>, Refusal> {
+pub(super) fn see(reference: &mut Reference, event: &Event) -> Result<Option<Observation>, Refusal> {
     match event {
         Event::Packet(arrival) => reference.packet(arrival).map(Some),
         Event::Release(release) => Ok(reference.release(release).ok()),
@@ -79,45 +79,4 @@ pub fn clones_agree(bytes: &[u8]) {
     }
     assert_eq!(rest, answers[half..], "{traffic}");
     assert_eq!(clone.engine().save(), reference.engine().save());
-}
-
-/// A state with some bytes of its text made others: numbers that no engine has ever had. It is no state, is refused, or
-/// goes on through a story without a panic.
-pub fn strange_states(bytes: &[u8]) {
-    let (edits, story) = bytes.split_at(bytes.len().min(24));
-    let steps = raw::decode(story);
-    let mut engine = raw::engine();
-    let mut now = Time::ZERO;
-    for step in steps.iter().take(12) {
-        now = now.plus(Time(step.wait.as_nanos() % 3_000_000_000));
-        engine.forward(now, &step.packet());
-    }
-    let mut text =
-        serde_json::to_string(&engine.save()).unwrap_or_else(|error| panic!("{error}")).into_bytes();
-    for edit in edits.chunks_exact(3) {
-        let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % text.len();
-        if !text[at].is_ascii_digit() {
-            continue;
-        }
-        // A digit becomes another, or as many more as make a number that no counter holds.
-        match edit[2] >> 4 {
-            0..12 => text[at] = b'0' + edit[2] % 10,
-            times => {
-                let more = std::iter::repeat_n(b'1' + edit[2] % 9, 3 * (usize::from(times) - 11));
-                text.splice(at..at, more);
-            }
-        }
-    }
-    let Ok(state) = serde_json::from_slice::<State>(&text) else { return };
-    let _ = state.changes(&engine.save());
-    let Ok(mut restored) = Engine::restore(&state) else { return };
-    for step in &steps {
-        now = now.plus(step.wait);
-        restored.forward(now, &step.packet());
-        let passage = restored.handle(now, Hook::Output, &Packet::new(&step.bytes));
-        let _ = restored.discard(passage);
-        while restored.poll_event().is_some() {}
-    }
-    restored.handle_timeouts(Time(u64::MAX));
-    assert!(restored.is_empty());
 }

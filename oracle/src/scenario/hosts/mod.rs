@@ -96,7 +96,7 @@ impl Plan {
 
     /// Whether its rules may translate a packet's destination.
     fn translates(&self) -> bool {
-        self.story().rules.iter().any(|rule| rule.value.to_string().starts_with("nat "))
+        self.story().rules.iter().any(|rule| rule.value.translates())
     }
 
     /// Whether a world can be made of the heading; the hosts that the tracker reaches by another interface than their
