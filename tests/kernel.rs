@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use conntruth::Paint;
 use conntruth::diff::{self, Options};
-use conntruth::scenario::{Verdict, diagnose};
+use conntruth::scenario::{Plan, Verdict, diagnose};
 use conntruth::suite::{Ended, Suite};
 use conntruth::target::known::{self, Unusable, Wish};
 use conntruth::target::{Reference, Target};
@@ -20,13 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Generated worlds, and packets of the sequences that are all tried: seconds, not minutes.
 const CASES: u64 = 5_000;
 const DEPTH: u32 = 2;
+/// Namespaces that are used over and over.
+const ROWS: usize = 8;
+/// Tests at once: they wait for the kernel's jiffies more than they work.
+const AT_ONCE: usize = 6;
 
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     if let Some(code) = conntruth::target::linux::serve_if_asked() {
         return code;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let trials = match linux() {
         Ok(target) if arguments.list => names(&*target),
         Ok(target) => trials(target, &arguments),
@@ -54,7 +59,7 @@ fn absent(why: String) -> Trial {
     Trial::test(name, move || Err(Failed::from(why))).with_ignored_flag(!required)
 }
 
-fn plans(target: &dyn Target) -> Vec<conntruth::scenario::Plan> {
+fn plans(target: &dyn Target) -> Vec<Plan> {
     let plans = Suite::plans(&conntruth_tests::embedded(), target.identity().hz);
     let plans = plans.unwrap_or_else(|error| panic!("{error}"));
     assert!(!plans.is_empty(), "the suite has no scenarios");
@@ -98,8 +103,10 @@ fn told(ended: Ended) -> Trial {
     }
 }
 
+/// The longest first: each has a thread.
 fn others() -> Vec<Trial> {
     vec![
+        Trial::test("namespace::used_is_as_good_as_new", used_is_as_good_as_new),
         Trial::test("diff::generated", || agrees(&Options { cases: Some(CASES), ..Options::default() })),
         Trial::test("diff::every_short_sequence", || {
             agrees(&Options { cases: None, depth: Some(DEPTH), ..Options::default() })
@@ -107,7 +114,6 @@ fn others() -> Vec<Trial> {
         Trial::test("canary::a_wrong_cell", || is_noticed(wrong_cell())),
         Trial::test("canary::a_wrong_bound", || is_noticed(wrong_bound())),
         Trial::test("canary::a_wrong_timeout", || is_noticed(wrong_timeout())),
-        Trial::test("namespace::used_is_as_good_as_new", used_is_as_good_as_new),
     ]
 }
 
@@ -150,13 +156,27 @@ fn wrong_timeout() -> &'static Profile {
     Box::leak(Box::new(Profile { tcp_pick_up_capped: false, ..LINUX_6_18 }))
 }
 
-/// Every seventh world in one namespace, one after the other, and each in a namespace of its own.
+/// Every seventh world in a namespace that others have used, and each in a namespace of its own.
 fn used_is_as_good_as_new() -> Result<(), Failed> {
+    let target = linux()?;
+    let identity = target.identity();
+    let mut chosen: Vec<Plan> = plans(&*target).into_iter().step_by(7).collect();
+    chosen.retain(|plan| plan.refuses(&identity).is_none() && plan.packets() < 40);
+    // To make a namespace is to wait for the kernel, and most worlds wait for its jiffies: so several wait at once.
+    std::thread::scope(|scope| {
+        let row = |first| {
+            let plans = chosen.iter().skip(first).step_by(ROWS);
+            scope.spawn(move || one_after_the_other(plans))
+        };
+        let rows: Vec<_> = (0..ROWS).map(row).collect();
+        rows.into_iter().try_for_each(|row| row.join().unwrap_or_else(|_| Err("it panicked".into())))
+    })
+}
+
+/// All in one namespace, and each in one of its own.
+fn one_after_the_other<'a>(plans: impl Iterator<Item = &'a Plan>) -> Result<(), Failed> {
     let mut used = linux()?;
-    let chosen: Vec<_> = plans(&*used).into_iter().step_by(7).collect();
-    let identity = used.identity();
-    let chosen = chosen.iter().filter(|plan| plan.refuses(&identity).is_none() && plan.packets() < 40);
-    for plan in chosen {
+    for plan in plans {
         let again = plan.run(&mut *used);
         let new = plan.run(&mut *linux()?);
         if (&again.failures, &again.unsupported, again.claims)
