@@ -91,15 +91,31 @@ enum Moment {
 /// What has not ended by then never does, however much else the machine has to do.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The sleeps here are the moments at which the program is killed, not waits for it.
+/// So long after the kernel's start, in microseconds.
+const LATE: [u64; 13] = [0, 100, 200, 400, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 9_000, 20_000, 50_000];
+
 #[test]
-fn killed_at_any_moment_it_leaves_nothing_behind() {
+fn killed_early_it_leaves_nothing_behind() {
+    killed_at([0, 1, 2, 3, 5, 8, 13, 100, 600].map(Moment::Start));
+}
+
+#[test]
+fn killed_while_its_kernel_starts_it_leaves_nothing_behind() {
+    killed_at(LATE.map(Moment::Kernel));
+}
+
+#[test]
+fn killed_with_its_keeper_it_leaves_nothing_running() {
+    killed_at(LATE.map(Moment::Keeper));
+}
+
+/// The sleeps in this are the moments at which the program is killed, not waits for it.
+#[track_caller]
+fn killed_at<const N: usize>(moments: [Moment; N]) {
     for kernel in kernels().iter().take(1) {
-        let early = [0, 1, 2, 3, 5, 8, 13, 100, 600].map(Moment::Start);
-        let late = [0, 100, 200, 400, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 9_000, 20_000, 50_000];
-        let moments = early.into_iter().chain(late.map(Moment::Kernel)).chain(late.map(Moment::Keeper));
-        for (number, moment) in moments.enumerate() {
-            killed(kernel, moment, &format!("guest-killed-{}-{number}", std::process::id()));
+        for moment in moments {
+            let name = format!("{moment:?}").replace(['(', ')'], "-");
+            killed(kernel, moment, &format!("guest-killed-{}-{name}end", std::process::id()));
         }
     }
 }
@@ -122,6 +138,10 @@ fn killed(kernel: &str, moment: Moment, mark: &str) {
             // On a busy machine it may be over before anybody has looked.
             while !boots(running.id()) && running.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < patience, "{kernel} does not boot");
+                // As long as it has not even a keeper there is no hurry.
+                if children(running.id()).is_empty() {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
             }
             std::thread::sleep(Duration::from_micros(microseconds));
         }
