@@ -15,7 +15,7 @@ const MOST: usize = 3;
 
 /// A reference half way through a story with rules, translation, expectations and packets that wait.
 pub fn references(bytes: &[u8]) {
-    let Some(([count, cut, edits @ ..], story)) = bytes.split_first_chunk::<EDITS>() else { return };
+    let ([count, cut, edits @ ..], story) = &parted(bytes);
     let traffic = Traffic::decode(story);
     let mut reference = Reference::new(&LINUX_6_18);
     reference.begin(&traffic.config()).unwrap_or_else(|refusal| panic!("{refusal}\n{traffic}"));
@@ -37,7 +37,7 @@ pub fn references(bytes: &[u8]) {
 
 /// An engine whose table runs full, with packets that no hand would write.
 pub fn engines(bytes: &[u8]) {
-    let Some(([count, cut, edits @ ..], story)) = bytes.split_first_chunk::<EDITS>() else { return };
+    let ([count, cut, edits @ ..], story) = &parted(bytes);
     let steps = raw::decode(story);
     let (before, rest) = steps.split_at(usize::from(*cut) % (steps.len() + 1));
     let mut engine = raw::engine();
@@ -67,6 +67,14 @@ fn goes_on_and_ends(engine: &mut Engine) {
     }
     engine.handle_timeouts(Time(u64::MAX));
     assert!(engine.is_empty());
+}
+
+/// The bytes that say what is made other, zeroes where there are none, and the story's.
+fn parted(bytes: &[u8]) -> ([u8; EDITS], &[u8]) {
+    let (head, story) = bytes.split_at(bytes.len().min(EDITS));
+    let mut edits = [0; EDITS];
+    edits[..head.len()].copy_from_slice(head);
+    (edits, story)
 }
 
 /// What is read from the text of a value with edits in it, if anything.
