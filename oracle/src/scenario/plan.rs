@@ -523,10 +523,10 @@ fn stops_on_its_way(packet: &Packet, path: target::Path, span: Span) -> Result<(
         Some(Stop::Waits(Some(hook))) => ("wait", hook),
         _ => return Ok(()),
     };
-    if path.hooks().contains(&hook) {
+    if path.route().hooks().contains(&hook) {
         return Ok(());
     }
-    let way: Vec<&str> = path.hooks().iter().map(|hook| hook.word()).collect();
+    let way: Vec<&str> = path.route().hooks().iter().map(|hook| hook.word()).collect();
     Err(Message::new(format!("the packet cannot {verb} in {}: it does not come there", hook.word()), span)
         .help(format!("its way is {}", way.join(", ")))
         .into())

@@ -30,7 +30,7 @@ pub(crate) mod words;
 
 use std::net::IpAddr;
 
-use conntruth_engine::{Class, Counter, EventKind, Hook, RuleSet, Time, Verdict};
+use conntruth_engine::{Class, Counter, EventKind, Route, RuleSet, Time, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Reading, Sight};
@@ -388,13 +388,13 @@ pub enum Path {
 }
 
 impl Path {
-    /// The hooks that it is, in order.
-    pub const fn hooks(self) -> &'static [Hook] {
+    /// The engine's word for it, which knows its hooks.
+    pub const fn route(self) -> Route {
         match self {
-            Path::Forward => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
-            Path::Input => &[Hook::Prerouting, Hook::Input],
-            Path::Output => &[Hook::Output, Hook::Postrouting],
-            Path::Loopback => &[Hook::Output, Hook::Postrouting, Hook::Prerouting, Hook::Input],
+            Path::Forward => Route::Forward,
+            Path::Input => Route::Input,
+            Path::Output => Route::Output,
+            Path::Loopback => Route::Loopback,
         }
     }
 }

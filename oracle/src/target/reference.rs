@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use conntruth_engine::{
     Class, ConnId, ConnSnapshot, Counter, Direction, Engine, Event, EventKind, Firewall, Helper, Hook,
-    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Route, Status, Time, Verdict, Walk, Wanted,
+    Journey, Knob, Outcome, Packet, Passage, Profile, Queued, Status, Time, Verdict, Walk, Wanted,
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,12 +113,7 @@ impl Reference {
         let packet = Packet { notrack: arrival.notrack, zone: arrival.zone, ..Packet::new(&arrival.bytes) };
         let journey = Journey {
             packet,
-            route: match arrival.path {
-                Path::Forward => Route::Forward,
-                Path::Input => Route::Input,
-                Path::Output => Route::Output,
-                Path::Loopback => Route::Loopback,
-            },
+            route: arrival.path.route(),
             iif: arrival.iif.as_deref().unwrap_or_default(),
             oif: arrival.oif.as_deref().unwrap_or_default(),
             lost: arrival.fate == Fate::Dropped,
